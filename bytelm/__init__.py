@@ -1,0 +1,56 @@
+"""bytelm: train, decode and measure byte-level models with several prediction heads.
+
+The names below are the public face; they are imported on first use, so that `import bytelm` is
+cheap where torch is not needed.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bytelm.checkpoint import Checkpoint as Checkpoint
+    from bytelm.checkpoint import find_checkpoint as find_checkpoint
+    from bytelm.checkpoint import load_checkpoint as load_checkpoint
+    from bytelm.command import Command as Command
+    from bytelm.command import main as main
+    from bytelm.command import say as say
+    from bytelm.decode.generate import Completion as Completion
+    from bytelm.decode.generate import generate as generate
+    from bytelm.decode.options import DecodeOptions as DecodeOptions
+    from bytelm.decode.progress import generate_with_progress as generate_with_progress
+    from bytelm.errors import InputError as InputError
+    from bytelm.files import write_bytes as write_bytes
+    from bytelm.files import write_json as write_json
+    from bytelm.files import write_text as write_text
+    from bytelm.scoring import Score as Score
+    from bytelm.scoring import score_documents as score_documents
+    from bytelm.seal import seal as seal
+    from bytelm.shards import Split as Split
+
+_HOME = {
+    "Checkpoint": "checkpoint",
+    "find_checkpoint": "checkpoint",
+    "load_checkpoint": "checkpoint",
+    "Command": "command",
+    "main": "command",
+    "say": "command",
+    "Completion": "decode.generate",
+    "generate": "decode.generate",
+    "DecodeOptions": "decode.options",
+    "generate_with_progress": "decode.progress",
+    "InputError": "errors",
+    "write_bytes": "files",
+    "write_json": "files",
+    "write_text": "files",
+    "Score": "scoring",
+    "score_documents": "scoring",
+    "seal": "seal",
+    "Split": "shards",
+}
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'bytelm' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"bytelm.{_HOME[name]}"), name)

@@ -1,0 +1,12 @@
+"""`python -m bytelm train | generate`."""
+
+import sys
+
+from bytelm.command import main
+from bytelm.decode.run import Generate
+from bytelm.train.run import Train
+
+COMMANDS = {"train": Train, "generate": Generate}
+
+if __name__ == "__main__":
+    sys.exit(main("bytelm", __doc__, COMMANDS))

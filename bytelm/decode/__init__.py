@@ -1,0 +1,1 @@
+"""A checkpoint and prompts become completions: greedy self-speculation."""

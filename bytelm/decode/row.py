@@ -1,0 +1,76 @@
+"""One completion in the making: what the host knows of a batch row."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from bytelm.alphabet import EOD
+from bytelm.decode.endings import find_stop, undecided
+
+
+@dataclass(frozen=True)
+class Completion:
+    """A finished completion.
+
+    `forwards` counts the forwards that gave it bytes or its end. `accepted` are the lengths of the
+    blocks that these accepted, cut to what the completion keeps: they sum to len(text).
+    """
+
+    text: bytes
+    finish_reason: str
+    forwards: int
+    accepted: tuple[int, ...]
+
+
+@dataclass
+class Row:
+    """A prompt that is being completed."""
+
+    index: int
+    max_bytes: int
+    stops: tuple[bytes, ...]
+    show: Callable[[int, bytes], None] | None = None
+    text: bytearray = field(default_factory=bytearray)
+    accepted: list[int] = field(default_factory=list)
+    shown: int = 0
+    finish_reason: str | None = None
+
+    def take(self, ids: list[int]) -> None:
+        """Add the ids that one step accepted; sets `finish_reason` when the completion ends."""
+        assert self.finish_reason is None and ids
+        seen = len(self.text)
+        ended = ids[-1] == EOD
+        self.text += bytes(ids[:-1] if ended else ids)
+        self.accepted.append(len(self.text) - seen)
+        # A stop counts before the length does: both may fall into one block.
+        start = find_stop(self.text, self.stops, seen) if self.stops else None
+        if start is not None:
+            self._cut(start)
+            self.finish_reason = "stop"
+        elif ended:
+            self.finish_reason = "end_of_document"
+        elif len(self.text) >= self.max_bytes:
+            self.finish_reason = "length"
+        self._stream()
+
+    def _cut(self, size: int) -> None:
+        """Shorten text and blocks together to `size` bytes."""
+        extra = len(self.text) - size
+        del self.text[size:]
+        for block in range(len(self.accepted) - 1, -1, -1):
+            taken = min(extra, self.accepted[block])
+            self.accepted[block] -= taken
+            extra -= taken
+
+    def _stream(self) -> None:
+        if self.show is None:
+            return
+        held = undecided(self.text, self.stops) if self.finish_reason is None else 0
+        safe = len(self.text) - held
+        if safe > self.shown:
+            self.show(self.index, bytes(self.text[self.shown : safe]))
+            self.shown = safe
+
+    def completion(self) -> Completion:
+        assert self.finish_reason is not None
+        accepted = tuple(length for length in self.accepted if length)
+        return Completion(bytes(self.text), self.finish_reason, len(self.accepted), accepted)

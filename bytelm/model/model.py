@@ -1,0 +1,188 @@
+"""The model: embeddings, trunk, heads, one forward path, and its own accounting.
+
+`forward` serves training (no cache), prefill, verification and plain decoding; only T differs.
+
+Shapes: B batch row, T position in block, S cache slot, D width, V id, R query heads of a KV head.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bytelm.alphabet import PAD, VOCAB
+from bytelm.config import ModelConfig
+from bytelm.model.cache import Cache
+from bytelm.model.heads import KINDS, Drafts, Heads
+from bytelm.model.layers import Layer, Place, rotations
+from bytelm.model.ngrams import NgramEmbedding
+
+# Slots and rotations past the context: a block that begins at the last position still fits.
+SLACK = 32
+
+
+@dataclass
+class Output:
+    """What the trunk gives the heads: the hidden states of a block, and where the block lies."""
+
+    z_BTD: Tensor
+    place: Place
+
+
+class Model(nn.Module):
+    """A byte-level transformer with n prediction heads.
+
+    >>> model = Model(config)
+    >>> cache = model.new_cache(batch=2)
+    >>> output = model(ids_BT, cache, positions_B)   # B rows of T ids, each at its own position
+    >>> next_byte_BTV = model.logits(output)
+    """
+
+    def __init__(self, config: ModelConfig, seed: int = 0) -> None:
+        super().__init__()
+        self.config = config
+        self.embedding = nn.Embedding(VOCAB, config.width)
+        self.ngrams = (
+            NgramEmbedding(config.ngram_orders, config.ngram_rows, config.width)
+            if config.ngram_orders
+            else None
+        )
+        self.layers = nn.ModuleList(Layer(config, index) for index in range(config.trunk_layers))
+        self.heads: Heads = KINDS[config.head_kind](config)
+        self.cos_SC: Tensor
+        self.sin_SC: Tensor
+        self.build_constants()
+        if self.embedding.weight.device.type != "meta":
+            self.initialize(seed)
+
+    def build_constants(self) -> None:
+        """Compute what is derived from the configuration; again after `to_empty`."""
+        cos, sin = rotations(self.config, self.config.context + SLACK)
+        device = self.embedding.weight.device
+        self.register_buffer("cos_SC", cos.to(device), persistent=False)
+        self.register_buffer("sin_SC", sin.to(device), persistent=False)
+        if self.ngrams is not None:
+            self.ngrams.build_constants()
+
+    @torch.no_grad()
+    def initialize(self, seed: int) -> None:
+        """Draw the weights anew from `seed`."""
+        generator = torch.Generator(self.embedding.weight.device).manual_seed(seed)
+        nn.init.normal_(self.embedding.weight, std=0.5, generator=generator)
+        if self.ngrams is not None:
+            nn.init.zeros_(self.ngrams.weight)
+        for layer in self.trunk():
+            layer.initialize(generator)
+        self.heads.initialize(generator)
+
+    def trunk(self) -> list[Layer]:
+        return [layer for layer in self.layers if isinstance(layer, Layer)]
+
+    def new_cache(self, batch: int, slots: int | None = None) -> Cache:
+        """An empty cache for `batch` rows in the model's type and on its device."""
+        weight = self.embedding.weight
+        slots = self.config.context + SLACK if slots is None else slots
+        return Cache.of(self.config, batch, slots, weight.dtype, weight.device)
+
+    def forward(
+        self, ids_BT: Tensor, cache: Cache | None = None, positions_B: Tensor | None = None
+    ) -> Output:
+        """Run the trunk over a block of T ids a row.
+
+        Without a cache the block begins at position 0. With one, row b's block begins at
+        `positions_B[b]`, sees what the cache holds before it, and is written into the cache.
+        """
+        if cache is None:
+            place = self.place_alone(ids_BT)
+            history_BL = None
+        else:
+            assert positions_B is not None
+            place = self._place_in(cache, positions_B, ids_BT.shape[1])
+            assert place.positions_BT is not None
+            history_BL = None
+            if self.ngrams is not None:
+                history_BL = cache.history(place.positions_BT, self.ngrams.history)
+                cache.write_ids(place.positions_BT, ids_BT)
+        return Output(self.run_trunk(self.embed(ids_BT, history_BL), place), place)
+
+    def embed(self, ids_BT: Tensor, history_BL: Tensor | None = None) -> Tensor:
+        """The trunk's input: each byte's embedding and those of the n-grams that end there."""
+        x_BTD = self.embedding(ids_BT)
+        if self.ngrams is None:
+            return x_BTD
+        if history_BL is None:
+            history_BL = ids_BT.new_full((ids_BT.shape[0], self.ngrams.history), PAD)
+        return x_BTD + self.ngrams(history_BL, ids_BT)
+
+    def run_trunk(self, x_BTD: Tensor, place: Place) -> Tensor:
+        for layer in self.layers:
+            x_BTD = layer(x_BTD, place)
+        return self.heads.enter(x_BTD)
+
+    def logits(self, output: Output, head: int = 0) -> Tensor:
+        """Head `head` (0: the next byte) at every position of the block: (B, T, V)."""
+        return self.heads.logits(head, output.z_BTD, output.place)
+
+    def drafts(self, k: int) -> Drafts:
+        """See Heads.drafts."""
+        return self.heads.drafts(k)
+
+    def place_alone(self, ids_BT: Tensor) -> Place:
+        """Where a block without a cache lies: at position 0."""
+        T, window = ids_BT.shape[1], self.config.window
+        assert T <= len(self.cos_SC), f"a block of {T} exceeds the context"
+        mask = None
+        if 0 < window < T:
+            at = torch.arange(T, device=ids_BT.device)
+            seen = (at <= at[:, None]) & (at > at[:, None] - window)
+            mask = self._additive(seen)
+        return Place(self.cos_SC[None, :T, None], self.sin_SC[None, :T, None], mask)
+
+    def _place_in(self, cache: Cache, positions_B: Tensor, T: int) -> Place:
+        positions_BT = positions_B[:, None] + torch.arange(T, device=positions_B.device)
+        slots_S = torch.arange(cache.start, cache.stop, device=positions_B.device)
+        seen_BTS = slots_S <= positions_BT[..., None]
+        if self.config.window:
+            seen_BTS &= slots_S > positions_BT[..., None] - self.config.window
+        copies = self.config.attention_heads // self.config.kv_heads
+        mask = self._additive(seen_BTS).repeat(1, copies, 1)[:, None]
+        cos, sin = F.embedding(positions_BT, self.cos_SC), F.embedding(positions_BT, self.sin_SC)
+        return Place(cos.unsqueeze(2), sin.unsqueeze(2), mask, positions_BT, cache)
+
+    def _additive(self, seen: Tensor) -> Tensor:
+        zero = torch.zeros((), dtype=self.embedding.weight.dtype, device=seen.device)
+        return torch.where(seen, zero, -torch.inf)
+
+    # Accounting: training, benchmarks and reports all ask here.
+
+    def parameters_by_part(self) -> dict[str, int]:
+        """Parameter counts: `trunk`, `heads`, `embedding`, `tables` (n-grams) and their `total`."""
+        parts = {
+            "trunk": sum(p.numel() for p in self.layers.parameters()),
+            "heads": sum(p.numel() for p in self.heads.parameters()),
+            "embedding": self.embedding.weight.numel(),
+            "tables": self.ngrams.weight.numel() if self.ngrams is not None else 0,
+        }
+        return {**parts, "total": sum(parts.values())}
+
+    def flops_per_byte(self, attended: int, training: bool = False) -> int:
+        """Floating-point operations a byte costs with `attended` positions in view.
+
+        Two a weight of a matrix and position, four a channel and attended position; three times
+        that in training (Kaplan et al. 2020). Lookups, norms and softmax are not counted.
+        """
+        parts = self.parameters_by_part()
+        if self.config.window:
+            attended = min(attended, self.config.window)
+        matrices = parts["trunk"] + parts["heads"]
+        layers = self.config.trunk_layers + self.config.head_layers
+        if self.config.head_kind == "block":
+            matrices += (self.heads.n - 1) * VOCAB * self.config.width
+        forward = 2 * matrices + 4 * layers * self.config.width * attended
+        return 3 * forward if training else forward
+
+    def kv_bytes_per_position(self, bytes_per_value: int = 4) -> int:
+        """Cache memory of one position of one row, keys and values of every layer."""
+        layers = self.config.trunk_layers + self.config.head_layers
+        return 2 * layers * self.config.kv_heads * self.config.head_size * bytes_per_value

@@ -1,0 +1,177 @@
+"""Bits per byte of every head on documents, and the acceptance forecast.
+
+A document longer than the model's view is cut into overlapping segments; each position is scored
+once, with at least `overlap` positions (or all there are) before it. Head i is scored on every
+symbol that it predicts from inside the document: bytes and the end of document.
+
+The forecast is teacher-forced: on the true text, walk from block to block as the decoder would,
+accepting head i's guess while it is what head 1 would have said there, and count bytes a forward.
+
+Shapes: B batch row, T position in segment, n prediction heads.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from tqdm import tqdm
+
+from bytelm.alphabet import BOS, EOD, PAD
+from bytelm.model.model import Model
+
+LN2 = 0.6931471805599453
+
+
+@dataclass
+class Score:
+    """What the heads make of documents.
+
+    `bits_DN` and `symbols_DN`: bits and predicted symbols by document and head. `forecast[k]`:
+    bytes a forward with k heads. `accepted[j]`: blocks of the widest walk that gave j + 1 bytes.
+    """
+
+    bits_DN: npt.NDArray[np.float64]
+    symbols_DN: npt.NDArray[np.int64]
+    forecast: dict[int, float] = field(default_factory=dict)
+    accepted: list[int] = field(default_factory=list)
+
+    def heads_bpb(self) -> list[float]:
+        """Bits per byte of each head over all documents."""
+        totals = self.bits_DN.sum(0) / np.maximum(self.symbols_DN.sum(0), 1)
+        return [float(value) for value in totals]
+
+    def document_bpb(self, index: int) -> list[float]:
+        """Bits per byte of each head on one document."""
+        row = self.bits_DN[index] / np.maximum(self.symbols_DN[index], 1)
+        return [float(value) for value in row]
+
+
+@dataclass(frozen=True)
+class _Segment:
+    document: int
+    start: int  # position of the segment's first id in the document
+    skip: int  # leading positions that an earlier segment has scored
+    length: int
+
+
+def _segments(lengths: Sequence[int], size: int, overlap: int) -> list[_Segment]:
+    found = []
+    for document, length in enumerate(lengths):
+        start = skip = 0
+        while True:
+            found.append(_Segment(document, start, skip, min(size, length - start)))
+            if start + size >= length:
+                break
+            start, skip = start + size - overlap, overlap
+    # Equal lengths side by side, so that a batch pads little; ties keep their order.
+    return sorted(found, key=lambda segment: -segment.length)
+
+
+@torch.inference_mode()
+def score_documents(
+    model: Model,
+    documents: Sequence[bytes],
+    batch: int = 8,
+    dtype: torch.dtype = torch.float32,
+    progress: bool = False,
+) -> Score:
+    """Score `documents` with every head of `model`; see the module for what is counted.
+
+    With `dtype` bfloat16 the matrices run under autocast.
+    """
+    n = model.config.prediction_heads
+    streams = [np.array([BOS, *text, EOD], dtype=np.int64) for text in documents]
+    view = model.config.window or model.config.context // 2
+    size = min(2 * view, model.config.context)
+    segments = _segments([len(stream) - 1 for stream in streams], size, size // 2)
+    score = Score(np.zeros((len(documents), n)), np.zeros((len(documents), n), dtype=np.int64))
+    guesses = [np.zeros((n, len(stream) - 1), dtype=np.int16) for stream in streams]
+    total = sum(segment.length - segment.skip for segment in segments)
+    device = model.embedding.weight.device
+    with tqdm(
+        total=total, unit="B", unit_scale=True, desc="scoring", disable=not progress, leave=False
+    ) as bar:
+        for first in range(0, len(segments), batch):
+            group = segments[first : first + batch]
+            with torch.autocast(device.type, torch.bfloat16, dtype == torch.bfloat16):
+                bits_nBT, guesses_nBT = _run(model, streams, group, device)
+            for row, segment in enumerate(group):
+                _collect(score, guesses, streams, segment, bits_nBT[:, row], guesses_nBT[:, row])
+            bar.update(sum(segment.length - segment.skip for segment in group))
+    _forecast(score, guesses, n)
+    return score
+
+
+def _run(
+    model: Model,
+    streams: Sequence[npt.NDArray[np.int64]],
+    group: Sequence[_Segment],
+    device: torch.device,
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int16]]:
+    n, T = model.config.prediction_heads, group[0].length
+    ids = np.full((len(group), T + n), PAD, dtype=np.int64)
+    for row, segment in enumerate(group):
+        piece = streams[segment.document][segment.start : segment.start + T + n]
+        ids[row, : len(piece)] = piece
+    ids_BT = torch.from_numpy(ids).to(device)
+    output = model(ids_BT[:, :T])
+    bits, guesses = [], []
+    for head in range(n):
+        logits = model.logits(output, head).float()
+        labels_BT = ids_BT[:, head + 1 : head + 1 + T]
+        nats = F.cross_entropy(logits.transpose(1, 2), labels_BT, reduction="none")
+        bits.append((nats.double() / LN2).cpu().numpy())
+        guesses.append(logits.argmax(-1).to(torch.int16).cpu().numpy())
+    return np.stack(bits), np.stack(guesses)
+
+
+def _collect(
+    score: Score,
+    guesses: list[npt.NDArray[np.int16]],
+    streams: Sequence[npt.NDArray[np.int64]],
+    segment: _Segment,
+    bits_nT: npt.NDArray[np.float64],
+    guesses_nT: npt.NDArray[np.int16],
+) -> None:
+    length = len(streams[segment.document])
+    fresh = slice(segment.skip, segment.length)
+    begin, end = segment.start + segment.skip, segment.start + segment.length
+    guesses[segment.document][:, begin:end] = guesses_nT[:, fresh]
+    for head in range(len(bits_nT)):
+        # Position t's label t + head + 1 must lie in the document.
+        count = max(0, min(end, length - head - 1) - begin)
+        row = bits_nT[head, segment.skip : segment.skip + count]
+        score.bits_DN[segment.document, head] += float(row.sum())
+        score.symbols_DN[segment.document, head] += count
+
+
+def accepted_lengths(
+    guesses_nT: npt.NDArray[np.int16], width: int
+) -> tuple[list[int], int]:
+    """Walk one document: how many blocks gave 1, 2, ..., `width` bytes, and the bytes in all."""
+    counts, at, length = [0] * width, 0, guesses_nT.shape[1]
+    while at < length:
+        taken = 1
+        while (
+            taken < width
+            and at + taken < length
+            and guesses_nT[taken, at] == guesses_nT[0, at + taken]
+        ):
+            taken += 1
+        counts[taken - 1] += 1
+        at += taken
+    return counts, length
+
+
+def _forecast(score: Score, guesses: list[npt.NDArray[np.int16]], n: int) -> None:
+    for width in [k for k in (1, 2, 4, 8, 16, 32) if k < n] + [n]:
+        totals, length = np.zeros(width, dtype=np.int64), 0
+        for guess in guesses:
+            counts, size = accepted_lengths(guess, width)
+            totals += counts
+            length += size
+        score.forecast[width] = length / max(int(totals.sum()), 1)
+        score.accepted = [int(count) for count in totals]

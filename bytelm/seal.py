@@ -1,0 +1,56 @@
+"""Results are sealed: figures travel with what made them (machine, versions, command)."""
+
+import importlib.metadata
+import os
+import platform
+import sys
+from typing import Any
+
+PACKAGES = ("torch", "numpy", "safetensors")
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            names = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]
+    except OSError:
+        names = []
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def machine() -> dict[str, Any]:
+    """The processor, its cores that this process may use, and the GPU where there is one."""
+    import torch
+
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return {
+        "processor": _processor(),
+        "cores": cores,
+        "threads": torch.get_num_threads(),
+        "gpu": gpu,
+        "system": platform.platform(),
+    }
+
+
+def versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in ("bytelm", *PACKAGES):
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def command_line() -> str:
+    """The command as it was typed, as far as Python knows."""
+    name = sys.argv[0]
+    if name.endswith("__main__.py"):
+        name = f"python -m {os.path.basename(os.path.dirname(name))}"
+    return " ".join([name, *sys.argv[1:]])
+
+
+def seal(figures: dict[str, Any]) -> dict[str, Any]:
+    """`figures` with the machine, the versions and the command that made them."""
+    return {**figures, "machine": machine(), "versions": versions(), "command": command_line()}

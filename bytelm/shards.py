@@ -1,0 +1,202 @@
+"""The shard format: documents as raw bytes, memory-mapped, with offsets and a manifest.
+
+A shard folder holds, for each split and shard number,
+
+    train-00000.bin           uint8, the documents one after another, nothing between them
+    train-00000.offsets.npy   int64, documents + 1 entries: document i is bin[offsets[i]:offsets[i + 1]]
+    train-00000.names.json    the documents' names, a list of strings
+
+and `manifest.json`, which lists them with sizes and SHA-256 hashes, beside whatever the builder
+wants to say of the sources. The folder is written aside and renamed: it is whole or not there.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from bytelm.errors import InputError
+from bytelm.files import new_folder, write_json
+
+__all__ = ["FORMAT", "SPLITS", "InputError", "ShardWriter", "Split", "read_manifest"]
+
+FORMAT = "bytelm-shards-1"
+SPLITS = ("train", "held_out")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class ShardWriter:
+    """Writes one shard folder; use as a context manager, `finish` last.
+
+    >>> with ShardWriter(Path("shards")) as writer:
+    ...     writer.add("train", "a.py", b"x = 1")
+    ...     writer.finish({"recipe": "mine"})
+
+    Leaving the block without `finish`, or by an exception, leaves nothing behind and whatever
+    stood at `folder` before untouched.
+    """
+
+    def __init__(self, folder: Path, shard_bytes: int = 256 << 20) -> None:
+        self.folder = folder
+        self.shard_bytes = shard_bytes
+        self._context = new_folder(folder)
+        self._finished = False
+        self._open: dict[str, tuple[BinaryIO, list[int], list[str]]] = {}
+        self._shards: dict[str, list[dict[str, Any]]] = {split: [] for split in SPLITS}
+
+    def __enter__(self) -> "ShardWriter":
+        self._aside = self._context.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for file, _, _ in self._open.values():
+            file.close()
+        if kind is None and not self._finished:
+            kind, error = InputError, InputError(f"the shards for {self.folder} were not finished")
+        self._context.__exit__(kind, error, trace)
+
+    def add(self, split: str, name: str, content: bytes) -> None:
+        """Append one document. Raises AssertionError for an empty one: it has no bytes to learn."""
+        assert split in SPLITS and content
+        if split not in self._open:
+            path = self._aside / f"{split}-{len(self._shards[split]):05d}.bin"
+            self._open[split] = (path.open("wb"), [0], [])
+        file, offsets, names = self._open[split]
+        file.write(content)
+        offsets.append(offsets[-1] + len(content))
+        names.append(name)
+        if offsets[-1] >= self.shard_bytes:
+            self._close(split)
+
+    def _close(self, split: str) -> None:
+        file, offsets, names = self._open.pop(split)
+        file.close()
+        stem = f"{split}-{len(self._shards[split]):05d}"
+        np.save(self._aside / f"{stem}.offsets.npy", np.asarray(offsets, dtype=np.int64))
+        (self._aside / f"{stem}.names.json").write_text(json.dumps(names) + "\n")
+        endings = ("bin", "offsets.npy", "names.json")
+        files = {ending: f"{stem}.{ending}" for ending in endings}
+        self._shards[split].append(
+            {
+                "documents": len(names),
+                "bytes": offsets[-1],
+                "files": files,
+                "sha256": {ending: _sha256(self._aside / file) for ending, file in files.items()},
+            }
+        )
+
+    def finish(self, about: dict[str, Any]) -> dict[str, Any]:
+        """Write the manifest: `about` (the builder's own words) beside the splits. Returns it."""
+        for split in list(self._open):
+            self._close(split)
+        manifest = {"format": FORMAT, **about, "splits": {}}
+        for split in SPLITS:
+            shards = self._shards[split]
+            manifest["splits"][split] = {
+                "documents": sum(shard["documents"] for shard in shards),
+                "bytes": sum(shard["bytes"] for shard in shards),
+                "shards": shards,
+            }
+        write_json(self._aside / "manifest.json", manifest)
+        self._finished = True
+        return manifest
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a shard folder. Raises InputError where there is none or it is damaged."""
+    path = folder / "manifest.json"
+    if not path.is_file():
+        what = "has no manifest.json" if folder.is_dir() else "does not exist"
+        raise InputError(
+            f"{folder} {what}, so it is not a shard folder; "
+            f"make one with: python -m data build --recipe stdlib --out {folder}"
+        )
+    try:
+        manifest = json.loads(path.read_bytes())
+        known = manifest["format"] == FORMAT and set(manifest["splits"]) == set(SPLITS)
+    except (ValueError, KeyError, TypeError):
+        known = False
+    if not known:
+        raise InputError(f"{path} is damaged or not of the format {FORMAT}; build the shards again")
+    return manifest  # type: ignore[no-any-return]
+
+
+class Split:
+    """The documents of one split, memory-mapped.
+
+    `lengths_N` are the documents' sizes in bytes; `sha256` identifies the content (the hash of the
+    shards' hashes). Raises InputError if a file is missing, or of a size that the manifest denies.
+    """
+
+    def __init__(self, folder: Path, split: str) -> None:
+        assert split in SPLITS
+        self.folder, self.split = folder, split
+        entry = read_manifest(folder)["splits"][split]
+        self.documents: int = entry["documents"]
+        self.bytes: int = entry["bytes"]
+        self._maps: list[npt.NDArray[np.uint8]] = []
+        self._offsets: list[npt.NDArray[np.int64]] = []
+        self._names: list[Path] = []
+        digest = hashlib.sha256()
+        for shard in entry["shards"]:
+            self._open(shard)
+            digest.update(shard["sha256"]["bin"].encode() + shard["sha256"]["offsets.npy"].encode())
+        self.sha256 = digest.hexdigest()
+        self._first = np.cumsum([0] + [len(offsets) - 1 for offsets in self._offsets])
+        lengths = [np.diff(offsets) for offsets in self._offsets]
+        self.lengths_N: npt.NDArray[np.int64] = (
+            np.concatenate(lengths) if lengths else np.zeros(0, dtype=np.int64)
+        )
+
+    def _open(self, shard: dict[str, Any]) -> None:
+        path = self.folder / shard["files"]["bin"]
+        try:
+            size = os.stat(path).st_size
+            offsets = np.load(self.folder / shard["files"]["offsets.npy"], allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise InputError(f"{path}: {error}; build the shards again") from error
+        whole = size == shard["bytes"] and len(offsets) == shard["documents"] + 1
+        if not whole or offsets[0] != 0 or offsets[-1] != size or np.any(np.diff(offsets) <= 0):
+            raise InputError(
+                f"{path} does not agree with the manifest ({size} bytes, "
+                f"{shard['bytes']} expected); build the shards again"
+            )
+        self._maps.append(np.memmap(path, dtype=np.uint8, mode="r"))
+        self._offsets.append(offsets)
+        self._names.append(self.folder / shard["files"]["names.json"])
+
+    def __len__(self) -> int:
+        return self.documents
+
+    def _locate(self, index: int) -> tuple[int, int]:
+        assert 0 <= index < self.documents
+        shard = int(np.searchsorted(self._first, index, side="right")) - 1
+        return shard, index - int(self._first[shard])
+
+    def document(self, index: int) -> npt.NDArray[np.uint8]:
+        """The bytes of document `index`, a view of the memory map."""
+        shard, local = self._locate(index)
+        offsets = self._offsets[shard]
+        return self._maps[shard][offsets[local] : offsets[local + 1]]
+
+    def names(self) -> list[str]:
+        """The documents' names, in order."""
+        return [name for path in self._names for name in json.loads(path.read_bytes())]
+
+    def __iter__(self) -> Iterator[npt.NDArray[np.uint8]]:
+        return (self.document(index) for index in range(self.documents))

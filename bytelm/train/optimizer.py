@@ -1,0 +1,110 @@
+"""Torch's own optimizers, one per kind of parameter: Muon, AdamW, SparseAdam.
+
+Hidden matrices go to Muon (Jordan et al. 2024) with updates of AdamW's size, so that one learning
+rate serves both; embeddings, unembeddings and norms to AdamW; the n-gram tables, of which a batch
+touches few rows, to SparseAdam, which leaves the others alone.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from bytelm.model.model import Model
+
+
+@dataclass(frozen=True)
+class OptimizerOptions:
+    """Learning rates are peaks; the schedule scales all of them alike."""
+
+    matrix_lr: float = 0.01
+    """Muon's learning rate for the hidden matrices."""
+    embedding_lr: float = 0.005
+    """AdamW's learning rate for embeddings, unembeddings and norms."""
+    table_lr: float = 0.02
+    """SparseAdam's learning rate for the n-gram tables."""
+    weight_decay: float = 0.0
+    """Decoupled weight decay of the hidden matrices."""
+    beta1: float = 0.9
+    """First-moment decay of AdamW and SparseAdam."""
+    beta2: float = 0.95
+    """Second-moment decay of AdamW and SparseAdam."""
+    momentum: float = 0.95
+    """Muon's momentum."""
+    clip: float = 1.0
+    """The gradient's norm is scaled down to this, the sparse tables apart; 0: never."""
+
+
+class Optimizers:
+    """The three optimizers as one: step, zero, scale the learning rates, save, load."""
+
+    def __init__(self, model: Model, options: OptimizerOptions) -> None:
+        tables = [] if model.ngrams is None else [model.ngrams.weight]
+        if model.ngrams is not None:
+            model.ngrams.sparse = True
+        hidden = [*model.layers.modules(), *model.heads.modules()]
+        matrices = [module.weight for module in hidden if isinstance(module, nn.Linear)]
+        known = {id(p) for p in (*tables, *matrices)}
+        rest = [p for p in model.parameters() if id(p) not in known]
+        betas = (options.beta1, options.beta2)
+        self.parts: dict[str, torch.optim.Optimizer] = {
+            "muon": torch.optim.Muon(
+                matrices,
+                lr=options.matrix_lr,
+                momentum=options.momentum,
+                weight_decay=options.weight_decay,
+                adjust_lr_fn="match_rms_adamw",
+            ),
+            "adamw": torch.optim.AdamW(
+                rest, lr=options.embedding_lr, betas=betas, weight_decay=0.0, fused=True
+            ),
+        }
+        if tables:
+            self.parts["sparse"] = torch.optim.SparseAdam(tables, lr=options.table_lr, betas=betas)
+        self.peaks = {name: part.param_groups[0]["lr"] for name, part in self.parts.items()}
+        self.clip = options.clip
+        self.clipped: list[Tensor] = [*matrices, *rest]
+
+    def norm(self) -> float:
+        """The gradient's 2-norm, the sparse tables apart (their rows' scale is Adam's affair)."""
+        grads = [p.grad for p in self.clipped if p.grad is not None]
+        return float(nn.utils.get_total_norm(grads, foreach=True))
+
+    def step(self, scale: float, norm: float) -> None:
+        """One update at `scale` times the peak rates, the gradient of norm `norm` clipped."""
+        if self.clip and norm > self.clip:
+            nn.utils.clip_grads_with_norm_(
+                self.clipped, self.clip, torch.tensor(norm), foreach=True
+            )
+        for name, part in self.parts.items():
+            part.param_groups[0]["lr"] = self.peaks[name] * scale
+            part.step()
+        self.zero()
+
+    def zero(self) -> None:
+        for part in self.parts.values():
+            part.zero_grad(set_to_none=True)
+
+    def tensors(self) -> tuple[dict[str, Tensor], dict[str, int]]:
+        """The state as named tensors, and the plain numbers beside them."""
+        tensors: dict[str, Tensor] = {}
+        numbers: dict[str, int] = {}
+        for name, part in self.parts.items():
+            for index, state in part.state_dict()["state"].items():
+                for key, value in state.items():
+                    where = f"{name}.{index}.{key}"
+                    if isinstance(value, Tensor):
+                        tensors[where] = value
+                    else:
+                        numbers[where] = value
+        return tensors, numbers
+
+    def load(self, tensors: dict[str, Tensor], numbers: dict[str, int]) -> None:
+        """The reverse of `tensors`."""
+        states: dict[str, dict[int, dict[str, Tensor | int]]] = {name: {} for name in self.parts}
+        for where, value in [*tensors.items(), *numbers.items()]:
+            name, index, key = where.split(".")
+            states[name].setdefault(int(index), {})[key] = value
+        for name, part in self.parts.items():
+            groups = part.state_dict()["param_groups"]
+            part.load_state_dict({"state": states[name], "param_groups": groups})

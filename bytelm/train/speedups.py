@@ -1,0 +1,46 @@
+"""What this machine is good at: bfloat16 where it pays, compiled code where a compiler is."""
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+# bfloat16 rounds more; it has to be clearly faster to be worth it.
+WORTH = 1.3
+
+
+def _matmul_s(dtype: torch.dtype, device: str) -> float:
+    a = torch.randn(768, 768, device=device).to(dtype)
+    best = float("inf")
+    for _ in range(5):
+        start = time.perf_counter()
+        float((a @ a)[0, 0])
+        best = min(best, time.perf_counter() - start)
+    return best
+
+
+def pick_dtype(wanted: str, device: str) -> torch.dtype:
+    """`float32`, `bfloat16`, or for `auto` the one that a short measurement favours."""
+    if wanted != "auto":
+        return {"float32": torch.float32, "bfloat16": torch.bfloat16}[wanted]
+    ratio = _matmul_s(torch.float32, device) / _matmul_s(torch.bfloat16, device)
+    return torch.bfloat16 if ratio >= WORTH else torch.float32
+
+
+def compiler(cache: Path) -> Callable[[Any], Any]:
+    """A function that compiles functions, keeping the machine code in the folder `cache`."""
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache.absolute()))
+
+    def compile_static(function: Any) -> Any:
+        return torch.compile(function, dynamic=False)
+
+    return compile_static
+
+
+def why(error: Exception) -> str:
+    """One line of what a failed compilation said."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[0] if lines else type(error).__name__)[:160]

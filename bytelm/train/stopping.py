@@ -1,0 +1,60 @@
+"""Ctrl-C and SIGTERM: leave at once where nothing is half done, else as soon as it is done.
+
+Parameters change only inside `Stopping.protected` (the optimizer's step, saving). Everywhere else
+(forward, backward, compiling, evaluating) a signal raises `StopRequested` where it strikes, and
+the state to save is that of the last whole step.
+"""
+
+import contextlib
+import signal
+from collections.abc import Iterator
+from types import FrameType, TracebackType
+from typing import Any
+
+
+class StopRequested(BaseException):
+    """A signal asked the run to end."""
+
+
+class Stopping:
+    """Installs the handlers for the time of a `with` block; main thread only."""
+
+    SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+        self._protected = False
+        self._previous: dict[int, Any] = {}
+
+    def __enter__(self) -> "Stopping":
+        for number in self.SIGNALS:
+            self._previous[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for number, previous in self._previous.items():
+            signal.signal(number, previous)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        first = self.signal is None
+        self.signal = number
+        # Once: a second Ctrl-C while the first is being served must not tear up the saving.
+        if first and not self._protected:
+            raise StopRequested
+
+    @contextlib.contextmanager
+    def protected(self) -> Iterator[None]:
+        """Hold a signal back until the block is done, then raise."""
+        assert not self._protected
+        self._protected = True
+        try:
+            yield
+        finally:
+            self._protected = False
+        if self.signal is not None:
+            raise StopRequested

@@ -1,0 +1,1 @@
+"""Source trees, packages and datasets become byte shards and a manifest."""

@@ -1,0 +1,1 @@
+"""A checkpoint and problems become completions, verdicts, scores, speed and one report."""
