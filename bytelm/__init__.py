@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from bytelm.command import Command as Command
     from bytelm.command import main as main
     from bytelm.command import say as say
-    from bytelm.decode.generate import Completion as Completion
     from bytelm.decode.generate import generate as generate
     from bytelm.decode.options import DecodeOptions as DecodeOptions
     from bytelm.decode.progress import generate_with_progress as generate_with_progress
+    from bytelm.decode.row import Completion as Completion
     from bytelm.errors import InputError as InputError
     from bytelm.files import write_bytes as write_bytes
     from bytelm.files import write_json as write_json
@@ -34,7 +34,7 @@ _HOME = {
     "Command": "command",
     "main": "command",
     "say": "command",
-    "Completion": "decode.generate",
+    "Completion": "decode.row",
     "generate": "decode.generate",
     "DecodeOptions": "decode.options",
     "generate_with_progress": "decode.progress",

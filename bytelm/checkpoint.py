@@ -62,7 +62,10 @@ def save_checkpoint(
         entries = {}
         for name, tensors in files.items():
             _save_tensors(tensors, aside / name)
-            entries[name] = {"bytes": (aside / name).stat().st_size, "sha256": _sha256(aside / name)}
+            entries[name] = {
+                "bytes": (aside / name).stat().st_size,
+                "sha256": _sha256(aside / name),
+            }
         about = {"format": FORMAT, "step": step, "model": config.to_dict(), "progress": progress}
         write_json(aside / "checkpoint.json", {**about, "files": entries})
     return folder
@@ -110,7 +113,9 @@ def check_checkpoint(folder: Path) -> dict[str, Any]:
     try:
         about: dict[str, Any] = json.loads(path.read_bytes())
         known = about["format"] == FORMAT
-        entries = {name: (entry["bytes"], entry["sha256"]) for name, entry in about["files"].items()}
+        entries = {
+            name: (entry["bytes"], entry["sha256"]) for name, entry in about["files"].items()
+        }
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DamagedError(f"{path} is damaged: {error!r}") from error
     if not known:
@@ -190,4 +195,3 @@ def load_weights(model: Model, folder: Path) -> None:
         if not torch.isfinite(tensor).all():
             raise DamagedError(f"{path}: tensor {name} holds values that are not finite")
     model.load_state_dict(tensors)
-

@@ -7,8 +7,9 @@ people go to stderr.
 
 import json
 import os
+import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import tyro
@@ -37,13 +38,15 @@ def say(text: str) -> None:
 def main(
     program: str,
     description: str,
-    commands: dict[str, Callable[..., Command]],
+    commands: Mapping[str, Callable[..., Command]],
     arguments: Sequence[str] | None = None,
 ) -> int:
     """Parse, run, print the JSON line. Returns the exit status: 0, 1 (failed), 2 (wrong input)."""
+    # As Ctrl-C does: unwind, so that files being written aside are removed on the way out.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         command = tyro.extras.subcommand_cli_from_dict(
-            commands,
+            dict(commands),
             prog=f"python -m {program}",
             description=description,
             args=list(sys.argv[1:] if arguments is None else arguments),

@@ -95,7 +95,9 @@ def model_config(values: dict[str, Any], where: str) -> ModelConfig:
     fields = {field.name: field for field in dataclasses.fields(ModelConfig)}
     unknown = sorted(set(values) - set(fields))
     if unknown:
-        raise InputError(f"{where}: unknown model option {unknown[0]!r}; known: {', '.join(fields)}")
+        raise InputError(
+            f"{where}: unknown model option {unknown[0]!r}; known: {', '.join(fields)}"
+        )
     missing = [
         name
         for name, field in fields.items()

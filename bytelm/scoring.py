@@ -148,9 +148,7 @@ def _collect(
         score.symbols_DN[segment.document, head] += count
 
 
-def accepted_lengths(
-    guesses_nT: npt.NDArray[np.int16], width: int
-) -> tuple[list[int], int]:
+def accepted_lengths(guesses_nT: npt.NDArray[np.int16], width: int) -> tuple[list[int], int]:
     """Walk one document: how many blocks gave 1, 2, ..., `width` bytes, and the bytes in all."""
     counts, at, length = [0] * width, 0, guesses_nT.shape[1]
     while at < length:

@@ -3,7 +3,9 @@
 import importlib.metadata
 import os
 import platform
+import shlex
 import sys
+from pathlib import Path
 from typing import Any
 
 PACKAGES = ("torch", "numpy", "safetensors")
@@ -12,7 +14,9 @@ PACKAGES = ("torch", "numpy", "safetensors")
 def _processor() -> str:
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:
-            names = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]
+            names = [
+                line.split(":", 1)[1].strip() for line in file if line.startswith("model name")
+            ]
     except OSError:
         names = []
     return names[0] if names else platform.processor() or platform.machine()
@@ -45,10 +49,9 @@ def versions() -> dict[str, str]:
 
 def command_line() -> str:
     """The command as it was typed, as far as Python knows."""
-    name = sys.argv[0]
-    if name.endswith("__main__.py"):
-        name = f"python -m {os.path.basename(os.path.dirname(name))}"
-    return " ".join([name, *sys.argv[1:]])
+    program = Path(sys.argv[0])
+    name = f"python -m {program.parent.name}" if program.name == "__main__.py" else str(program)
+    return shlex.join([*name.split(), *sys.argv[1:]])
 
 
 def seal(figures: dict[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 A shard folder holds, for each split and shard number,
 
     train-00000.bin           uint8, the documents one after another, nothing between them
-    train-00000.offsets.npy   int64, documents + 1 entries: document i is bin[offsets[i]:offsets[i + 1]]
+    train-00000.offsets.npy   int64, documents + 1: document i is bin[offsets[i]:offsets[i + 1]]
     train-00000.names.json    the documents' names, a list of strings
 
 and `manifest.json`, which lists them with sizes and SHA-256 hashes, beside whatever the builder
@@ -12,7 +12,6 @@ wants to say of the sources. The folder is written aside and renamed: it is whol
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -72,7 +71,8 @@ class ShardWriter:
 
     def add(self, split: str, name: str, content: bytes) -> None:
         """Append one document. Raises AssertionError for an empty one: it has no bytes to learn."""
-        assert split in SPLITS and content
+        assert split in SPLITS
+        assert content
         if split not in self._open:
             path = self._aside / f"{split}-{len(self._shards[split]):05d}.bin"
             self._open[split] = (path.open("wb"), [0], [])
@@ -133,7 +133,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         known = False
     if not known:
         raise InputError(f"{path} is damaged or not of the format {FORMAT}; build the shards again")
-    return manifest  # type: ignore[no-any-return]
+    return manifest
 
 
 class Split:
@@ -166,7 +166,7 @@ class Split:
     def _open(self, shard: dict[str, Any]) -> None:
         path = self.folder / shard["files"]["bin"]
         try:
-            size = os.stat(path).st_size
+            size = path.stat().st_size
             offsets = np.load(self.folder / shard["files"]["offsets.npy"], allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
             raise InputError(f"{path}: {error}; build the shards again") from error

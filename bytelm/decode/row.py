@@ -36,7 +36,8 @@ class Row:
 
     def take(self, ids: list[int]) -> None:
         """Add the ids that one step accepted; sets `finish_reason` when the completion ends."""
-        assert self.finish_reason is None and ids
+        assert self.finish_reason is None
+        assert ids
         seen = len(self.text)
         ended = ids[-1] == EOD
         self.text += bytes(ids[:-1] if ended else ids)

@@ -168,4 +168,3 @@ def _prompt(line: bytes, where: str) -> tuple[Any, bytes]:
         return row["id"], base64.b64decode(row["prompt_base64"], validate=True)
     except (AttributeError, TypeError, UnicodeEncodeError, binascii.Error) as error:
         raise InputError(f"{where}: the prompt cannot be read: {error}") from error
-

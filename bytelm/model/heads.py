@@ -16,6 +16,7 @@ Shapes: B batch row, T position in block, D width, V id, K prediction head.
 """
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 import torch
@@ -29,7 +30,7 @@ from bytelm.model.layers import Layer, Place, RMSNorm
 Drafts = Callable[[Tensor, Place, Tensor], Tensor]
 
 
-class Heads(nn.Module):
+class Heads(nn.Module, ABC):
     """The interface, and what every kind has: the final norm."""
 
     def __init__(self, config: ModelConfig) -> None:
@@ -37,25 +38,29 @@ class Heads(nn.Module):
         self.n = config.prediction_heads
         self.norm = RMSNorm(config.width, config.norm_eps)
 
+    @abstractmethod
     def initialize(self, generator: torch.Generator) -> None:
-        raise AssertionError("a kind of heads defines this")
+        """See the module."""
 
+    @abstractmethod
     def enter(self, x_BTD: Tensor) -> Tensor:
-        raise AssertionError("a kind of heads defines this")
+        """See the module."""
 
+    @abstractmethod
     def project(self, index: int, z_BTD: Tensor, place: Place) -> Tensor:
-        raise AssertionError("a kind of heads defines this")
+        """See the module."""
 
+    @abstractmethod
     def unembedding(self, index: int) -> Tensor:
-        raise AssertionError("a kind of heads defines this")
+        """See the module."""
 
     def logits(self, index: int, z_BTD: Tensor, place: Place) -> Tensor:
         """Head `index` at every position: (B, T, V)."""
         return F.linear(self.project(index, z_BTD, place), self.unembedding(index))
 
+    @abstractmethod
     def drafts(self, k: int) -> Drafts:
         """A function (z_BTD, place, at_B) -> logits (B, k - 1, V) of heads 1..k-1 at `at_B`."""
-        raise AssertionError("a kind of heads defines this")
 
     def fill(self, k: int, z_BTD: Tensor, place: Place) -> None:
         """Leave in the cache what heads 0..k-1 will want of a block; nothing by default."""

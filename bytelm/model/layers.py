@@ -68,8 +68,8 @@ class Attention(nn.Module):
         B, T, D = x_BTD.shape
         H, G, C = self.heads, self.kv_heads, self.head_size
         qkv = self.qkv(x_BTD).view(B, T, H + 2 * G, C)
-        qk, v_BTGC = qkv.split((H + G, G), dim=2)
-        q_BTHC, k_BTGC = rotate(qk, place).split((H, G), dim=2)
+        qk, v_BTGC = torch.split(qkv, [H + G, G], dim=2)
+        q_BTHC, k_BTGC = torch.split(rotate(qk, place), [H, G], dim=2)
         if place.cache is None:
             y_BHTC = _attend_causally(q_BTHC, k_BTGC, v_BTGC, place.mask)
             return self.out(y_BHTC.transpose(1, 2).reshape(B, T, D))

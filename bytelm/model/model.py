@@ -131,7 +131,7 @@ class Model(nn.Module):
     def place_alone(self, ids_BT: Tensor) -> Place:
         """Where a block without a cache lies: at position 0."""
         T, window = ids_BT.shape[1], self.config.window
-        assert T <= len(self.cos_SC), f"a block of {T} exceeds the context"
+        assert len(self.cos_SC) >= T, f"a block of {T} exceeds the context"
         mask = None
         if 0 < window < T:
             at = torch.arange(T, device=ids_BT.device)

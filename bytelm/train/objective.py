@@ -66,7 +66,7 @@ class Objective:
             for index, labels_BT in enumerate(batch.labels_nBT):
                 loss = self.head_loss(index, buffer, place, labels_BT)
                 losses.append(loss.detach())
-                (loss if index == 0 else self.weight * loss).backward()
+                torch.autograd.backward(loss if index == 0 else self.weight * loss)
         assert buffer.grad is not None
-        z_BTD.backward(buffer.grad)
+        torch.autograd.backward(z_BTD, buffer.grad)
         return torch.stack(losses)

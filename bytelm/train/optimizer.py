@@ -102,7 +102,8 @@ class Optimizers:
     def load(self, tensors: dict[str, Tensor], numbers: dict[str, int]) -> None:
         """The reverse of `tensors`."""
         states: dict[str, dict[int, dict[str, Tensor | int]]] = {name: {} for name in self.parts}
-        for where, value in [*tensors.items(), *numbers.items()]:
+        values: dict[str, Tensor | int] = {**tensors, **numbers}
+        for where, value in values.items():
             name, index, key = where.split(".")
             states[name].setdefault(int(index), {})[key] = value
         for name, part in self.parts.items():

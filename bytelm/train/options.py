@@ -65,9 +65,7 @@ def resolve(preset: str, overrides: tuple[str, ...]) -> tuple[ModelConfig, Train
         name, equals, value = text.partition("=")
         table, dot, option = name.strip().partition(".")
         if not equals or not dot or table not in tables:
-            raise InputError(
-                f"--set {text}: write it as model.OPTION=VALUE or train.OPTION=VALUE"
-            )
+            raise InputError(f"--set {text}: write it as model.OPTION=VALUE or train.OPTION=VALUE")
         try:
             tables[table][option] = tomllib.loads(f"value = {value}")["value"]
         except tomllib.TOMLDecodeError as error:

@@ -55,7 +55,9 @@ class Packing:
         self._blocks = generator.permutation(self.blocks)
         self._epoch = epoch
 
-    def _piece(self, start: int, length: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    def _piece(
+        self, start: int, length: int
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Ids start..start+length-1 of the epoch's stream, and the document each belongs to."""
         ids = np.empty(length, dtype=np.int64)
         owner = np.empty(length, dtype=np.int64)

@@ -194,4 +194,3 @@ def _opening(parameters: dict[str, int], dtype: str, resumed: bool, step: int) -
     core = (parameters["total"] - parameters["tables"]) / 1e6
     begin = f"resuming at step {step}" if resumed else "training"
     return f"{begin}: {core:.2f}M parameters{tables}, {dtype.removeprefix('torch.')}"
-

@@ -40,7 +40,7 @@ class Stopping:
         for number, previous in self._previous.items():
             signal.signal(number, previous)
 
-    def _handle(self, number: int, frame: FrameType | None) -> None:
+    def _handle(self, number: int, _: FrameType | None) -> None:
         first = self.signal is None
         self.signal = number
         # Once: a second Ctrl-C while the first is being served must not tear up the saving.

@@ -148,7 +148,9 @@ class Trainer:
             self.optimizers.load(tensors, progress["optimizer_numbers"])
             self.step, self.elapsed_before = int(about["step"]), float(progress["elapsed_s"])
         except (KeyError, ValueError, TypeError) as error:
-            raise DamagedError(f"{folder}: the optimizer's state does not fit: {error!r}") from error
+            raise DamagedError(
+                f"{folder}: the optimizer's state does not fit: {error!r}"
+            ) from error
         self.started = time.monotonic()
         self._saved_step = self.step
         # Newer ones were found damaged: in their place this run will write its own.
@@ -183,9 +185,7 @@ class Trainer:
         return {2: "SIGINT", 15: "SIGTERM"}[stopping.signal]
 
     def _one_step(self, budget: Budget, stopping: Stopping) -> None:
-        scale = learning_rate_scale(
-            budget.spent(self.bytes, self.elapsed_s), self.options.schedule
-        )
+        scale = learning_rate_scale(budget.spent(self.bytes, self.elapsed_s), self.options.schedule)
         begun = time.monotonic()
         losses = self._backward(self._batch())
         loss_bits = [loss / LN2 for loss in losses.tolist()]
@@ -272,7 +272,7 @@ class Trainer:
             total=100,
             initial=round(100 * min(1, budget.spent(self.bytes, self.elapsed_s)), 1),
             desc="training",
-            bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed} gone, {remaining} left{postfix}",
+            bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}, {remaining} left{postfix}",
             dynamic_ncols=True,
         )
 

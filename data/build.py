@@ -1,0 +1,199 @@
+"""`python -m data build`: documents are read, filtered, deduplicated, split, and written."""
+
+import hashlib
+import importlib.metadata
+import platform
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from tqdm import tqdm
+
+from bytelm.shards import InputError, ShardWriter, read_manifest
+from data.benchmarks import humaneval
+from data.filters import reason_to_reject
+from data.sources import Source, dataset, folder, standard_library
+from data.walk import Found
+
+PACKAGES = ("bytelm", "tree-sitter", "tree-sitter-python")
+
+
+class _UnchangedError(Exception):
+    """What was built is what was there."""
+
+
+def split_of(name: str, held_out_percent: float) -> str:
+    """`train` or `held_out`, by a hash of the name alone: other documents do not move this one."""
+    digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()
+    share = int.from_bytes(digest[:8], "big") / 2**64
+    return "held_out" if 100 * share < held_out_percent else "train"
+
+
+@dataclass
+class Build:
+    """Make byte shards of source files.
+
+    Give one of --recipe, --path and --dataset. The same input gives the same shards, byte for byte.
+    """
+
+    out: Path
+    """The shard folder to write."""
+    recipe: Literal["stdlib"] | None = None
+    """stdlib: the running interpreter's standard library, without its tests."""
+    path: Path | None = None
+    """A folder of source files."""
+    dataset: Path | None = None
+    """A local parquet, jsonl or csv file, or a folder of such."""
+    column: str = "content"
+    """The column of a dataset that holds the documents."""
+    suffixes: tuple[str, ...] = (".py",)
+    """Endings of the files to take from --path; give the option with nothing for all files."""
+    held_out_percent: float = 5.0
+    """Share of the documents (by a hash of their names) that is held out."""
+    max_file_bytes: int = 1 << 20
+    """Larger files are left out."""
+
+    def run(self) -> dict[str, Any]:
+        started = time.monotonic()
+        source = self._source()
+        self._check_out()
+        benchmarks = humaneval()
+        rejected, rejected_bytes = Counter[str](), Counter[str]()
+        try:
+            with ShardWriter(self.out) as writer:
+                sink = _Sink(writer, self.held_out_percent)
+                seen: set[bytes] = set()
+                with tqdm(source.documents(), desc="reading", unit=" files", leave=False) as bar:
+                    for document in bar:
+                        reason = reason_to_reject(document.name, document.content)
+                        if reason is None and benchmarks.found_in(document.content):
+                            reason = "benchmark"
+                        digest = hashlib.sha256(document.content).digest()
+                        if reason is None and digest in seen:
+                            reason = "duplicate"
+                        if reason is not None:
+                            rejected[reason] += 1
+                            rejected_bytes[reason] += len(document.content)
+                            continue
+                        seen.add(digest)
+                        sink.add(document)
+                rejected += source.rejected
+                rejected_bytes += source.rejected_bytes
+                sink.finish(rejected)
+                manifest = writer.finish(self._about(source, rejected, rejected_bytes))
+                if (self.out / "manifest.json").exists() and read_manifest(self.out) == manifest:
+                    raise _UnchangedError
+            _say(f"wrote {self.out}")
+        except _UnchangedError:
+            _say(f"{self.out} holds these very shards already: left as it is")
+        return self._figures(manifest, rejected, time.monotonic() - started)
+
+    def _source(self) -> Source:
+        given = [name for name in ("recipe", "path", "dataset") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise InputError("give one of --recipe, --path and --dataset")
+        if not 0 < self.held_out_percent < 100:
+            raise InputError(f"--held-out-percent {self.held_out_percent} is not between 0 and 100")
+        if self.max_file_bytes < 1:
+            raise InputError(f"--max-file-bytes must be at least 1, not {self.max_file_bytes}")
+        if self.path is not None:
+            return folder(self.path, self.suffixes, self.max_file_bytes, self.out)
+        if self.dataset is not None:
+            return dataset(self.dataset, self.column)
+        return standard_library(self.max_file_bytes)
+
+    def _check_out(self) -> None:
+        if not self.out.exists() or (self.out / "manifest.json").is_file():
+            return
+        if not self.out.is_dir():
+            raise InputError(f"--out {self.out} is a file; it must be a folder to make")
+        if any(self.out.iterdir()):
+            raise InputError(
+                f"--out {self.out} holds other things than shards; they are not replaced: "
+                "choose a new folder"
+            )
+
+    def _about(self, source: Source, rejected: Counter[str], sizes: Counter[str]) -> dict[str, Any]:
+        versions = {"python": platform.python_version()}
+        versions |= {package: _version(package) for package in PACKAGES}
+        return {
+            "source": source.about,
+            "held_out_percent": self.held_out_percent,
+            "max_file_bytes": self.max_file_bytes,
+            "rejected": {
+                reason: {"documents": count, "bytes": sizes[reason]}
+                for reason, count in sorted(rejected.items())
+            },
+            "versions": versions,
+        }
+
+    def _figures(
+        self, manifest: dict[str, Any], rejected: Counter[str], seconds: float
+    ) -> dict[str, Any]:
+        train, held_out = manifest["splits"]["train"], manifest["splits"]["held_out"]
+        reasons = ", ".join(f"{count} {reason}" for reason, count in rejected.most_common())
+        _say(
+            f"{train['documents']} documents ({train['bytes'] / 1e6:.2f} MB) to train on, "
+            f"{held_out['documents']} ({held_out['bytes'] / 1e6:.2f} MB) held out; "
+            f"left out: {reasons or 'none'}"
+        )
+        return {
+            "out": str(self.out),
+            "documents": train["documents"] + held_out["documents"],
+            "bytes": train["bytes"] + held_out["bytes"],
+            "train_documents": train["documents"],
+            "train_bytes": train["bytes"],
+            "held_out_documents": held_out["documents"],
+            "held_out_bytes": held_out["bytes"],
+            "rejected": dict(sorted(rejected.items())),
+            "seconds": round(seconds, 3),
+        }
+
+
+class _Sink:
+    """Writes documents to their splits, and sees to it that neither split stays empty.
+
+    The first document waits for the last: it goes where it is missed, or where its name says.
+    """
+
+    def __init__(self, writer: ShardWriter, held_out_percent: float) -> None:
+        self.writer, self.percent = writer, held_out_percent
+        self.first: Found | None = None
+        self.counts: Counter[str] = Counter()
+
+    def add(self, document: Found) -> None:
+        if self.first is None:
+            self.first = document
+            return
+        self._write(split_of(document.name, self.percent), document)
+
+    def _write(self, split: str, document: Found) -> None:
+        self.writer.add(split, document.name, document.content)
+        self.counts[split] += 1
+
+    def finish(self, rejected: Counter[str]) -> None:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in rejected.most_common())
+        left_out = f"left out: {reasons or 'none'}"
+        if self.first is None:
+            raise InputError(f"no document to build shards of ({left_out})")
+        if not self.counts:
+            raise InputError(
+                f"one document alone ({self.first.name}) cannot be split into training and "
+                f"held-out data ({left_out})"
+            )
+        missed = [split for split in ("train", "held_out") if not self.counts[split]]
+        self._write(missed[0] if missed else split_of(self.first.name, self.percent), self.first)
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

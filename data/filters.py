@@ -1,0 +1,58 @@
+"""Which documents are worth learning: each filter is a function of the bytes and has a reason.
+
+The limits on lines and letters are StarCoder's (Li et al. 2023, section 3.3). They are counted in
+bytes, since any byte sequence is legal content.
+"""
+
+from collections.abc import Callable
+
+from data.literals import literal_share
+
+LONGEST_LINE = 1000
+MEAN_LINE = 100
+LEAST_ALPHANUMERIC = 0.25
+MOST_LITERAL = 0.75
+
+_ALPHANUMERIC = bytes(byte for byte in range(256) if bytes([byte]).isalnum() or byte >= 128)
+
+
+def longest_line(content: bytes) -> bool:
+    """A line of more than 1000 bytes: minified or generated."""
+    return max(map(len, content.splitlines()), default=0) > LONGEST_LINE
+
+
+def mean_line(content: bytes) -> bool:
+    """Lines of more than 100 bytes on average."""
+    lines = content.splitlines()
+    return sum(map(len, lines)) / max(1, len(lines)) > MEAN_LINE
+
+
+def few_alphanumeric(content: bytes) -> bool:
+    """Less than a quarter letters and digits; bytes beyond ASCII count as letters."""
+    other = len(content.translate(None, delete=_ALPHANUMERIC))
+    return len(content) - other < LEAST_ALPHANUMERIC * len(content)
+
+
+def data_table(content: bytes) -> bool:
+    """Mostly tables of literals: encoded data rather than code."""
+    return literal_share(content) > MOST_LITERAL
+
+
+# In the order in which they are tried; cheap ones first.
+FILTERS: dict[str, Callable[[bytes], bool]] = {
+    "longest line": longest_line,
+    "mean line": mean_line,
+    "few alphanumeric": few_alphanumeric,
+}
+PYTHON_FILTERS: dict[str, Callable[[bytes], bool]] = {"data table": data_table}
+
+
+def reason_to_reject(name: str, content: bytes) -> str | None:
+    """The first reason to leave a document out, or None."""
+    filters = dict(FILTERS)
+    if name.endswith((".py", ".pyi")):
+        filters |= PYTHON_FILTERS
+    for reason, holds in filters.items():
+        if holds(content):
+            return reason
+    return None

@@ -1,0 +1,114 @@
+"""Where documents come from: the standard library, a folder, a local dataset."""
+
+import os
+import sysconfig
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bytelm.shards import InputError
+from data.walk import Found, Walk
+
+TESTS = frozenset({"test", "tests", "idle_test"})
+PACKAGES = frozenset({"site-packages", "dist-packages"})
+# Never sources: version control, caches, what package managers bring.
+MACHINERY = frozenset({".git", ".hg", ".svn", "__pycache__", "node_modules", ".venv", ".tox"})
+
+
+@dataclass
+class Source:
+    """Documents to read, and afterwards what was passed over. `about` goes into the manifest."""
+
+    about: dict[str, Any]
+    walk: Walk | None = None
+    rows: Iterator[Found] | None = None
+    rejected: Counter[str] = field(default_factory=Counter)
+    rejected_bytes: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        if self.walk is not None:
+            self.rejected, self.rejected_bytes = self.walk.rejected, self.walk.rejected_bytes
+
+    def documents(self) -> Iterator[Found]:
+        if self.walk is not None:
+            return self.walk.files()
+        assert self.rows is not None
+        return self.rows
+
+
+def standard_library(max_file_bytes: int) -> Source:
+    """The running interpreter's own modules, without their tests."""
+    root = Path(sysconfig.get_path("stdlib"))
+    walk = Walk(root, (".py",), max_file_bytes, TESTS | PACKAGES | MACHINERY)
+    return Source({"recipe": "stdlib"}, walk)
+
+
+def folder(path: Path, suffixes: tuple[str, ...], max_file_bytes: int, out: Path) -> Source:
+    """The files below a folder whose names end in one of `suffixes` (any, if there is none)."""
+    if not path.is_dir():
+        what = "is not a folder" if path.exists() else "does not exist"
+        raise InputError(f"--path {path} {what}")
+    inside = _below(path, out)
+    walk = Walk(path, suffixes, max_file_bytes, MACHINERY, inside)
+    return Source({"path": str(path), "suffixes": list(suffixes)}, walk)
+
+
+def _below(path: Path, out: Path) -> Path | None:
+    """`out` as the walk of `path` would name it, if it lies inside."""
+    try:
+        return path / out.resolve().relative_to(path.resolve())
+    except ValueError:
+        return None
+
+
+_READERS = {".parquet": "parquet", ".jsonl": "json", ".json": "json", ".csv": "csv"}
+
+
+def dataset(path: Path, column: str) -> Source:
+    """The rows of local parquet, jsonl or csv files, read by the datasets library."""
+    if not path.exists():
+        raise InputError(f"--dataset {path} does not exist; it is a local file or folder")
+    found = sorted(path.rglob("*")) if path.is_dir() else [path]
+    files = [file for file in found if file.is_file() and file.suffix in _READERS]
+    if not files:
+        raise InputError(f"--dataset {path}: no {', '.join(_READERS)} file there")
+    source = Source({"dataset": str(path), "column": column})
+    source.rows = _rows(files, path if path.is_dir() else path.parent, column, source)
+    return source
+
+
+def _rows(files: list[Path], root: Path, column: str, source: Source) -> Iterator[Found]:
+    # Before the import: the library would otherwise ask its hub about everything it opens.
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    import datasets
+
+    for file in files:
+        try:
+            # Streaming reads the file where it lies; loading would copy it into a cache.
+            rows = datasets.load_dataset(
+                _READERS[file.suffix], data_files=str(file), split="train", streaming=True
+            )
+            for index, row in enumerate(rows):
+                value = row.get(column)
+                if value is None and column not in row:
+                    raise InputError(
+                        f"{file} has no column {column!r}; it has: {', '.join(row)}; "
+                        "choose one with --column"
+                    )
+                content = (
+                    value.encode("utf-8", "surrogatepass") if isinstance(value, str) else value
+                )
+                if not isinstance(content, bytes):
+                    source.rejected["not text"] += 1
+                elif not content:
+                    source.rejected["empty"] += 1
+                else:
+                    yield Found(f"{file.relative_to(root).as_posix()}:{index}", content)
+        except InputError:
+            raise
+        except Exception as error:
+            # The library raises what its readers raise: ArrowInvalid, JSONDecodeError, its own.
+            line = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise InputError(f"{file} cannot be read as {_READERS[file.suffix]}: {line}") from error

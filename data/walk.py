@@ -1,0 +1,100 @@
+"""Walk a folder: every regular file once, in one order; what cannot be read is counted, not fatal.
+
+Links are not followed, and FIFOs, sockets and devices never opened (opening a FIFO would wait for a
+writer forever). The walk keeps a list instead of recursing, so that no depth of folders kills it.
+"""
+
+import os
+import stat
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Found:
+    """A file that was read: its path below the root, with forward slashes, and its bytes."""
+
+    name: str
+    content: bytes
+
+
+@dataclass
+class Walk:
+    """What to walk, and afterwards, in `rejected`, what was passed over and why.
+
+    `skip_folders` are names of folders not entered; `skip` one folder (the output) likewise.
+    """
+
+    root: Path
+    suffixes: tuple[str, ...]
+    max_file_bytes: int
+    skip_folders: frozenset[str] = frozenset()
+    skip: Path | None = None
+
+    def __post_init__(self) -> None:
+        self.rejected: Counter[str] = Counter()
+        self.rejected_bytes: Counter[str] = Counter()
+
+    def files(self) -> Iterator[Found]:
+        """The files, ordered by name within each folder, folders in the order of their names."""
+        pending = [os.fsencode(self.root)]
+        while pending:
+            folder = pending.pop()
+            try:
+                entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+            except OSError:
+                self.rejected["unreadable folder"] += 1
+                continue
+            inner = []
+            for entry in entries:
+                if entry.is_symlink():
+                    self.rejected["link"] += 1
+                elif entry.is_dir(follow_symlinks=False):
+                    if self._enters(entry):
+                        inner.append(entry.path)
+                else:
+                    yield from self._file(entry)
+            pending += reversed(inner)
+
+    def _enters(self, entry: "os.DirEntry[bytes]") -> bool:
+        if os.fsdecode(entry.name) in self.skip_folders:
+            return False
+        return self.skip is None or os.fsdecode(entry.path) != str(self.skip)
+
+    def _file(self, entry: "os.DirEntry[bytes]") -> Iterator[Found]:
+        name = os.fsdecode(os.path.relpath(entry.path, os.fsencode(self.root)))
+        name = name.replace(os.sep, "/")
+        if self.suffixes and not name.endswith(self.suffixes):
+            return
+        try:
+            status = entry.stat(follow_symlinks=False)
+            if not stat.S_ISREG(status.st_mode):
+                self.rejected["not a file"] += 1
+                return
+            if status.st_size > self.max_file_bytes:
+                self._reject("too large", status.st_size)
+                return
+            content = _read(entry.path, self.max_file_bytes)
+        except OSError:
+            self.rejected["unreadable"] += 1
+            return
+        if not content:
+            self.rejected["empty"] += 1
+        elif len(content) > self.max_file_bytes:
+            self._reject("too large", len(content))
+        else:
+            yield Found(name, content)
+
+    def _reject(self, reason: str, size: int) -> None:
+        self.rejected[reason] += 1
+        self.rejected_bytes[reason] += size
+
+
+def _read(path: bytes, limit: int) -> bytes:
+    # A file may be replaced between the look and the opening: O_NONBLOCK keeps a FIFO from
+    # blocking, O_NOFOLLOW refuses a link.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb") as file:
+        return file.read(limit + 1)

@@ -1,0 +1,161 @@
+"""`python -m eval speed`: bytes a forward and bytes a second by k and batch (paper, Table S3)."""
+
+import statistics
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from bytelm import (
+    Checkpoint,
+    Completion,
+    DecodeOptions,
+    InputError,
+    Split,
+    generate,
+    load_checkpoint,
+    say,
+    seal,
+    write_json,
+)
+
+WINDOW = 32
+
+
+def distinct_windows(texts: list[bytes]) -> float:
+    """The share of distinct 32-byte windows: low where a model loops, which flatters drafts."""
+    windows = [text[at : at + WINDOW] for text in texts for at in range(len(text) - WINDOW + 1)]
+    return len(set(windows)) / len(windows) if windows else 1.0
+
+
+def held_out_prompts(split: Split, count: int, size: int) -> list[bytes]:
+    """`count` prompts of `size` bytes, spread evenly over the held-out documents end to end."""
+    text = b"".join(document.tobytes() for document in split)
+    if len(text) < size:
+        raise InputError(
+            f"{split.folder} holds {len(text)} bytes of held-out text, less than one prompt of "
+            f"{size}; build larger shards, or lower --prompt-bytes"
+        )
+    stride = (len(text) - size) // max(1, count - 1) if count > 1 else 0
+    return [text[index * stride : index * stride + size] for index in range(count)]
+
+
+@dataclass
+class Speed:
+    """Measure greedy self-speculation against plain decoding, and that the output is the same.
+
+    Rounds alternate over k. A row's time is that of everything, prefill included; its speedup is
+    the median over rounds of the ratio to k = 1 at the same batch. `identical` compares every byte
+    with what k = 1 gave at the first batch size.
+    """
+
+    checkpoint: Path
+    """A run folder, or one of its checkpoints."""
+    data: Path
+    """Shard folder: prompts are cut from its held-out documents."""
+    out: Path | None = None
+    """Also write the figures to this JSON file."""
+    heads: tuple[int, ...] = (1, 2, 4, 8)
+    """The k to compare; 1 comes first, it is what the others are compared with."""
+    batches: tuple[int, ...] = (16, 1)
+    """Batch sizes."""
+    prompts: int = 16
+    """Prompts for the largest batch; small batches take four times their size at most."""
+    prompt_bytes: int = 1024
+    """Bytes of a prompt."""
+    max_bytes: int = 1024
+    """Bytes of a completion."""
+    rounds: int = 2
+    """Times that each row is measured."""
+    device: str = "cpu"
+    """cpu or cuda."""
+
+    def run(self) -> dict[str, Any]:
+        checkpoint = load_checkpoint(self.checkpoint, self.device)
+        heads = sorted(set(self.heads) | {1})
+        for k in heads:
+            DecodeOptions(self.max_bytes, k).check(checkpoint.config.prediction_heads)
+        if min(self.batches, default=0) < 1 or min(self.prompts, self.rounds) < 1:
+            raise InputError("--batches, --prompts and --rounds must be at least 1")
+        prompts = held_out_prompts(Split(self.data, "held_out"), self.prompts, self.prompt_bytes)
+        generate(checkpoint.model, prompts[:1], DecodeOptions(16, heads[-1], 1))
+        started = time.monotonic()
+        rows: list[dict[str, Any]] = []
+        reference: list[bytes] = []
+        total = len(self.batches) * self.rounds * len(heads)
+        with tqdm(total=total, desc="speed", unit=" runs", dynamic_ncols=True) as bar:
+            for batch in self.batches:
+                found = self._batch(checkpoint, prompts, heads, batch, bar)
+                reference = reference or [c.text for c in found[1][0]]
+                rows += [self._row(k, batch, found, reference) for k in heads]
+        figures = {
+            "rows": rows,
+            "rounds": self.rounds,
+            "seconds": round(time.monotonic() - started, 3),
+            "checkpoint": str(checkpoint.folder),
+            "checkpoint_sha256": checkpoint.sha256,
+        }
+        if self.out is not None:
+            write_json(self.out, seal(figures))
+        for row in rows:
+            same = "identical" if row["identical"] else "DIFFERENT"
+            forward, rate = row["bytes_per_forward"], row["bytes_per_s"]
+            say(
+                f"batch {row['batch']:3d}  k {row['k']:2d}  {forward:5.2f} bytes a forward  "
+                f"{rate:7.0f} bytes/s  {row['speedup']:5.2f}x  {same}"
+            )
+        return figures
+
+    def _batch(
+        self,
+        checkpoint: Checkpoint,
+        prompts: list[bytes],
+        heads: list[int],
+        batch: int,
+        bar: "tqdm[Any]",
+    ) -> dict[int, tuple[list[Completion], list[float]]]:
+        chosen = prompts[: min(len(prompts), 4 * batch)]
+        found: dict[int, tuple[list[Completion], list[float]]] = {}
+        for _ in range(self.rounds):
+            for k in heads:
+                begun = time.perf_counter()
+                options = DecodeOptions(self.max_bytes, k, batch)
+                completions = generate(checkpoint.model, chosen, options)
+                seconds = time.perf_counter() - begun
+                found.setdefault(k, (completions, []))[1].append(seconds)
+                size = sum(len(completion.text) for completion in completions)
+                bar.set_postfix_str(f"batch {batch}, k {k}: {size / seconds:.0f} bytes/s")
+                bar.update()
+        return found
+
+    def _row(
+        self,
+        k: int,
+        batch: int,
+        found: dict[int, tuple[list[Completion], list[float]]],
+        reference: list[bytes],
+    ) -> dict[str, Any]:
+        completions, seconds = found[k]
+        texts = [completion.text for completion in completions]
+        size, forwards = sum(map(len, texts)), sum(c.forwards for c in completions)
+        ratios = [plain / own for plain, own in zip(found[1][1], seconds, strict=True)]
+        lengths = [0] * k
+        for completion in completions:
+            for length in completion.accepted:
+                lengths[length - 1] += 1
+        return {
+            "k": k,
+            "batch": batch,
+            "bytes_per_forward": size / max(forwards, 1),
+            "bytes_per_s": size / statistics.median(seconds),
+            "speedup": statistics.median(ratios),
+            "speedup_range": [min(ratios), max(ratios)],
+            "identical": all(a == b for a, b in zip(texts, reference, strict=False)),
+            "accepted_lengths": lengths,
+            "distinct_windows": distinct_windows(texts),
+            "prompts": len(texts),
+            "prompt_bytes": self.prompt_bytes,
+            "max_bytes": self.max_bytes,
+        }
