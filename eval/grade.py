@@ -35,7 +35,7 @@ class Grade:
     """
 
     samples: Path
-    """Samples, jsonl or gzipped: {"task_id", "completion"}, or {"task_id", "solution": all code}."""
+    """Samples, jsonl or jsonl.gz: {"task_id", "completion"}, or "solution": all the code."""
     suite: str | None = None
     """The problems: humaneval or micro."""
     problems: Path | None = None

@@ -183,7 +183,10 @@ def head_bars(
     left = figure.add_axes((0.065, 0.15, width, 0.72))
     n = len(heads_bpb)
     bars = left.bar(range(1, n + 1), heads_bpb, 0.72, color=[BLUE] + [PALE] * (n - 1))
-    left.bar_label(bars, fmt="%.2f", padding=3, size=10, color=INK)
+    # Of many heads only the first and the last are named: the others' figures would collide.
+    named = [n <= 12 or i in (0, n - 1) for i in range(n)]
+    labels = [f"{bpb:.2f}" if name else "" for bpb, name in zip(heads_bpb, named, strict=True)]
+    left.bar_label(bars, labels=labels, padding=3, size=10, color=INK)
     left.set_xticks(range(1, n + 1))
     left.set_xlabel("head (how many bytes ahead it predicts)")
     left.set_ylabel("bits per byte")
@@ -282,7 +285,8 @@ def accepted_bars(counts: Sequence[int]) -> Figure:
     labels = [
         "" if not count else _percent(share) for count, share in zip(counts, shares, strict=True)
     ]
-    axes.bar_label(bars, labels=labels, padding=3, size=10)
+    if len(counts) <= 12:
+        axes.bar_label(bars, labels=labels, padding=3, size=10)
     high = 1.24 * max(float(shares.max()), 1.0)
     axes.set_ylim(0, high)
     # A pointer above the tallest bar's label: a line through the bars would cross other labels.

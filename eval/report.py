@@ -1,4 +1,4 @@
-"""`python -m eval report`: a run folder becomes one page, one JSON file, a table in the terminal."""
+"""`python -m eval report`: a run folder becomes a page, a JSON file and a table in the terminal."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence

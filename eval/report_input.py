@@ -99,13 +99,21 @@ SEALED: dict[str, Check] = {
     "machine": table_of(anything),
     "versions": table_of(anything),
 }
+DATA = Rules(
+    optional={
+        f"{split}_{what}": is_count
+        for split in ("train", "held_out")
+        for what in ("bytes", "documents")
+    }
+)
 CONFIG = Rules(
-    optional={name: table_of(anything) for name in ("model", "train", "data")}
-    | SEALED
+    optional={"model": table_of(anything), "train": table_of(anything), "data": fits(DATA)}
     | {"preset": is_text}
+    | SEALED
 )
 METRIC = Rules(
-    {"bytes": is_number, "bpb": is_number}, {"held_out_bpb": BPB, "forecast": table_of(is_number)}
+    {"bytes": is_number, "bpb": is_number},
+    {"step": is_count, "elapsed_s": is_number, "held_out_bpb": BPB},
 )
 SUMMARY = Rules(
     {"steps": is_count, "bytes": is_number},

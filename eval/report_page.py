@@ -7,14 +7,13 @@ from typing import Any
 
 from eval import plots
 from eval.report_html import escape, missing, picture, table
-from eval.report_samples import Shown, render_blocks
+from eval.report_samples import Shown, render_samples
 from eval.report_words import Json, count_of, duration, fastest, interval, percent, sentence, size
-from eval.speed import distinct_windows
 
 TIMES, MINUS = "\u00d7", "\u2212"
 COMPRESSOR_NAMES = {"gzip": "gzip -9", "zstd": "zstd -19", "xz": "xz -9e"}
 SUITE_NAMES = {"humaneval": "HumanEval", "micro": "micro"}
-# A suite's result is far from its neighbours' for one model size; the page says what to expect.
+# Below this, solving next to none of HumanEval is what one expects, and the page says so.
 SMALL_PARAMETERS = 100e6
 
 
@@ -32,7 +31,7 @@ def render_page(
         _speed(report),
         _accepted(report),
         _scores(report),
-        _samples(shown),
+        render_samples(shown),
         _stages(report),
         _configuration(report, files),
     )
@@ -65,17 +64,16 @@ def _head(report: Json) -> str:
     boxes = "".join(
         f'<div class="card"><b>{big}</b><span>{words}</span></div>' for big, words in cards
     )
-    notes = [escape(note) for note in report["notes"]]
+    notes = list(report["notes"])
     if report["missing"]:
-        notes.append("Missing stages: " + escape(", ".join(report["missing"])) + ".")
-    lines = [f'<p class="note">{note}</p>' for note in notes]
-    parameters = (report["training"].get("parameters") or {}).get("total", 0)
-    tables = (report["training"].get("parameters") or {}).get("tables", 0)
+        notes.append("Missing stages: " + ", ".join(report["missing"]) + ".")
+    lines = [f'<p class="note">{escape(note)}</p>' for note in notes]
+    parameters = report["training"].get("parameters") or {}
     expect = (
         '<p class="lead">A HumanEval score near zero is expected of a model this small: it has '
         "learnt what code looks like, not how to solve problems. What this page shows is the "
         "whole way from raw bytes to a scored report.</p>"
-        if parameters - tables < SMALL_PARAMETERS
+        if parameters.get("total", 0) - parameters.get("tables", 0) < SMALL_PARAMETERS
         else ""
     )
     return (
@@ -195,58 +193,58 @@ def _speed(report: Json) -> str:
     rows = report["speed"]
     if not rows:
         return title + missing("The speed measurement (results/speed.json)")
-    first = rows[0]
-    setting = ""
-    if first.get("prompts") and first.get("max_bytes"):
-        setting = (
-            f" Measured on {first['prompts']} held-out prompts, {first['max_bytes']} bytes each."
-        )
     words = (
         f"With k heads, one forward verifies k {MINUS} 1 drafted bytes and drafts the next ones. "
         "Identical means: byte for byte what plain decoding (k = 1) writes. Kept is the share of "
-        f"the bytes per forward that arrives as speedup.{setting}"
+        f"the bytes per forward that arrives as speedup.{_setting(rows)}"
     )
     if report["forecast"]:
         words += " The forecast is made on the true text, without generating."
     figure = plots.speed_lines(rows, report["forecast"] or {})
-    cells = []
-    for row in sorted(rows, key=lambda row: (row["batch"], row["k"])):
-        mark = (
-            '<span class="yes">✓</span>'
-            if row["identical"]
-            else '<span class="no">✗ differs</span>'
-        )
-        rate, windows = row.get("bytes_per_s"), row.get("distinct_windows")
-        kept = row["speedup"] / row["bytes_per_forward"] if row["bytes_per_forward"] else 0.0
-        cells.append([
-            str(row["batch"]), str(row["k"]), f"{row['bytes_per_forward']:.2f}",
-            f"{rate:,.0f}" if rate is not None else "", f"{row['speedup']:.2f}{TIMES}", f"{100 * kept:.0f} %",
-            mark, f"{100 * windows:.0f} %" if windows is not None else "",
-        ])  # fmt: skip
-    head = (
-        "batch",
-        "k",
-        "bytes per forward",
-        "bytes/s",
-        "speedup",
-        "kept",
-        "identical",
-        "distinct text",
-    )
+    cells = [_speed_cells(row) for row in sorted(rows, key=lambda row: (row["batch"], row["k"]))]
+    head = ("batch", "k", "bytes per forward", "bytes/s", "speedup", "range", "kept", "identical",
+            "distinct text")  # fmt: skip
     honest = (
         '<p class="quiet small">Distinct text is the share of distinct windows of 32 bytes in the '
         "completions. Text that loops is easy to draft, so a low share flatters the speed.</p>"
     )
-    return (
-        f'{title}<p class="quiet">{words}</p>' + picture(figure, words)
-        + table(cells, head, (0, 1, 2, 3, 4, 5, 7), "full") + honest
-    )  # fmt: skip
+    below = table(cells, head, (0, 1, 2, 3, 4, 5, 6, 8), "full") + honest
+    return f'{title}<p class="quiet">{words}</p>' + picture(figure, words) + below
+
+
+def _setting(rows: Sequence[Json]) -> str:
+    """What was decoded: small batches run on fewer prompts than large ones."""
+    by_batch = {row["batch"]: row["prompts"] for row in rows if row.get("prompts")}
+    length = rows[0].get("max_bytes")
+    if not by_batch or not length:
+        return ""
+    counts = [f"{by_batch[batch]} at batch {batch}" for batch in sorted(by_batch)]
+    return f" Held-out prompts: {', '.join(counts)}; up to {length} bytes written to each."
+
+
+def _speed_cells(row: Json) -> list[str]:
+    good, bad = '<span class="yes">\u2713</span>', '<span class="no">\u2717 differs</span>'
+    rate, windows, bounds = (
+        row.get(key) for key in ("bytes_per_s", "distinct_windows", "speedup_range")
+    )
+    kept = row["speedup"] / row["bytes_per_forward"] if row["bytes_per_forward"] else 0.0
+    return [
+        str(row["batch"]),
+        str(row["k"]),
+        f"{row['bytes_per_forward']:.2f}",
+        f"{rate:,.0f}" if rate is not None else "",
+        f"{row['speedup']:.2f}{TIMES}",
+        f"{bounds[0]:.2f} to {bounds[1]:.2f}" if bounds and row["k"] > 1 else "",
+        f"{100 * kept:.0f} %",
+        good if row["identical"] else bad,
+        f"{100 * windows:.0f} %" if windows is not None else "",
+    ]
 
 
 def _accepted(report: Json) -> str:
-    rows = [row for row in report["speed"] if row.get("accepted_lengths")]
+    rows = [row for row in report["speed"] if sum(row.get("accepted_lengths") or ())]
     title = "<h2>Accepted lengths</h2>"
-    if not rows or not sum(max(rows, key=lambda row: row["k"])["accepted_lengths"]):
+    if not rows:
         return title + missing("The count of accepted lengths (results/speed.json)")
     row = max(rows, key=lambda row: (row["k"], row["batch"]))
     counts = row["accepted_lengths"]
@@ -287,51 +285,25 @@ def _scores(report: Json) -> str:
             f"{100 * windows:.0f} %" if windows is not None else "",
         ])  # fmt: skip
     head = ("suite", "problems", "pass@1", "95 % interval", "verdicts", "ended by", "distinct text")
-    picture_html = picture(plots.score_bars(scores), "pass@1 and finish reasons by suite")
-    return f'{title}<p class="quiet">{words}</p>{picture_html}{table(rows, head, (1, 2, 3, 6), "full")}{absent}'
+    shown = picture(plots.score_bars(scores), "pass@1 and finish reasons by suite")
+    below = table(rows, head, (1, 2, 3, 6), "full")
+    return f'{title}<p class="quiet">{words}{_sent(scores)}</p>{shown}{below}{absent}'
+
+
+def _sent(scores: Mapping[str, Json]) -> str:
+    """Which form of the prompt, and which stops: both are part of the result."""
+    found = set()
+    for score in scores.values():
+        stops = (score.get("complete") or {}).get("stops")
+        if score.get("prompt_form"):
+            found.add(f"prompt {score['prompt_form']}" + f", stops {stops}" * bool(stops))
+    return f" Sent as: {escape('; '.join(sorted(found)))}." if found else ""
 
 
 def _counts(counts: Mapping[str, int] | None) -> str:
     """Those that are not 0: "passed 3, timed out 2"."""
     found = (counts or {}).items()
     return ", ".join(f"{escape(name.replace('_', ' '))} {count}" for name, count in found if count)
-
-
-def _samples(shown: Sequence[Shown]) -> str:
-    title = "<h2>Completions, block by block</h2>"
-    if not shown:
-        return title + missing("The samples (results/humaneval.jsonl, results/micro.jsonl)")
-    swatches = "".join(f'<span class="b b{n}">{n}</span>' for n in range(1, 9))
-    longest = max(
-        (len(block.content) for one in shown for block in one.blocks if block.known), default=8
-    )
-    legend = (
-        f'<p class="legend">Bytes from one forward: {swatches}'
-        f"{' (8 stands for more, too)' * (longest > 8)}</p>"
-    )
-    words = (
-        '<p class="quiet">The prompt is grey; the model wrote what is on colour, each run of colour '
-        "in one forward. Chosen by rule: one that passed if any did, then one of each way to end, "
-        "then tasks from across the suite.</p>"
-    )
-    return title + words + legend + "".join(_sample(one) for one in shown)
-
-
-def _sample(one: Shown) -> str:
-    content, known = one.content, [block for block in one.blocks if block.known]
-    facts = [f"{len(content)} bytes in {len(known)} forwards" if known else f"{len(content)} bytes"]
-    if one.finish_reason:
-        facts.append(f"ended by {escape(one.finish_reason.replace('_', ' '))}")
-    facts.append(f"{100 * distinct_windows([content]):.0f} % distinct text")
-    if one.result is not None:
-        mark = "yes" if one.result == "passed" else "no"
-        facts.append(f'<span class="{mark}">{escape(one.result[:90])}</span>')
-    prompt = one.prompt if one.prompt is not None else "(the prompt is not known here)\n"
-    spans = "".join(f"<span>{fact}</span>" for fact in facts)
-    return (
-        f'<div class="sample"><div class="head"><b>{escape(one.task_id)}</b>{spans}</div>'
-        f'<pre><span class="prompt">{escape(prompt)}</span>{render_blocks(one.blocks)}</pre></div>'
-    )
 
 
 def _stages(report: Json) -> str:

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from eval.problems import Problem
-from eval.report_html import escape
+from eval.report_html import escape, missing
 from eval.report_input import completion_bytes, is_count
+from eval.speed import distinct_windows
 
 SHOWN_BYTES = 720
 
@@ -120,41 +121,42 @@ def pieces(content: bytes) -> list[tuple[str, int]]:
     return found
 
 
-def block_texts(blocks: Sequence[Block]) -> list[list[str]]:
+def block_pieces(blocks: Sequence[Block]) -> list[list[tuple[str, int]]]:
     """For each block the pieces that begin in it; one that only ends a character gets none."""
     ends, at = [], 0
     for block in blocks:
         at += len(block.content)
         ends.append(at)
-    texts: list[list[str]] = [[] for _ in blocks]
+    found: list[list[tuple[str, int]]] = [[] for _ in blocks]
     position = index = 0
     for text, size in pieces(b"".join(block.content for block in blocks)):
         while position >= ends[index]:
             index += 1
-        texts[index].append(text)
+        found[index].append((text, size))
         position += size
-    return texts
+    return found
 
 
 def render_blocks(blocks: Sequence[Block], limit: int = SHOWN_BYTES) -> str:
-    """HTML of the blocks that lie within `limit` bytes: a span each, its class the block's length."""
-    shown, size = [], 0
-    for block in blocks:
+    """HTML of the blocks that begin within `limit` bytes: a span each, classed by its length."""
+    spans: list[str] = []
+    size = 0
+    for block, found in zip(blocks, block_pieces(blocks), strict=True):
         if size >= limit:
             break
-        # Only a block of unknown forwards can be long enough to need a cut.
-        part = block.content[: limit - size] if not block.known else block.content
-        shown.append(Block(part, block.known))
-        size += len(part)
-    spans = []
-    for block, text in zip(shown, block_texts(shown), strict=True):
+        # A block of unknown forwards is all the rest of a completion; the others are short.
+        kept = found if block.known else found[: limit - size]
+        size += sum(count for _, count in kept)
+        inner = _inner([text for text, _ in kept])
         length = len(block.content)
-        kind = f"b b{min(length, 8)}" if block.known else "b0"
-        title = f' title="{length} byte{"s" * (length != 1)} in one forward"' * block.known
-        spans.append(f'<span class="{kind}"{title}>{_inner(text)}</span>')
+        if block.known:
+            title = f"{length} byte{'s' * (length != 1)} in one forward"
+            spans.append(f'<span class="b b{min(length, 8)}" title="{title}">{inner}</span>')
+        else:
+            spans.append(f'<span class="b0">{inner}</span>')
     total = sum(len(block.content) for block in blocks)
     if size < total:
-        more = f"{len(blocks) - len(shown)} more blocks, " * (len(blocks) > len(shown))
+        more = f"{len(blocks) - len(spans)} more blocks, " * (len(blocks) > len(spans))
         spans.append(f'<span class="cut">\n… cut here: {more}{total - size} more bytes</span>')
     return "".join(spans)
 
@@ -171,3 +173,41 @@ def _inner(texts: Sequence[str]) -> str:
         else:
             parts.append(escape(text))
     return "".join(parts)
+
+
+def render_samples(shown: Sequence[Shown]) -> str:
+    """The section of sample completions: prompt, blocks in colour, and what became of each."""
+    title = "<h2>Completions, block by block</h2>"
+    if not shown:
+        return title + missing("The samples (results/humaneval.jsonl, results/micro.jsonl)")
+    swatches = "".join(f'<span class="b b{n}">{n}</span>' for n in range(1, 9))
+    longest = max(
+        (len(block.content) for one in shown for block in one.blocks if block.known), default=8
+    )
+    legend = (
+        f'<p class="legend">Bytes from one forward: {swatches}'
+        f"{' (8 stands for more, too)' * (longest > 8)}</p>"
+    )
+    words = (
+        '<p class="quiet">The prompt is grey; the model wrote what is on colour, a run of colour a '
+        "forward. Chosen by rule: one that passed if any did, then one of each way to end, "
+        "then tasks from across the suite.</p>"
+    )
+    return title + words + legend + "".join(_sample(one) for one in shown)
+
+
+def _sample(one: Shown) -> str:
+    content, known = one.content, [block for block in one.blocks if block.known]
+    facts = [f"{len(content)} bytes in {len(known)} forwards" if known else f"{len(content)} bytes"]
+    if one.finish_reason:
+        facts.append(f"ended by {escape(one.finish_reason.replace('_', ' '))}")
+    facts.append(f"{100 * distinct_windows([content]):.0f} % distinct text")
+    if one.result is not None:
+        mark = "yes" if one.result == "passed" else "no"
+        facts.append(f'<span class="{mark}">{escape(one.result[:90])}</span>')
+    prompt = one.prompt if one.prompt is not None else "(the prompt is not known here)\n"
+    spans = "".join(f"<span>{fact}</span>" for fact in facts)
+    return (
+        f'<div class="sample"><div class="head"><b>{escape(one.task_id)}</b>{spans}</div>'
+        f'<pre><span class="prompt">{escape(prompt)}</span>{render_blocks(one.blocks)}</pre></div>'
+    )

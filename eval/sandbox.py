@@ -147,7 +147,8 @@ def _converse(
     token, source = secrets.token_hex(16), program.encode("utf-8", "surrogatepass")
     # CPU time is a backstop only: threads may use more of it than the wall clock shows.
     cpu_s = 4 * math.ceil(limits.seconds) + 4
-    head = f"{token} {len(source)} {limits.memory_bytes} {limits.file_bytes} {cpu_s} {limits.seconds}\n"
+    amounts = (len(source), limits.memory_bytes, limits.file_bytes, cpu_s, limits.seconds)
+    head = f"{token} {' '.join(map(str, amounts))}\n"
     with contextlib.suppress(BrokenPipeError):  # then it is dead, and the next read sees that
         process.stdin.write(head.encode() + source)
         process.stdin.flush()

@@ -49,12 +49,12 @@ def test_humaneval_references_all_pass(tmp_path: Path) -> None:
 
 
 def test_humaneval_empty_completions_all_fail(tmp_path: Path) -> None:
-    problems = load_problems("humaneval")[::4]
+    problems = load_problems("humaneval")[::8]
     samples = write(
         tmp_path / "samples.jsonl", [{"task_id": p.task_id, "completion": ""} for p in problems]
     )
     figures = Grade(samples=samples, suite="humaneval", partial=True).run()
-    assert (figures["pass_at_1"], figures["n"], figures["suite_problems"]) == (0.0, 41, 164)
+    assert (figures["pass_at_1"], figures["n"], figures["suite_problems"]) == (0.0, 21, 164)
     results = (tmp_path / "samples.jsonl_results.jsonl").read_text().splitlines()
     assert all(not json.loads(line)["passed"] for line in results)
     # HumanEval/0's prompt ends in a docstring: a whole function, which returns None.

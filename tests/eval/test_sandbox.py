@@ -3,6 +3,7 @@
 import itertools
 import resource
 import signal
+import sys
 import tempfile
 import threading
 import time
@@ -75,6 +76,14 @@ RESULTS = {
 @pytest.mark.parametrize("program", RESULTS)
 def test_results_are_human_evals_word_for_word(program: str) -> None:
     assert run_program(program) == RESULTS[program]
+
+
+def test_recursion_ends_at_human_evals_depth() -> None:
+    deepest = {11: 982, 12: 984, 13: 983}[sys.version_info.minor]
+    program = "def f(n): return n and f(n - 1)\nf({})"
+    assert run_program(program.format(deepest)) == "passed"
+    too_deep = run_program(program.format(deepest + 1))
+    assert too_deep.startswith("failed: maximum recursion depth exceeded")
 
 
 FORGERIES: dict[str, tuple[str, str]] = {

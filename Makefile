@@ -1,0 +1,104 @@
+# The front door: every target is one command, with the variables of its stage. `make` lists them.
+# Variables come from the command line or the environment: make run MINUTES=2 RUN=runs/quick
+
+PYTHON ?= python3
+RECIPE ?= stdlib
+CORPUS ?= data/shards/$(RECIPE)
+PRESET ?= tiny
+RUN ?= runs/$(PRESET)
+MINUTES ?= 4.5
+TRAIN ?=
+CHECKPOINT ?= $(RUN)
+SUITE ?= humaneval
+SAMPLES ?= $(RUN)/results/$(SUITE).jsonl
+SPEED ?=
+
+PY := .venv/bin/python
+STAMP := .venv/.installed
+RESULTS := $(RUN)/results
+SUITES := humaneval micro
+SCORES := $(SUITES:%=$(RESULTS)/%.json)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+# Results are kept: they are made again only when the checkpoint is newer.
+.SECONDARY:
+
+help: ## Explain the targets
+	@echo "bytelm: byte-level code models with several prediction heads."
+	@echo
+	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1@\2/p' Makefile | column -t -s @ 2>/dev/null \
+		|| sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1: \2/p' Makefile
+	@echo
+	@echo "Variables: PRESET=$(PRESET) RUN=$(RUN) CORPUS=$(CORPUS) MINUTES=$(MINUTES) SUITE=$(SUITE)"
+	@echo "Start with: make run"
+
+setup: $(STAMP) ## Make .venv and install everything (at once if it is there)
+
+# Installed again only when what is to be installed changes.
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { \
+		echo "error: $$($(PYTHON) -V) will not do: Python 3.11 to 3.13 is needed;" \
+		"say which with make PYTHON=python3.12" >&2; exit 2; }
+	@test -x $(PY) || $(PYTHON) -m venv .venv || { rm -rf .venv; \
+		echo "error: $(PYTHON) cannot make virtual environments (Debian: apt install python3-venv)" \
+		>&2; exit 2; }
+	@echo "Installing into .venv (some minutes the first time; torch is large) ..."
+	@$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+run: data train $(RESULTS)/bits.json $(RESULTS)/speed.json $(SCORES) ## Everything: data, training, completions, scores, report
+	@$(PY) -m eval report --run $(RUN)
+
+data: setup $(CORPUS)/manifest.json ## Build byte shards: RECIPE=stdlib, into CORPUS
+
+$(CORPUS)/manifest.json: | $(STAMP)
+	$(PY) -m data build --recipe $(RECIPE) --out $(CORPUS)
+
+train: data ## Train PRESET on CORPUS for MINUTES, into RUN; goes on where it was
+	$(PY) -m bytelm train --preset $(PRESET) --data $(CORPUS) --run $(RUN) --minutes $(MINUTES) --resume $(TRAIN)
+
+# summary.json is written when a training run ends: what depends on it is of that checkpoint.
+$(RUN)/summary.json: | train ;
+
+complete: setup ## Complete a suite's prompts: SUITE, CHECKPOINT, SAMPLES
+	$(PY) -m eval complete --suite $(SUITE) --checkpoint $(CHECKPOINT) --out $(SAMPLES)
+
+grade: setup ## Grade samples: SUITE, SAMPLES
+	$(PY) -m eval grade --suite $(SUITE) --samples $(SAMPLES) --out $(SAMPLES:.jsonl=.json)
+
+$(RESULTS)/%.jsonl: $(RUN)/summary.json
+	$(PY) -m eval complete --suite $* --checkpoint $(RUN) --out $@
+
+$(RESULTS)/%.json: $(RESULTS)/%.jsonl
+	$(PY) -m eval grade --suite $* --samples $< --out $@
+
+$(RESULTS)/bits.json: $(RUN)/summary.json
+	$(PY) -m eval bits $(CORPUS) --checkpoint $(RUN) --out $@
+
+$(RESULTS)/speed.json: $(RUN)/summary.json
+	$(PY) -m eval speed --checkpoint $(RUN) --data $(CORPUS) --out $@ $(SPEED)
+
+report: setup ## Make report.html and report.json of RUN
+	$(PY) -m eval report --run $(RUN)
+
+bench: setup ## Measure decoding: bytes a forward and a second by k and batch
+	$(PY) -m eval speed --checkpoint $(CHECKPOINT) --data $(CORPUS) --out $(RUN)/results/bench.json --rounds 3 $(SPEED)
+
+test: setup ## Run the whole test suite
+	$(PY) -m pytest
+
+check: setup ## Format, lint, types and the fast tests
+	$(PY) -m ruff format --check .
+	$(PY) -m ruff check .
+	$(PY) -m mypy
+	$(PY) -m pytest -m "not slow"
+
+format: setup ## Format the code and mend what lint can mend
+	$(PY) -m ruff format .
+	$(PY) -m ruff check --fix .
+
+clean: ## Remove runs, shards and caches; .venv stays
+	rm -rf runs data/shards .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+.PHONY: help setup run data train complete grade report bench test check format clean

@@ -1,0 +1,105 @@
+"""The sequential head backward gives the plain sum's gradients, with one head's memory."""
+
+import pytest
+import torch
+from support import ROOT, python, random_model, small_config
+
+from bytelm.model.model import Model
+from bytelm.train.objective import Objective, cross_entropy
+from bytelm.train.packing import IGNORE, Batch
+
+
+def batch_of(heads: int, ignore: bool = True) -> Batch:
+    generator = torch.Generator().manual_seed(5)
+    ids = torch.randint(0, 256, (2, 40), generator=generator)
+    labels = torch.randint(0, 256, (heads, 2, 40), generator=generator)
+    if ignore:
+        labels[torch.rand(labels.shape, generator=generator) < 0.2] = IGNORE
+    return Batch(ids, labels)
+
+
+def plain_gradients(model: Model, batch: Batch, weight: float) -> dict[str, torch.Tensor]:
+    output = model(batch.ids_BT)
+    total = torch.zeros(())
+    for head, labels in enumerate(batch.labels_nBT):
+        logits = model.logits(output, head)
+        loss = torch.nn.functional.cross_entropy(
+            logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORE
+        )
+        total = total + (1.0 if head == 0 else weight) * loss
+    model.zero_grad()
+    total.backward()
+    return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+
+
+@pytest.mark.parametrize("kind", ["unembed", "block"])
+@pytest.mark.parametrize("heads", [1, 2, 4, 8])
+def test_gradients_equal_those_of_the_plain_sum(kind: str, heads: int) -> None:
+    config = small_config(layers=10, head_kind=kind, prediction_heads=heads)
+    model = random_model(config).requires_grad_(True)
+    batch = batch_of(heads)
+    expected = plain_gradients(model, batch, 0.3)
+    model.zero_grad()
+    losses = Objective(model, 0.3).backward(batch)
+    assert losses.shape == (heads,)
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        scale = expected[name].abs().max()
+        difference = (parameter.grad - expected[name]).abs().max()
+        assert difference <= 1e-5 * scale, name
+
+
+def test_a_head_without_labels_costs_nothing() -> None:
+    batch = batch_of(2)
+    batch.labels_nBT[1] = IGNORE
+    model = random_model(small_config(prediction_heads=2)).requires_grad_(True)
+    losses = Objective(model, 1.0).backward(batch)
+    assert losses[1] == 0
+    assert torch.isfinite(model.embedding.weight.grad).all()
+
+
+def test_cross_entropy_is_torchs() -> None:
+    y, weight = torch.randn(2, 5, 8), torch.randn(264, 8)
+    labels = torch.randint(0, 264, (2, 5))
+    labels[0, 0] = IGNORE
+    expected = torch.nn.functional.cross_entropy(
+        (y @ weight.T).flatten(0, 1), labels.flatten(), ignore_index=IGNORE
+    )
+    torch.testing.assert_close(cross_entropy(y, weight, labels), expected)
+
+
+MEMORY = """
+import resource, sys, torch
+sys.path.insert(0, {root!r})
+from bytelm.config import ModelConfig
+from bytelm.model.model import Model
+from bytelm.train.objective import Objective
+from bytelm.train.packing import Batch
+model = Model(ModelConfig(128, 9, 4, 4, 512, 1024, head_kind="block"))
+ids = torch.zeros((4, 1024), dtype=torch.int64)
+batch = Batch(ids, torch.zeros((8, 4, 1024), dtype=torch.int64))
+small = Batch(ids[:, :8], batch.labels_nBT[:, :, :8])
+Objective(model, 1.0).backward(small)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+if sys.argv[1] == "sequential":
+    Objective(model, 1.0).backward(batch)
+else:
+    output = model(ids)
+    total = sum(
+        torch.nn.functional.cross_entropy(model.logits(output, head).flatten(0, 1), labels.flatten())
+        for head, labels in enumerate(batch.labels_nBT)
+    )
+    total.backward()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+def test_peak_memory_holds_one_heads_activations() -> None:
+    """8 block heads, a trunk of one layer: the plain sum holds 8 heads at once, we hold one."""
+    code = MEMORY.format(root=str(ROOT))
+    peaks = {}
+    for way in ("sequential", "plain"):
+        done = python("-c", code, way)
+        assert done.returncode == 0, done.stderr
+        peaks[way] = int(done.stdout)
+    assert peaks["sequential"] < 0.5 * peaks["plain"], peaks

@@ -1,0 +1,30 @@
+"""Fixtures: shards of this project's own sources, and a model trained on them for seconds."""
+
+from pathlib import Path
+
+import pytest
+from support import ROOT, TRAIN
+
+
+@pytest.fixture(scope="session")
+def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Shards of the project's own sources."""
+    from data.build import Build
+
+    out = tmp_path_factory.mktemp("corpus") / "shards"
+    Build(out=out, path=ROOT / "bytelm", held_out_percent=15).run()
+    return out
+
+
+@pytest.fixture(scope="session")
+def run_folder(shards: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder with a model trained for a few seconds: enough that its heads often agree."""
+    from bytelm.__main__ import COMMANDS
+    from bytelm.command import main
+
+    folder = tmp_path_factory.mktemp("runs") / "small"
+    status = main(
+        "bytelm", "", COMMANDS, ["train", "--data", str(shards), "--run", str(folder), *TRAIN]
+    )
+    assert status == 0
+    return folder

@@ -1,0 +1,56 @@
+"""What tests share that is not a fixture: small models, and the project in a process of its own."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bytelm.config import ModelConfig
+from bytelm.model.model import Model
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def small_config(**changes: object) -> ModelConfig:
+    """A model of a few thousand parameters with everything switched on."""
+    values: dict[str, object] = {
+        "width": 32,
+        "layers": 2,
+        "attention_heads": 4,
+        "kv_heads": 2,
+        "hidden": 48,
+        "context": 256,
+        "window": 48,
+        "prediction_heads": 8,
+        "ngram_orders": (2, 3, 5),
+        "ngram_rows": 97,
+    }
+    return ModelConfig(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def random_model(config: ModelConfig, seed: int = 0) -> Model:
+    """A model whose every part matters: nothing is left at zero."""
+    model = Model(config, seed)
+    generator = torch.Generator().manual_seed(seed + 1)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "norm" not in name:
+                parameter.normal_(std=0.3, generator=generator)
+    return model.requires_grad_(False)
+
+
+# A training run of a few seconds.
+TRAIN = [
+    "--preset", "tiny", "--no-compile", "--dtype", "float32", "--bytes", "40000",
+    "--set", "model.width=64", "--set", "model.hidden=128", "--set", "model.layers=2",
+    "--set", "model.ngram_rows=2048", "--set", "model.window=128",
+    "--set", "train.block=128", "--set", "train.batch=4", "--eval-steps", "40",
+]  # fmt: skip
+
+
+def python(*arguments: str, **options: Any) -> "subprocess.CompletedProcess[Any]":
+    """Run this Python on the project in a process of its own; text in and out."""
+    values: dict[str, Any] = {"cwd": ROOT, "capture_output": True, "text": True, "timeout": 120}
+    return subprocess.run([sys.executable, *arguments], check=False, **{**values, **options})
