@@ -10,7 +10,7 @@ import tyro
 
 from bytelm import InputError, say, write_json, write_text
 from eval.problems import Problem, load_problems
-from eval.report_input import SUITES, RunFolder, completion_bytes, finite, read_run
+from eval.report_input import SUITES, RunFolder, completion_bytes, read_run
 from eval.report_samples import choose
 from eval.report_words import duration, fastest, model_words, percent, size
 from eval.speed import distinct_windows
@@ -62,7 +62,7 @@ def assemble(run: RunFolder) -> dict[str, Any]:
         "model": config.get("model"),
         "train": config.get("train"),
     }
-    report: dict[str, Any] = {
+    return {
         "run": run.path.resolve().name,
         "held_out_bpb": bits.get("heads_bpb") or summary.get("held_out_bpb"),
         "forecast": bits.get("forecast") or summary.get("forecast"),
@@ -81,8 +81,6 @@ def assemble(run: RunFolder) -> dict[str, Any]:
         "machine": config.get("machine") or summary.get("machine"),
         "versions": config.get("versions") or summary.get("versions"),
     }
-    checked: dict[str, Any] = finite(report)
-    return checked
 
 
 def headline(report: Mapping[str, Any]) -> dict[str, Any]:

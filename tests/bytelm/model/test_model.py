@@ -45,7 +45,8 @@ def without_cache(model: Model, ids_BT: torch.Tensor) -> torch.Tensor:
 @pytest.mark.parametrize("model", MODELS, ids=range(len(MODELS)))
 def test_cached_equals_uncached(model: Model) -> None:
     ids = random_ids(3, 100)
-    torch.testing.assert_close(all_logits(model, ids, []), without_cache(model, ids))
+    cached = all_logits(model, ids, [])
+    torch.testing.assert_close(cached, without_cache(model, ids), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("model", MODELS, ids=range(len(MODELS)))
