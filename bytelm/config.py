@@ -49,6 +49,10 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         sizes = ("width", "layers", "attention_heads", "kv_heads", "hidden", "context")
+        for name in (*sizes, "prediction_heads", "window", "ngram_rows"):
+            value = getattr(self, name)
+            whole = isinstance(value, int) and not isinstance(value, bool)
+            _check(whole, f"{name} must be a whole number, not {value!r}")
         for name in (*sizes, "prediction_heads"):
             _check(getattr(self, name) >= 1, f"{name} must be at least 1")
         _check(self.width % self.attention_heads == 0, "attention_heads must divide width")

@@ -40,4 +40,5 @@ def picture(figure: Figure, words: str) -> str:
 
 
 def missing(what: str) -> str:
+    """A visible note that a stage left nothing."""
     return f'<p class="note">{escape(what)} is missing: this stage was not run here.</p>'

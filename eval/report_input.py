@@ -45,30 +45,37 @@ def is_number(value: Any) -> bool:
 
 
 def is_count(value: Any) -> bool:
+    """A whole number, 0 or more (bool is none)."""
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def is_text(value: Any) -> bool:
+    """A string."""
     return isinstance(value, str)
 
 
 def list_of(check: Check, least: int = 0) -> Check:
+    """A list of at least `least` items that all pass."""
     return lambda value: isinstance(value, list) and len(value) >= least and all(map(check, value))
 
 
 def table_of(check: Check) -> Check:
+    """An object whose values all pass."""
     return lambda value: isinstance(value, dict) and all(map(check, value.values()))
 
 
 def pair(value: Any) -> bool:
+    """Two numbers."""
     return list_of(is_number)(value) and len(value) == 2
 
 
 def anything(_: Any) -> bool:
+    """Whatever is there: shown as it is."""
     return True
 
 
 def fits(rules: "Rules") -> Check:
+    """An object that keeps the rules."""
     return lambda value: isinstance(value, dict) and misfit(value, rules) is None
 
 

@@ -34,6 +34,7 @@ def duration(seconds: float) -> str:
 
 
 def percent(share: float) -> str:
+    """A share from 0 to 1: 12.3 %."""
     return f"{100 * share:.1f} %"
 
 

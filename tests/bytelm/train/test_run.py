@@ -1,0 +1,207 @@
+"""The train command: what it writes, resuming, stopping, and what it refuses."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import ROOT, TRAIN, python
+
+from bytelm.__main__ import COMMANDS
+from bytelm.checkpoint import list_checkpoints
+from bytelm.command import main
+
+CLOCK = ("elapsed_s", "bytes_per_s")
+
+
+def train(shards: Path, run: Path, *more: str) -> list[str]:
+    return ["train", "--data", str(shards), "--run", str(run), *TRAIN, *more]
+
+
+def rows_of(run: Path) -> list[dict[str, Any]]:
+    """The metrics but for the clock's."""
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [{k: v for k, v in row.items() if k not in CLOCK} for row in rows]
+
+
+def test_what_a_run_leaves(run_folder: Path) -> None:
+    rows = rows_of(run_folder)
+    assert [row["step"] for row in rows] == list(range(1, len(rows) + 1))
+    assert rows[-1]["bytes"] >= 40_000 > rows[-2]["bytes"]
+    assert rows[0]["bpb"] == pytest.approx(8.04, abs=0.3)
+    assert sum(row["bpb"] for row in rows[-10:]) / 10 < 4
+    assert all(len(row["heads_bpb"]) == 8 and row["loss"] == row["bpb"] for row in rows)
+    [looked] = [row for row in rows if "held_out_bpb" in row]
+    assert looked["step"] == 40
+    assert len(looked["held_out_bpb"]) == 8
+    assert looked["forecast"]["8"] >= looked["forecast"]["1"] == 1.0
+    summary = json.loads((run_folder / "summary.json").read_text())
+    assert summary["steps"] == len(rows)
+    assert summary["held_out_bpb"][0] < 5
+    assert summary["checkpoint"] == f"checkpoints/step-{len(rows):09d}"
+    config = json.loads((run_folder / "config.json").read_text())
+    assert config["model"]["width"] == 64
+    assert config["machine"]["cores"] >= 1
+
+
+def test_a_second_run_does_not_train_again(
+    run_folder: Path, shards: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (run_folder / "metrics.jsonl").read_bytes()
+    assert main("bytelm", "", COMMANDS, train(shards, run_folder, "--resume")) == 0
+    said = capsys.readouterr()
+    assert "trained already" in said.err
+    assert json.loads(said.out)["trained_now"] is False
+    assert (run_folder / "metrics.jsonl").read_bytes() == before
+
+
+def test_a_run_folder_is_not_overwritten(
+    run_folder: Path, shards: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main("bytelm", "", COMMANDS, train(shards, run_folder)) == 2
+    assert "go on with --resume" in capsys.readouterr().err
+
+
+def test_resuming_with_other_options_is_refused(
+    run_folder: Path, shards: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = train(shards, run_folder, "--resume", "--set", "train.matrix_lr=0.5")
+    assert main("bytelm", "", COMMANDS, arguments) == 2
+    assert "train.matrix_lr = 0.01, not 0.5" in capsys.readouterr().err
+
+
+def start(shards: Path, run: Path, *more: str) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-m", "bytelm", *train(shards, run, "--resume", *more)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    )
+
+
+def wait_for_rows(run: Path, count: int, process: "subprocess.Popen[str]") -> None:
+    deadline = time.monotonic() + 60
+    path = run / "metrics.jsonl"
+    while not path.exists() or path.read_bytes().count(b"\n") < count:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.mark.slow
+def test_killed_at_five_moments_it_ends_as_if_it_had_not_been(
+    shards: Path, tmp_path: Path
+) -> None:
+    """Kill -9 while stepping, evaluating and saving: metrics and weights equal, bit for bit."""
+    options = ("--save-steps", "7", "--eval-steps", "10")
+    whole = start(shards, tmp_path / "whole", *options)
+    assert whole.wait(120) == 0, whole.communicate()
+    moments = random.Random(0)
+    for moment in sorted(moments.sample(range(3, 70), 5)):
+        process = start(shards, tmp_path / "killed", *options)
+        wait_for_rows(tmp_path / "killed", moment, process)
+        time.sleep(moments.random() * 0.05)
+        process.kill()
+        process.communicate()
+    last = start(shards, tmp_path / "killed", *options)
+    assert last.wait(120) == 0, last.communicate()
+    assert rows_of(tmp_path / "killed") == rows_of(tmp_path / "whole")
+    newest = [list_checkpoints(tmp_path / run / "checkpoints")[0] for run in ("whole", "killed")]
+    for name in ("model.safetensors", "optimizer.safetensors"):
+        assert (newest[0] / name).read_bytes() == (newest[1] / name).read_bytes()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_saves_and_leaves(shards: Path, tmp_path: Path, number: signal.Signals) -> None:
+    process = start(shards, tmp_path / "run")
+    wait_for_rows(tmp_path / "run", 5, process)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 128 + number
+    assert "saved; go on with --resume" in err
+    assert "Traceback" not in err
+    figures = json.loads(out.splitlines()[-1])
+    rows = rows_of(tmp_path / "run")
+    assert figures["ended"] == number.name
+    [newest] = list_checkpoints(tmp_path / "run" / "checkpoints")
+    assert newest.name == f"step-{len(rows):09d}"
+
+
+def test_a_damaged_newest_checkpoint_is_set_aside(
+    run_folder: Path, shards: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(run_folder, run)
+    [newest] = list_checkpoints(run / "checkpoints")
+    bad = newest.with_name("step-000000999")
+    shutil.copytree(newest, bad)
+    (bad / "model.safetensors").write_bytes(b"cut")
+    done = python("-m", "bytelm", *train(shards, run, "--resume", "--bytes", "40960"))
+    assert done.returncode == 0, done.stderr
+    assert "passing over a checkpoint" in done.stderr
+    assert (run / "checkpoints" / "damaged-step-000000999").is_dir()
+
+
+def test_divergence_saves_nothing_and_says_so(shards: Path, tmp_path: Path) -> None:
+    arguments = train(shards, tmp_path / "run", "--set", "train.embedding_lr=1e38")
+    done = python("-m", "bytelm", *arguments, "--set", "train.table_lr=1e38")
+    assert done.returncode == 2
+    assert "diverged" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert list_checkpoints(tmp_path / "run" / "checkpoints") == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--data", "nowhere"], "does not exist, so it is not a shard folder"),
+        (["--preset", "huge"], "there is no preset"),
+        (["--minutes", "0"], "--minutes must be above 0"),
+        (["--bytes", "-5"], "--bytes must be above 0"),
+        (["--set", "model.width=9"], "must divide width"),
+        (["--device", "cuda"], "no CUDA device"),
+        (["--set", "train.block=2000", "--data", "SMALL"], "too little for one block"),
+    ],
+)
+def test_wrong_input_is_one_line_and_leaves_nothing(
+    shards: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    words: str,
+) -> None:
+    from bytelm.shards import ShardWriter
+
+    with ShardWriter(tmp_path / "small") as writer:
+        writer.add("train", "a", b"x" * 50)
+        writer.add("held_out", "b", b"x" * 50)
+        writer.finish({})
+    arguments = [str(tmp_path / "small") if part == "SMALL" else part for part in arguments]
+    run = tmp_path / "run"
+    base = ["train", "--data", str(shards), "--run", str(run), "--bytes", "1000", "--no-compile"]
+    assert main("bytelm", "", COMMANDS, [*base, *arguments]) == 2
+    said = capsys.readouterr().err
+    assert words in said
+    assert len(said.strip().splitlines()) == 1
+    assert not run.exists()
+
+
+def test_a_full_disk_is_one_line(
+    shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import bytelm.checkpoint
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device", "model.safetensors")
+
+    monkeypatch.setattr(bytelm.checkpoint, "save_file", full)
+    run = tmp_path / "run"
+    assert main("bytelm", "", COMMANDS, train(shards, run, "--bytes", "2000")) == 1
+    assert "error: model.safetensors: No space left on device" in capsys.readouterr().err
+    assert list((run / "checkpoints").iterdir()) == []
