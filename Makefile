@@ -47,13 +47,14 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
-run: data train $(RESULTS)/bits.json $(RESULTS)/speed.json $(SCORES) ## Everything: data, training, completions, scores, report
+run: data train $(RESULTS)/timings.json $(RESULTS)/bits.json $(RESULTS)/speed.json $(SCORES) ## Everything: data, training, completions, scores, report
 	@$(PY) -m eval report --run $(RUN)
 
 data: setup $(CORPUS)/manifest.json ## Build byte shards: RECIPE=stdlib, into CORPUS
 
 $(CORPUS)/manifest.json: | $(STAMP)
-	$(PY) -m data build --recipe $(RECIPE) --out $(CORPUS)
+	@# The last line of stdout holds the figures; the report wants to know how long this took.
+	$(PY) -m data build --recipe $(RECIPE) --out $(CORPUS) > $(CORPUS).json
 
 train: data ## Train PRESET on CORPUS for MINUTES, into RUN; goes on where it was
 	$(PY) -m bytelm train --preset $(PRESET) --data $(CORPUS) --run $(RUN) --minutes $(MINUTES) --resume $(TRAIN)
@@ -66,6 +67,10 @@ complete: setup ## Complete a suite's prompts: SUITE, CHECKPOINT, SAMPLES
 
 grade: setup ## Grade samples: SUITE, SAMPLES
 	$(PY) -m eval grade --suite $(SUITE) --samples $(SAMPLES) --out $(SAMPLES:.jsonl=.json)
+
+$(RESULTS)/timings.json: $(RUN)/summary.json
+	@mkdir -p $(RESULTS)
+	@sed -n 's/.*"seconds": \([0-9.]*\).*/{"data": \1}/p' $(CORPUS).json > $@ 2>/dev/null || echo '{}' > $@
 
 $(RESULTS)/%.jsonl: $(RUN)/summary.json
 	$(PY) -m eval complete --suite $* --checkpoint $(RUN) --out $@

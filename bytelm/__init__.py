@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from bytelm.files import write_text as write_text
     from bytelm.scoring import Score as Score
     from bytelm.scoring import score_documents as score_documents
-    from bytelm.seal import seal as seal
+    from bytelm.sealing import seal as seal
     from bytelm.shards import Split as Split
 
 _HOME = {
@@ -44,7 +44,7 @@ _HOME = {
     "write_text": "files",
     "Score": "scoring",
     "score_documents": "scoring",
-    "seal": "seal",
+    "seal": "sealing",
     "Split": "shards",
 }
 __all__ = sorted(_HOME)

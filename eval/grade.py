@@ -18,7 +18,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from bytelm import InputError, say, write_json, write_text
+from bytelm import InputError, say, seal, write_json, write_text
 from eval.pass_at_k import Tally, mean_pass_at_k, pass_at_1_interval
 from eval.problems import Problem, load_problems, read_jsonl, suite_path
 from eval.sandbox import FAILED, PASSED, TIMED_OUT, Limits, measure_time_scale, run_program
@@ -84,7 +84,7 @@ class Grade:
             **digests,
         }
         if self.out is not None:
-            write_json(self.out, figures)
+            write_json(self.out, seal(figures))
         low, high = figures["pass_at_1_interval"]
         say(
             f"{figures['suite']}: pass@1 {figures['pass_at_1']:.1%} "

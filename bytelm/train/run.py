@@ -50,7 +50,7 @@ class Train:
     def run(self) -> dict[str, Any]:
         import torch
 
-        from bytelm.seal import seal
+        from bytelm.sealing import seal
         from bytelm.shards import Split
         from bytelm.train.options import resolve
         from bytelm.train.speedups import pick_dtype
@@ -153,7 +153,7 @@ class Train:
 
     def _summarize(self, trainer: Any, ended: str) -> dict[str, Any]:
         from bytelm.checkpoint import check_checkpoint, list_checkpoints
-        from bytelm.seal import seal
+        from bytelm.sealing import seal
 
         score = trainer.evaluate()
         newest = list_checkpoints(trainer.checkpoints)[0]

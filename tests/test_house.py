@@ -1,0 +1,102 @@
+"""The rules of the house: who may import whom, and that files keep one subject."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import bytelm
+
+ROOT = Path(__file__).resolve().parent.parent
+ROOMS = ("bytelm", "data", "eval")
+
+
+def sources(room: str) -> list[Path]:
+    return sorted((ROOT / room).rglob("*.py"))
+
+
+def imports(path: Path) -> Iterator[tuple[str, str]]:
+    """(module, name) for every import anywhere in a file; name is '' for `import module`."""
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name, ""
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            for alias in node.names:
+                yield str(node.module), alias.name
+
+
+def room_of(module: str) -> str:
+    return module.split(".")[0]
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_the_rooms_have_files(room: str) -> None:
+    assert len(sources(room)) > 3
+
+
+def test_bytelm_stands_on_the_ground() -> None:
+    for path in sources("bytelm"):
+        assert not {room_of(module) for module, _ in imports(path)} & {"data", "eval"}, path
+
+
+def test_data_uses_only_the_shard_format() -> None:
+    for path in sources("data"):
+        used = {module for module, _ in imports(path) if room_of(module) == "bytelm"}
+        assert used <= {"bytelm.shards"}, path
+        assert "eval" not in {room_of(module) for module, _ in imports(path)}, path
+
+
+def test_eval_uses_only_the_public_face() -> None:
+    for path in sources("eval"):
+        for module, name in imports(path):
+            assert room_of(module) != "data", path
+            if room_of(module) == "bytelm":
+                assert module == "bytelm", f"{path} reaches inside: {module}"
+                assert name in bytelm.__all__, f"{path}: {name} is not public"
+
+
+def test_training_and_decoding_do_not_know_each_other() -> None:
+    for one, other in (("train", "decode"), ("decode", "train")):
+        for path in sources(f"bytelm/{one}"):
+            assert not [m for m, _ in imports(path) if m.startswith(f"bytelm.{other}")], path
+
+
+def test_the_model_does_not_know_how_it_is_used() -> None:
+    above = ("bytelm.train", "bytelm.decode", "bytelm.checkpoint", "bytelm.scoring")
+    for path in sources("bytelm/model"):
+        assert not [module for module, _ in imports(path) if module.startswith(above)], path
+
+
+def test_nothing_loads_what_can_run_code() -> None:
+    for room in ROOMS:
+        for path in sources(room):
+            assert not {room_of(module) for module, _ in imports(path)} & {"pickle", "dill"}, path
+            assert "torch.load(" not in path.read_text(), path
+
+
+def test_files_and_functions_keep_one_subject() -> None:
+    for room in (*ROOMS, "tests"):
+        for path in sources(room):
+            lines = path.read_text().splitlines()
+            assert len(lines) <= 400, path
+            for node in ast.walk(ast.parse("\n".join(lines))):
+                if isinstance(node, ast.FunctionDef) and room != "tests":
+                    length = (node.end_lineno or 0) - node.lineno + 1
+                    assert length <= 65, f"{path}: {node.name} has {length} lines"
+
+
+def test_the_public_face_is_all_there() -> None:
+    for name in bytelm.__all__:
+        assert getattr(bytelm, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = bytelm.nothing
+
+
+def test_importing_the_package_is_cheap() -> None:
+    code = "import bytelm, bytelm.shards, sys; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

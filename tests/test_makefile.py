@@ -1,0 +1,122 @@
+"""The front door: help, and README's commands, run at toy size."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+
+
+def make(*arguments: str, folder: Path = ROOT, **variables: str) -> "subprocess.CompletedProcess[str]":
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS"))}
+    return subprocess.run(
+        ["make", *arguments],
+        cwd=folder,
+        env={**environment, **variables},
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+
+
+def targets() -> list[str]:
+    return re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+
+def test_make_alone_explains_every_target() -> None:
+    done = make()
+    assert done.returncode == 0
+    for target in targets():
+        assert f"make {target} " in done.stdout
+
+
+def test_every_target_stands_in_the_readme() -> None:
+    for target in targets():
+        assert f"`make {target}`" in README, target
+
+
+def test_a_python_that_will_not_do_is_named(tmp_path: Path) -> None:
+    python = tmp_path / "python"
+    python.write_text('#!/bin/sh\n[ "$1" = -V ] && echo Python 3.9.1 && exit 0\nexit 1\n')
+    python.chmod(0o755)
+    project = checkout(tmp_path / "project", install=False)
+    done = make("setup", folder=project, PYTHON=str(python))
+    assert done.returncode == 2
+    assert "Python 3.9.1 will not do: Python 3.11 to 3.13 is needed" in done.stderr
+    assert not (project / ".venv").exists()
+
+
+def checkout(folder: Path, install: bool = True) -> Path:
+    """The project's files in a folder of their own, with this interpreter as its .venv."""
+    rooms = ("bytelm", "data", "eval")
+    ignored = shutil.ignore_patterns("__pycache__", "shards")
+    for room in rooms:
+        (folder / room).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(ROOT / room, folder / room, ignore=ignored)
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, folder)
+    if install:
+        binaries = folder / ".venv" / "bin"
+        binaries.mkdir(parents=True)
+        (binaries / "python").write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+        (binaries / "python").chmod(0o755)
+        (folder / ".venv" / ".installed").touch()
+    return folder
+
+
+TOY = {
+    "MINUTES": "1",
+    "TRAIN": "--bytes 12000 --no-compile --set train.block=512 --set train.batch=2"
+    " --set model.ngram_rows=512 --set model.width=32 --set model.layers=1",
+    "SPEED": "--prompts 2 --prompt-bytes 64 --max-bytes 32 --rounds 1",
+    "OMP_NUM_THREADS": "1",
+}
+
+
+def readme_commands() -> list[str]:
+    """The commands of README's shell blocks, without those that install or run these tests."""
+    blocks = re.findall(r"```(?:sh|bash)\n(.*?)```", README, re.DOTALL)
+    joined = "\n".join(blocks).replace("\\\n", " ")
+    lines = [line.split("  #")[0].strip() for line in joined.splitlines()]
+    left_out = ("git clone", "cd ", "make test", "make check", "make setup", "#")
+    return [line for line in lines if line and not line.startswith(left_out)]
+
+
+@pytest.mark.slow
+def test_the_readmes_commands_run(tmp_path: Path) -> None:
+    """In README's order, in a checkout of its own, small in every dimension."""
+    project = checkout(tmp_path / "project")
+    commands = readme_commands()
+    assert "make run" in commands
+    assert len(commands) >= 6
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS"))}
+    path = f"{project / '.venv' / 'bin'}:{environment['PATH']}"
+    for command in commands:
+        done = subprocess.run(
+            command, shell=True, cwd=project, capture_output=True, text=True, timeout=250,
+            env={**environment, **TOY, "PATH": path}, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+        if command == "make run":
+            report = json.loads((project / "runs" / "tiny" / "report.json").read_text())
+            assert len(report["held_out_bpb"]) == 8
+            assert set(report["compressors"]) == {"gzip", "zstd", "xz"}
+            assert all(row["identical"] for row in report["speed"])
+            assert {row["k"] for row in report["speed"]} == {1, 2, 4, 8}
+            assert report["humaneval"]["n"] == 164
+            assert report["micro"]["n"] == 20
+            assert report["missing"] == []
+            again = make("run", folder=project, **TOY)
+            assert again.returncode == 0
+            assert "trained already" in again.stderr
+            assert "eval complete" not in again.stdout
