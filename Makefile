@@ -6,12 +6,12 @@ RECIPE ?= stdlib
 CORPUS ?= data/shards/$(RECIPE)
 PRESET ?= tiny
 RUN ?= runs/$(PRESET)
-MINUTES ?= 4.5
+MINUTES ?= 4
 TRAIN ?=
 CHECKPOINT ?= $(RUN)
 SUITE ?= humaneval
 SAMPLES ?= $(RUN)/results/$(SUITE).jsonl
-SPEED ?=
+SPEED ?= --rounds 1
 
 PY := .venv/bin/python
 STAMP := .venv/.installed
@@ -88,7 +88,7 @@ report: setup ## Make report.html and report.json of RUN
 	$(PY) -m eval report --run $(RUN)
 
 bench: setup ## Measure decoding: bytes a forward and a second by k and batch
-	$(PY) -m eval speed --checkpoint $(CHECKPOINT) --data $(CORPUS) --out $(RUN)/results/bench.json --rounds 3 $(SPEED)
+	$(PY) -m eval speed --checkpoint $(CHECKPOINT) --data $(CORPUS) --out $(RUN)/results/bench.json --rounds 3 --prompts 64
 
 test: setup ## Run the whole test suite
 	$(PY) -m pytest

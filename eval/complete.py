@@ -76,6 +76,7 @@ class Complete:
         heads = checkpoint.config.prediction_heads if self.heads is None else self.heads
         stops = tuple(stop.encode() for stop in STOPS[self.stops])
         options = DecodeOptions(self.max_bytes, heads, self.batch, stops)
+        options.check(checkpoint.config.prediction_heads)
         prompts = [form_prompt(problem.prompt, self.prompt_form).encode() for problem in problems]
         started = time.monotonic()
         label = self.suite or str(self.problems)

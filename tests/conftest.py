@@ -3,7 +3,11 @@
 from pathlib import Path
 
 import pytest
+import torch
 from support import ROOT, TRAIN
+
+# These models are tiny: a second thread costs more than it gives, above all on a busy machine.
+torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -23,8 +23,9 @@ from bytelm.model.model import SLACK, Model
 BUCKET = 128
 # Steps between the host's looks at the device; a row that a stop ended idles for at most these.
 LOOK = 4
-# Prompt ids a forward in prefill.
+# Prompt ids a forward in prefill; with a window, fewer, since the cache holds window + block.
 CHUNK = 512
+WINDOW_CHUNK = 64
 
 
 def generate(
@@ -79,8 +80,11 @@ class _Engine:
         self.device = model.embedding.weight.device
         self.look = 1 if show is not None else LOOK
         batch = min(options.batch, len(prompts))
-        reach = max(self._limit(prompt) for prompt in prompts)
-        self.cache = model.new_cache(batch, reach + SLACK)
+        reach = max(self._limit(prompt) for prompt in prompts) + SLACK
+        window = model.config.window
+        self.chunk = WINDOW_CHUNK if window else CHUNK
+        slots = min(reach, window + self.chunk) if window else reach
+        self.cache = model.new_cache(batch, slots)
         self.state = State.empty(batch, self.k, self.device)
         self.bias_V = sayable(self.device)
         self.drafter = drafter
@@ -126,8 +130,8 @@ class _Engine:
         ids = torch.tensor([BOS, *prompt], dtype=torch.int64, device=self.device)
         last = len(ids) - 1
         cache = self.cache.row(slot)
-        for start in range(0, last, CHUNK):
-            self._prefill(cache, ids[start : min(start + CHUNK, last)], start)
+        for start in range(0, last, self.chunk):
+            self._prefill(cache, ids[start : min(start + self.chunk, last)], start)
         state, limit = self.state, self._limit(prompt)
         # PAD is never said, so these drafts are never accepted.
         state.block_BT[slot] = PAD
@@ -137,20 +141,15 @@ class _Engine:
         self.rows[slot] = Row(index, limit - last, self.options.stops, self.show)
 
     def _prefill(self, cache: Cache, ids_T: Tensor, start: int) -> None:
-        window = self.model.config.window
-        cache.look_at(max(0, start - window + 1) if window else 0, start + len(ids_T))
+        cache.look_at(min(start + len(ids_T), cache.slots))
         positions_B = torch.tensor([start], device=self.device)
         output = self.model(ids_T[None], cache, positions_B)
         self.model.heads.fill(self.k, output.z_BTD, output.place)
 
     def _narrow(self) -> None:
-        """Let attention read only the slots that some row may need until the next look."""
-        positions = self.state.positions_B.tolist()
-        window = self.model.config.window
-        first = max(0, min(positions) - window + 1) if window else 0
-        last = max(positions) + self.k * self.look
-        stop = min(-(-last // BUCKET) * BUCKET, self.cache.slots)
-        self.cache.look_at(first // BUCKET * BUCKET, stop)
+        """Let attention read only the slots that some row may fill before the next look."""
+        last = int(self.state.positions_B.max()) + self.k * self.look
+        self.cache.look_at(min(-(-last // BUCKET) * BUCKET, self.cache.slots))
 
     def _take(
         self, ids_NBT: list[list[list[int]]], counts_NB: list[list[int]]

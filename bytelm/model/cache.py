@@ -1,9 +1,12 @@
 """The static cache: keys, values and ids, each written at its row's own position.
 
-A rejected draft is undone by the position alone: the next block overwrites it, and no query looks
-past its own position. The ids are kept because the n-gram embeddings hash the bytes before a block.
+Slot s holds the newest position p that was written with p = s (mod slots). Where the slots hold
+the whole context no position is ever displaced; a model that looks back over a window needs only
+window + block slots, and the cache is a ring. Either way a rejected draft is undone by the position
+alone: the next block overwrites it, and no query looks past its own position. The ids are kept
+because the n-gram embeddings hash the bytes before a block.
 
-Shapes: B batch row, T position in block, S cache slot, G KV head, C head dim.
+Shapes: B batch row, T position in block, S cache slot, L ids of history, G KV head, C head dim.
 """
 
 from dataclasses import dataclass
@@ -19,14 +22,13 @@ from bytelm.config import ModelConfig
 class Cache:
     """Keys and values of every layer (the trunk's, then the heads'), and the ids, by slot.
 
-    A slot is a position. `start` and `stop` bound the slots that attention reads: a caller who
-    knows that no row needs others sets them (`look_at`), and steps get cheaper. By default all.
+    Attention reads the first `stop` slots: a caller who knows that no row has gone further lowers
+    it, and steps get cheaper. By default all.
     """
 
     keys_BSGC: list[Tensor]
     values_BSGC: list[Tensor]
     ids_BS: Tensor
-    start: int = 0
     stop: int = 0
 
     def __post_init__(self) -> None:
@@ -40,7 +42,7 @@ class Cache:
         dtype: torch.dtype = torch.float32,
         device: torch.device | str = "cpu",
     ) -> "Cache":
-        """An empty cache of `batch` rows and `slots` positions."""
+        """An empty cache of `batch` rows and `slots` slots."""
         shape = (batch, slots, config.kv_heads, config.head_size)
         layers = config.trunk_layers + config.head_layers
         return Cache(
@@ -62,28 +64,38 @@ class Cache:
             self.ids_BS[rows],
         )
 
-    def look_at(self, start: int, stop: int) -> None:
-        """Let attention read slots start..stop-1 only."""
-        assert 0 <= start < stop <= self.slots
-        self.start, self.stop = start, stop
+    def look_at(self, stop: int) -> None:
+        """Let attention read slots 0..stop-1 only; no row may hold a position beyond."""
+        assert 0 < stop <= self.slots
+        self.stop = stop
+
+    def flat_slots(self, positions_BT: Tensor) -> Tensor:
+        """Where a block is written: (B * T,) indices into the rows laid end to end."""
+        rows_B1 = torch.arange(len(positions_BT), device=positions_BT.device)[:, None]
+        return (rows_B1 * self.slots + positions_BT % self.slots).flatten()
+
+    def held(self, last_B1: Tensor) -> Tensor:
+        """The position each slot holds once `last_B1` is written, (B, stop); negative: none."""
+        slots_S = torch.arange(self.stop, device=last_B1.device)
+        return last_B1 - (last_B1 - slots_S) % self.slots
 
     def write(
-        self, layer: int, positions_BT: Tensor, keys_BTGC: Tensor, values_BTGC: Tensor
+        self, layer: int, flat_slots: Tensor, keys_BTGC: Tensor, values_BTGC: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Store a block's keys and values at its positions; the slots that attention reads."""
-        rows_B1 = torch.arange(positions_BT.shape[0], device=positions_BT.device)[:, None]
-        keys, values = self.keys_BSGC[layer], self.values_BSGC[layer]
-        keys[rows_B1, positions_BT] = keys_BTGC
-        values[rows_B1, positions_BT] = values_BTGC
-        return keys[:, self.start : self.stop], values[:, self.start : self.stop]
+        """Store a block's keys and values; returns the slots that attention reads."""
+        found = []
+        for store, block in ((self.keys_BSGC, keys_BTGC), (self.values_BSGC, values_BTGC)):
+            whole = store[layer]
+            whole.flatten(0, 1).index_copy_(0, flat_slots, block.flatten(0, 1))
+            found.append(whole[:, : self.stop])
+        return found[0], found[1]
 
-    def write_ids(self, positions_BT: Tensor, ids_BT: Tensor) -> None:
-        rows_B1 = torch.arange(positions_BT.shape[0], device=positions_BT.device)[:, None]
-        self.ids_BS[rows_B1, positions_BT] = ids_BT
+    def write_ids(self, flat_slots: Tensor, ids_BT: Tensor) -> None:
+        self.ids_BS.flatten().index_copy_(0, flat_slots, ids_BT.flatten())
 
-    def history(self, positions_BT: Tensor, length: int) -> Tensor:
+    def history(self, positions_B: Tensor, length: int) -> Tensor:
         """The `length` ids before each row's block, PAD where the document had not begun."""
-        back = torch.arange(-length, 0, device=positions_BT.device)
-        slots_BL = positions_BT[:, :1] + back
-        ids_BL = self.ids_BS.gather(1, slots_BL.clamp(min=0))
-        return torch.where(slots_BL < 0, PAD, ids_BL)
+        back = torch.arange(-length, 0, device=positions_B.device)
+        positions_BL = positions_B[:, None] + back
+        ids_BL = self.ids_BS.gather(1, positions_BL % self.slots)
+        return torch.where(positions_BL < 0, PAD, ids_BL)

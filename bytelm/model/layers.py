@@ -26,8 +26,8 @@ class Place:
     cos_BT1C: Tensor
     sin_BT1C: Tensor
     mask: Tensor | None = None
-    positions_BT: Tensor | None = None
     cache: Cache | None = None
+    flat_slots: Tensor | None = None
 
 
 class RMSNorm(nn.Module):
@@ -73,8 +73,8 @@ class Attention(nn.Module):
         if place.cache is None:
             y_BHTC = _attend_causally(q_BTHC, k_BTGC, v_BTGC, place.mask)
             return self.out(y_BHTC.transpose(1, 2).reshape(B, T, D))
-        assert place.positions_BT is not None
-        keys, values = place.cache.write(layer, place.positions_BT, k_BTGC, v_BTGC)
+        assert place.flat_slots is not None
+        keys, values = place.cache.write(layer, place.flat_slots, k_BTGC, v_BTGC)
         # A group's queries share their keys: fold them into the query length instead of copying.
         folded = q_BTHC.view(B, T, G, H // G, C).permute(0, 2, 3, 1, 4).reshape(B, G, -1, C)
         y = F.scaled_dot_product_attention(

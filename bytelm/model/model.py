@@ -80,7 +80,11 @@ class Model(nn.Module):
         return [layer for layer in self.layers if isinstance(layer, Layer)]
 
     def new_cache(self, batch: int, slots: int | None = None) -> Cache:
-        """An empty cache for `batch` rows in the model's type and on its device."""
+        """An empty cache for `batch` rows in the model's type and on its device.
+
+        `slots` below the context plus a block will do only for a model with a window, and then
+        must be at least the window plus the longest block that will be fed.
+        """
         weight = self.embedding.weight
         slots = self.config.context + SLACK if slots is None else slots
         return Cache.of(self.config, batch, slots, weight.dtype, weight.device)
@@ -99,11 +103,11 @@ class Model(nn.Module):
         else:
             assert positions_B is not None
             place = self._place_in(cache, positions_B, ids_BT.shape[1])
-            assert place.positions_BT is not None
+            assert place.flat_slots is not None
             history_BL = None
             if self.ngrams is not None:
-                history_BL = cache.history(place.positions_BT, self.ngrams.history)
-                cache.write_ids(place.positions_BT, ids_BT)
+                history_BL = cache.history(positions_B, self.ngrams.history)
+                cache.write_ids(place.flat_slots, ids_BT)
         return Output(self.run_trunk(self.embed(ids_BT, history_BL), place), place)
 
     def embed(self, ids_BT: Tensor, history_BL: Tensor | None = None) -> Tensor:
@@ -141,14 +145,15 @@ class Model(nn.Module):
 
     def _place_in(self, cache: Cache, positions_B: Tensor, T: int) -> Place:
         positions_BT = positions_B[:, None] + torch.arange(T, device=positions_B.device)
-        slots_S = torch.arange(cache.start, cache.stop, device=positions_B.device)
-        seen_BTS = slots_S <= positions_BT[..., None]
+        held_B1S = cache.held(positions_BT[:, -1:]).unsqueeze(1)
+        seen_BTS = (held_B1S >= 0) & (held_B1S <= positions_BT[..., None])
         if self.config.window:
-            seen_BTS &= slots_S > positions_BT[..., None] - self.config.window
+            seen_BTS &= held_B1S > positions_BT[..., None] - self.config.window
         copies = self.config.attention_heads // self.config.kv_heads
         mask = self._additive(seen_BTS).repeat(1, copies, 1)[:, None]
         cos, sin = F.embedding(positions_BT, self.cos_SC), F.embedding(positions_BT, self.sin_SC)
-        return Place(cos.unsqueeze(2), sin.unsqueeze(2), mask, positions_BT, cache)
+        flat_slots = cache.flat_slots(positions_BT)
+        return Place(cos.unsqueeze(2), sin.unsqueeze(2), mask, cache, flat_slots)
 
     def _additive(self, seen: Tensor) -> Tensor:
         zero = torch.zeros((), dtype=self.embedding.weight.dtype, device=seen.device)

@@ -29,7 +29,7 @@ class Train:
     resume: bool = False
     """Go on from the newest whole checkpoint of the run folder; start where there is none."""
     minutes: float | None = None
-    """Budget: minutes of training, compilation included (default 4.5, if --bytes is not given)."""
+    """Budget: minutes of training, compilation included (default 4, if --bytes is not given)."""
     bytes: int | None = None
     """Budget: bytes of training data. A run with this budget alone is repeatable bit for bit."""
     set: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
@@ -84,7 +84,7 @@ class Train:
         )
         resumed = self.resume and trainer.resume()
         no_budget = self.minutes is None and self.bytes is None
-        budget = Budget(self.bytes, 4.5 if no_budget else self.minutes)
+        budget = Budget(self.bytes, 4.0 if no_budget else self.minutes)
         if resumed and budget.spent(trainer.bytes, trainer.elapsed_s) >= 1:
             return self._already(trainer.step)
         if not stored:

@@ -73,7 +73,7 @@ def test_a_damaged_one_is_named_and_the_one_before_taken(
         (bad / "optimizer.safetensors").unlink()
     assert find_checkpoint(tmp_path) == good
     assert "passing over a checkpoint" in capsys.readouterr().err
-    with pytest.raises(DamagedError, match="damaged|missing"):
+    with pytest.raises(DamagedError, match=r"damaged|missing"):
         load_checkpoint(bad)
     shutil.rmtree(good)
     with pytest.raises(InputError, match="none of them whole"):
@@ -86,7 +86,7 @@ def test_folders_that_are_no_checkpoint(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="does not exist"):
         load_checkpoint(tmp_path / "nowhere")
     (tmp_path / "file").write_text("x")
-    with pytest.raises(InputError, match="does not exist|not a"):
+    with pytest.raises(InputError, match=r"does not exist|not a"):
         load_checkpoint(tmp_path / "file")
 
 

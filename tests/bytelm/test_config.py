@@ -35,7 +35,7 @@ def test_the_papers_sizes_are_there() -> None:
 def test_tiny_holds_humaneval() -> None:
     config, options = resolve("tiny", ())
     assert config.context >= 2560
-    assert 0 < config.window
+    assert config.window > 0
     # Attention never looks further back in use than it did in training.
     assert options.block >= config.window
 
@@ -86,7 +86,8 @@ def test_presets_that_are_not(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="there is no preset 'huge'; known: paper"):
         load_preset("huge")
     path = tmp_path / "mine.toml"
-    for content, words in (("[model", "not valid TOML"), ("[train]", "no table"), ("[x]\n[model]", "unknown table")):  # fmt: skip
+    cases = {"[model": "not valid TOML", "[train]": "no table", "[x]\n[model]": "unknown table"}
+    for content, words in cases.items():
         path.write_text(content)
         with pytest.raises(InputError, match=words):
             load_preset(str(path))

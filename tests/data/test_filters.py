@@ -54,8 +54,12 @@ def digests(count: int) -> bytes:
 
 
 def test_tables_of_data_are_left_out() -> None:
-    table = b"TABLE = {\n" + b"".join(b"    0x%04x: %d,\n" % (n, n * 7) for n in range(300)) + b"}\n"
-    calls = b"x = decode(\n" + b"".join(b"    '\\x%02x'  # %d\n" % (n, n) for n in range(200)) + b")\n"
+    table = (
+        b"TABLE = {\n" + b"".join(b"    0x%04x: %d,\n" % (n, n * 7) for n in range(300)) + b"}\n"
+    )
+    calls = (
+        b"x = decode(\n" + b"".join(b"    '\\x%02x'  # %d\n" % (n, n) for n in range(200)) + b")\n"
+    )
     for content in (digests(300), table, calls):
         assert literal_share(content) > 0.9
         assert reason_to_reject("a.py", content) == "data table"

@@ -93,7 +93,9 @@ def test_figures_results_and_out_file(tmp_path: Path) -> None:
     assert figures["samples_sha256"] == hashlib.sha256(samples.read_bytes()).hexdigest()
     source = suite_path("micro", None).read_bytes()
     assert figures["problems_sha256"] == hashlib.sha256(source).hexdigest()
-    assert json.loads(out.read_text()) == figures
+    written = json.loads(out.read_text())
+    assert {**written, **figures} == written
+    assert {"machine", "versions", "command"} <= set(written)
 
 
 def test_gzipped_samples_whole_solutions_and_own_problems(tmp_path: Path) -> None:

@@ -133,7 +133,9 @@ def test_drafts_that_are_always_or_never_right(
     """k and 1 bytes a forward, after the first step, which has nothing to verify."""
     few = prompts[:4]
     texts = [c.text for c in generate(trained, few, DecodeOptions(1 + 8 * 6, 1, 4))]
-    few, texts = zip(*[(p, t) for p, t in zip(few, texts, strict=True) if len(t) == 49], strict=True)
+    few, texts = zip(
+        *[(p, t) for p, t in zip(few, texts, strict=True) if len(t) == 49], strict=True
+    )
     oracle = Oracle(list(few), list(texts), 8, shift)
     found = generate(trained, list(few), DecodeOptions(49, 8, 4), drafter=oracle)
     assert [c.text for c in found] == list(texts)
@@ -213,7 +215,7 @@ def test_specials_are_never_said() -> None:
 
 
 def test_streaming_hands_over_exactly_the_text(trained: Model, prompts: list[bytes]) -> None:
-    shown = {index: b"" for index in range(6)}
+    shown = dict.fromkeys(range(6), b"")
 
     def show(index: int, piece: bytes) -> None:
         assert piece
@@ -245,5 +247,5 @@ def test_options_that_cannot_be(trained: Model, options: DecodeOptions, words: s
 def test_a_prompt_longer_than_the_context(trained: Model) -> None:
     longest = trained.config.context - 2
     assert generate(trained, [b"x" * longest], DecodeOptions(5, 8, 1))[0].forwards == 1
-    with pytest.raises(InputError, match="prompt 1 .* context of 2560 holds 2558"):
+    with pytest.raises(InputError, match=r"prompt 1 .* context of 2560 holds 2558"):
         generate(trained, [b"x", b"x" * (longest + 1)], DecodeOptions(5, 8, 1))

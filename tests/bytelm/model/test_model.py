@@ -1,10 +1,12 @@
 """One forward path: chunked equals whole, rows do not see each other, accounting is exact."""
 
+import itertools
+
 import pytest
 import torch
-from support import random_model, small_config
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import random_model, small_config
 
 from bytelm.config import ModelConfig, load_preset, model_config, preset_names
 from bytelm.model.model import Model
@@ -24,7 +26,7 @@ def all_logits(model: Model, ids_BT: torch.Tensor, cuts: list[int]) -> torch.Ten
     cache = model.new_cache(ids_BT.shape[0])
     pieces = []
     edges = [0, *cuts, ids_BT.shape[1]]
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in itertools.pairwise(edges):
         positions_B = torch.full((ids_BT.shape[0],), start)
         output = model(ids_BT[:, start:end], cache, positions_B)
         heads = range(model.config.prediction_heads)
@@ -120,15 +122,45 @@ def test_no_position_sees_a_later_one_or_one_beyond_its_window() -> None:
     assert differs.nonzero().flatten().tolist() == list(range(10, 18))
 
 
-def test_narrowing_the_view_changes_nothing_where_the_window_allows_it() -> None:
+def test_reading_only_the_slots_that_are_filled_changes_nothing() -> None:
     model = MODELS[0]
     ids = random_ids(1, 120)
     whole = all_logits(model, ids, [110])
     cache = model.new_cache(1)
     model(ids[:, :110], cache, torch.tensor([0]))
-    cache.look_at(110 - 48 + 1, 120)
+    cache.look_at(120)
     output = model(ids[:, 110:], cache, torch.tensor([110]))
     torch.testing.assert_close(model.logits(output), whole[0, :, 110:])
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    blocks=st.lists(st.integers(1, 8), min_size=25, max_size=40),
+    rejected=st.lists(st.integers(0, 7), min_size=40, max_size=40),
+    starts=st.lists(st.integers(0, 60), min_size=2, max_size=2),
+)
+def test_a_ring_of_window_plus_block_is_as_good_as_the_whole_cache(
+    blocks: list[int], rejected: list[int], starts: list[int]
+) -> None:
+    """Blocks of any lengths, parts of them taken back, long past where the ring has wrapped."""
+    model = MODELS[0]
+    ring, whole = model.new_cache(2, 48 + 8), model.new_cache(2)
+    assert ring.slots < whole.slots
+    ids = random_ids(2, 250, seed=5)
+    positions = torch.zeros(2, dtype=torch.int64)
+    for row, start in enumerate(starts):
+        for at in range(0, start, 8):
+            piece = ids[row : row + 1, at : min(at + 8, start)]
+            for cache in (ring, whole):
+                model(piece, cache.row(row), torch.tensor([at]))
+        positions[row] = start
+    for block, back in zip(blocks, rejected, strict=False):
+        if int(positions.max()) + block > 200:
+            break
+        rows = [ids[row, at : at + block] for row, at in enumerate(positions.tolist())]
+        results = [model(torch.stack(rows), cache, positions).z_BTD for cache in (ring, whole)]
+        torch.testing.assert_close(results[0], results[1], rtol=1e-4, atol=1e-4)
+        positions = positions + max(1, block - back)
 
 
 @pytest.mark.parametrize("name", preset_names())
@@ -160,8 +192,6 @@ def test_accounting_of_flops_and_cache() -> None:
 
 def test_equal_layers_for_heads_with_layers() -> None:
     """The paper takes the heads' layers out of the trunk, so parameters stay equal."""
-    sizes = [
-        sum(p.numel() for p in Model(small_config(layers=9, head_kind="block", prediction_heads=n)).parameters())
-        for n in (1, 2, 4, 8)
-    ]  # fmt: skip
-    assert len(set(sizes)) == 1
+    configs = [small_config(layers=9, head_kind="block", prediction_heads=n) for n in (1, 2, 4, 8)]
+    sizes = {Model(config).parameters_by_part()["total"] for config in configs}
+    assert len(sizes) == 1

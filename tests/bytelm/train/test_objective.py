@@ -86,8 +86,8 @@ if sys.argv[1] == "sequential":
 else:
     output = model(ids)
     total = sum(
-        torch.nn.functional.cross_entropy(model.logits(output, head).flatten(0, 1), labels.flatten())
-        for head, labels in enumerate(batch.labels_nBT)
+        torch.nn.functional.cross_entropy(model.logits(output, i).flatten(0, 1), labels.flatten())
+        for i, labels in enumerate(batch.labels_nBT)
     )
     total.backward()
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)

@@ -64,11 +64,15 @@ def test_a_signal_strikes_at_once_outside_and_afterwards_inside() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
     assert stopping.signal == signal.SIGTERM
     done = []
-    with Stopping() as stopping, pytest.raises(StopRequested):
+
+    def work(stopping: Stopping) -> None:
         with stopping.protected():
             os.kill(os.getpid(), signal.SIGINT)
             done.append("whole")
         done.append("never")
+
+    with Stopping() as stopping, pytest.raises(StopRequested):
+        work(stopping)
     assert done == ["whole"]
 
 

@@ -81,7 +81,12 @@ def start(shards: Path, run: Path, *more: str) -> "subprocess.Popen[str]":
     command = [sys.executable, "-m", "bytelm", *train(shards, run, "--resume", *more)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        command,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
     )
 
 
@@ -95,9 +100,7 @@ def wait_for_rows(run: Path, count: int, process: "subprocess.Popen[str]") -> No
 
 
 @pytest.mark.slow
-def test_killed_at_five_moments_it_ends_as_if_it_had_not_been(
-    shards: Path, tmp_path: Path
-) -> None:
+def test_killed_at_five_moments_it_ends_as_if_it_had_not_been(shards: Path, tmp_path: Path) -> None:
     """Kill -9 while stepping, evaluating and saving: metrics and weights equal, bit for bit."""
     options = ("--save-steps", "7", "--eval-steps", "10")
     whole = start(shards, tmp_path / "whole", *options)
@@ -193,7 +196,10 @@ def test_wrong_input_is_one_line_and_leaves_nothing(
 
 
 def test_a_full_disk_is_one_line(
-    shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    shards: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     import bytelm.checkpoint
 

@@ -1,0 +1,110 @@
+"""Bits per byte of any files, and the speed table with its proof of identity."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bytelm import InputError, Split, load_checkpoint, main, score_documents
+from eval.__main__ import COMMANDS
+from eval.speed import distinct_windows, held_out_prompts
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, dict[str, Any], str]:
+    status = main("eval", "", COMMANDS, [*arguments])
+    said = capsys.readouterr()
+    return status, json.loads(said.out.splitlines()[-1]) if said.out else {}, said.err
+
+
+def test_bits_of_files_folders_and_shards(
+    run_folder: Path, shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "folder" / "sub").mkdir(parents=True)
+    one, two = tmp_path / "one.py", tmp_path / "folder" / "sub" / "two.bin"
+    one.write_bytes(b"import os\n" * 20)
+    two.write_bytes(bytes(range(256)))
+    (tmp_path / "folder" / "empty").touch()
+    arguments = ["--checkpoint", str(run_folder), "--out", str(tmp_path / "bits.json")]
+    status, figures, _ = run(capsys, "bits", *arguments, str(one), str(tmp_path / "folder"))
+    assert status == 0
+    model = load_checkpoint(run_folder).model
+    expected = score_documents(model, [one.read_bytes(), two.read_bytes()])
+    assert figures["heads_bpb"] == pytest.approx(expected.heads_bpb())
+    assert (figures["bytes"], figures["documents"]) == (456, 2)
+    assert set(figures["compressors"]) == {"gzip", "zstd", "xz"}
+    written = json.loads((tmp_path / "bits.json").read_text())
+    assert [row["name"] for row in written["files"]] == [str(one), str(two)]
+    assert written["files"][0]["heads_bpb"] == pytest.approx(expected.document_bpb(0))
+
+    status, figures, _ = run(capsys, "bits", *arguments, "--no-compressors", str(shards))
+    assert status == 0
+    assert figures["bytes"] == Split(shards, "held_out").bytes
+    assert "compressors" not in figures
+
+
+@pytest.mark.parametrize("path", ["nowhere", "empty", "folder"])
+def test_nothing_to_score(
+    run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], path: str
+) -> None:
+    (tmp_path / "empty").touch()
+    (tmp_path / "folder").mkdir()
+    status, _, err = run(capsys, "bits", "--checkpoint", str(run_folder), str(tmp_path / path))
+    assert status == 2
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_the_speed_table(
+    run_folder: Path, shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "speed.json"
+    sizes = ["--prompts", "6", "--prompt-bytes", "80", "--max-bytes", "40", "--rounds", "2"]
+    status, figures, err = run(
+        capsys, "speed", "--checkpoint", str(run_folder), "--data", str(shards),
+        "--out", str(out), "--batches", "4", "1", *sizes,
+    )  # fmt: skip
+    assert status == 0
+    rows = json.loads(out.read_text())["rows"]
+    assert rows == figures["rows"]
+    assert [(row["batch"], row["k"]) for row in rows] == [
+        (batch, k) for batch in (4, 1) for k in (1, 2, 4, 8)
+    ]
+    for row in rows:
+        assert row["identical"] is True
+        assert row["prompts"] == min(6, 4 * row["batch"])
+        assert len(row["accepted_lengths"]) == row["k"]
+        steps = sum(row["accepted_lengths"])
+        total = sum(n * count for n, count in enumerate(row["accepted_lengths"], 1))
+        assert total / steps == pytest.approx(row["bytes_per_forward"], rel=0.05)
+        assert row["speedup_range"][0] <= row["speedup"] <= row["speedup_range"][1]
+        if row["k"] == 1:
+            assert (row["bytes_per_forward"], row["speedup"]) == (1.0, 1.0)
+    assert "identical" in err
+
+
+def test_prompts_are_spread_over_the_held_out_text(shards: Path) -> None:
+    split = Split(shards, "held_out")
+    text = b"".join(document.tobytes() for document in split)
+    prompts = held_out_prompts(split, 5, 100)
+    assert prompts[0] == text[:100]
+    assert text.index(prompts[4]) + 100 > len(text) - 5
+    assert all(prompt in text for prompt in prompts)
+    assert held_out_prompts(split, 1, 100) == [text[:100]]
+    with pytest.raises(InputError, match="--prompt-bytes"):
+        held_out_prompts(split, 5, len(text) + 1)
+
+
+def test_distinct_windows() -> None:
+    assert distinct_windows([b"ab" * 100]) == pytest.approx(2 / 169)
+    assert distinct_windows([bytes(range(200))]) == 1.0
+    assert distinct_windows([b"short"]) == 1.0
+
+
+@pytest.mark.parametrize("option", ["--prompts", "--rounds"])
+def test_counts_below_one(
+    run_folder: Path, shards: Path, capsys: pytest.CaptureFixture[str], option: str
+) -> None:
+    base = ["speed", "--checkpoint", str(run_folder), "--data", str(shards)]
+    status, _, err = run(capsys, *base, option, "0")
+    assert status == 2
+    assert "at least 1" in err
