@@ -11,6 +11,7 @@ TRAIN ?=
 CHECKPOINT ?= $(RUN)
 SUITE ?= humaneval
 SAMPLES ?= $(RUN)/results/$(SUITE).jsonl
+COMPLETE ?=
 SPEED ?= --rounds 1
 
 PY := .venv/bin/python
@@ -53,6 +54,7 @@ run: data train $(RESULTS)/timings.json $(RESULTS)/bits.json $(RESULTS)/speed.js
 data: setup $(CORPUS)/manifest.json ## Build byte shards: RECIPE=stdlib, into CORPUS
 
 $(CORPUS)/manifest.json: | $(STAMP)
+	@mkdir -p $(dir $(CORPUS))
 	@# The last line of stdout holds the figures; the report wants to know how long this took.
 	$(PY) -m data build --recipe $(RECIPE) --out $(CORPUS) > $(CORPUS).json
 
@@ -63,7 +65,7 @@ train: data ## Train PRESET on CORPUS for MINUTES, into RUN; goes on where it wa
 $(RUN)/summary.json: | train ;
 
 complete: setup ## Complete a suite's prompts: SUITE, CHECKPOINT, SAMPLES
-	$(PY) -m eval complete --suite $(SUITE) --checkpoint $(CHECKPOINT) --out $(SAMPLES)
+	$(PY) -m eval complete --suite $(SUITE) --checkpoint $(CHECKPOINT) --out $(SAMPLES) $(COMPLETE)
 
 grade: setup ## Grade samples: SUITE, SAMPLES
 	$(PY) -m eval grade --suite $(SUITE) --samples $(SAMPLES) --out $(SAMPLES:.jsonl=.json)
@@ -73,7 +75,7 @@ $(RESULTS)/timings.json: $(RUN)/summary.json
 	@sed -n 's/.*"seconds": \([0-9.]*\).*/{"data": \1}/p' $(CORPUS).json > $@ 2>/dev/null || echo '{}' > $@
 
 $(RESULTS)/%.jsonl: $(RUN)/summary.json
-	$(PY) -m eval complete --suite $* --checkpoint $(RUN) --out $@
+	$(PY) -m eval complete --suite $* --checkpoint $(RUN) --out $@ $(COMPLETE)
 
 $(RESULTS)/%.json: $(RESULTS)/%.jsonl
 	$(PY) -m eval grade --suite $* --samples $< --out $@

@@ -80,6 +80,7 @@ TOY = {
     "MINUTES": "1",
     "TRAIN": "--bytes 12000 --no-compile --set train.block=512 --set train.batch=2"
     " --set model.ngram_rows=512 --set model.width=32 --set model.layers=1",
+    "COMPLETE": "--max-bytes 32",
     "SPEED": "--prompts 2 --prompt-bytes 64 --max-bytes 32 --rounds 1",
     "OMP_NUM_THREADS": "1",
 }
