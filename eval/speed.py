@@ -61,7 +61,7 @@ class Speed:
     """The k to compare; 1 comes first, it is what the others are compared with."""
     batches: tuple[int, ...] = (16, 1)
     """Batch sizes."""
-    prompts: int = 32
+    prompts: int = 48
     """Prompts for the largest batch (more than the batch, so that no row waits for the slowest);
     small batches take four times their size at most."""
     prompt_bytes: int = 1024

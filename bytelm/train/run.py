@@ -86,7 +86,8 @@ class Train:
         no_budget = self.minutes is None and self.bytes is None
         budget = Budget(self.bytes, 4.0 if no_budget else self.minutes)
         if resumed and budget.spent(trainer.bytes, trainer.elapsed_s) >= 1:
-            return self._already(trainer.step)
+            return self._already(trainer)
+        trainer.require_space()
         if not stored:
             write_json(folder / "config.json", seal({**wanted, "dtype": dtype}))
         say(_opening(trainer.model.parameters_by_part(), dtype, resumed, trainer.step))
@@ -139,17 +140,20 @@ class Train:
                     )
         return stored
 
-    def _already(self, step: int) -> dict[str, Any]:
+    def _already(self, trainer: Any) -> dict[str, Any]:
         """What to say of a run whose budget is spent."""
-        path = self.run_folder / "summary.json"
         say(
-            f"{self.run_folder} is trained already ({step} steps): nothing to do; "
+            f"{self.run_folder} is trained already ({trainer.step} steps): nothing to do; "
             "give a larger budget, or remove the folder to train anew"
         )
         try:
-            return {**json.loads(path.read_bytes()), "trained_now": False}
+            summary = json.loads((self.run_folder / "summary.json").read_bytes())
         except (OSError, ValueError):
-            return {"steps": step, "trained_now": False}
+            summary = {}
+        if summary.get("steps") != trainer.step:
+            # Killed after its last checkpoint and before its summary.
+            summary = self._summarize(trainer, "budget")
+        return {**summary, "trained_now": False}
 
     def _summarize(self, trainer: Any, ended: str) -> dict[str, Any]:
         from bytelm.checkpoint import check_checkpoint, list_checkpoints

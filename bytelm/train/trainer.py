@@ -6,8 +6,10 @@ on as if nothing had happened, bit for bit (with a budget in bytes; one in minut
 clock by nature).
 """
 
+import errno
 import json
 import math
+import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,6 +125,24 @@ class Trainer:
             return Objective(self.model, self.options.head_weight, self.dtype)
         wrap = compiler(self.folder.parent / ".cache" / "inductor")
         return Objective(self.model, self.options.head_weight, self.dtype, wrap)
+
+    def require_space(self) -> None:
+        """Raise OSError if the disk has no room for the checkpoints that a run keeps.
+
+        Better before the first step than after the last. One is written beside those kept.
+        """
+        parameters = self.model.parameters_by_part()["total"]
+        # Weights and two moments of each, 4 bytes a value.
+        needed = 12 * parameters * (self.cadence.keep + 1)
+        there = next(path for path in (self.folder, *self.folder.parents) if path.exists())
+        free = shutil.disk_usage(there).free
+        if free < needed:
+            raise OSError(
+                errno.ENOSPC,
+                f"no space for checkpoints: they need {needed / 1e6:.0f} MB, "
+                f"{free / 1e6:.0f} MB are free",
+                str(self.folder),
+            )
 
     @property
     def checkpoints(self) -> Path:
@@ -276,6 +296,7 @@ class Trainer:
             desc="training",
             bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}, {remaining} left{postfix}",
             dynamic_ncols=True,
+            mininterval=0.5,
         )
 
     def _show(self, bar: "tqdm[Any]", budget: Budget) -> None:

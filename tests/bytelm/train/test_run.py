@@ -62,6 +62,19 @@ def test_a_second_run_does_not_train_again(
     assert (run_folder / "metrics.jsonl").read_bytes() == before
 
 
+def test_a_lost_summary_is_made_again(
+    run_folder: Path, shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(run_folder, run)
+    before = json.loads((run / "summary.json").read_text())
+    (run / "summary.json").unlink()
+    assert main("bytelm", "", COMMANDS, train(shards, run, "--resume")) == 0
+    after = json.loads((run / "summary.json").read_text())
+    for key in ("steps", "bytes", "held_out_bpb", "checkpoint_sha256"):
+        assert after[key] == before[key]
+
+
 def test_a_run_folder_is_not_overwritten(
     run_folder: Path, shards: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -193,6 +206,23 @@ def test_wrong_input_is_one_line_and_leaves_nothing(
     assert words in said
     assert len(said.strip().splitlines()) == 1
     assert not run.exists()
+
+
+def test_too_little_space_is_said_before_training(
+    shards: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import bytelm.train.trainer
+
+    usage = shutil.disk_usage(tmp_path)._replace(free=1_000_000)
+    monkeypatch.setattr(bytelm.train.trainer.shutil, "disk_usage", lambda _: usage)
+    assert main("bytelm", "", COMMANDS, train(shards, tmp_path / "new" / "run")) == 1
+    said = capsys.readouterr().err
+    assert "no space for checkpoints: they need 27 MB, 1 MB are free" in said
+    assert len(said.strip().splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_full_disk_is_one_line(
