@@ -89,6 +89,9 @@ $(RESULTS)/speed.json: $(RUN)/summary.json
 report: setup ## Make report.html and report.json of RUN
 	$(PY) -m eval report --run $(RUN)
 
+readme: setup ## Put the table of results/tiny.json into README.md
+	$(PY) -m eval readme
+
 bench: setup ## Measure decoding: bytes a forward and a second by k and batch
 	$(PY) -m eval speed --checkpoint $(CHECKPOINT) --data $(CORPUS) --out $(RUN)/results/bench.json --rounds 3 --prompts 64
 
@@ -108,4 +111,4 @@ format: setup ## Format the code and mend what lint can mend
 clean: ## Remove runs, shards and caches; .venv stays
 	rm -rf runs data/shards .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help setup run data train complete grade report bench test check format clean
+.PHONY: help setup run data train complete grade report bench test check format clean readme

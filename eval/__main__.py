@@ -1,4 +1,4 @@
-"""`python -m eval complete | grade | bits | speed | report`."""
+"""`python -m eval complete | grade | bits | speed | report | readme`."""
 
 import sys
 
@@ -6,6 +6,7 @@ from bytelm import main
 from eval.bits import Bits
 from eval.complete import Complete
 from eval.grade import Grade
+from eval.readme import Readme
 from eval.report import Report
 from eval.speed import Speed
 
@@ -15,6 +16,7 @@ COMMANDS = {
     "bits": Bits,
     "speed": Speed,
     "report": Report,
+    "readme": Readme,
 }
 
 if __name__ == "__main__":

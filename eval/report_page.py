@@ -234,7 +234,7 @@ def _speed_cells(row: Json) -> list[str]:
         f"{row['bytes_per_forward']:.2f}",
         f"{rate:,.0f}" if rate is not None else "",
         f"{row['speedup']:.2f}{TIMES}",
-        f"{bounds[0]:.2f} to {bounds[1]:.2f}" if bounds and row["k"] > 1 else "",
+        f"{bounds[0]:.2f} to {bounds[1]:.2f}" if bounds and bounds[0] < bounds[1] else "",
         f"{100 * kept:.0f} %",
         good if row["identical"] else bad,
         f"{100 * windows:.0f} %" if windows is not None else "",
