@@ -40,7 +40,7 @@ class Train:
     """Compile the model where a compiler is present."""
     device: str = "cpu"
     """cpu or cuda."""
-    eval_steps: int = 250
+    eval_steps: int = 100
     """Score held-out text every so many steps."""
     save_minutes: float = 1.0
     """Minutes between checkpoints."""
@@ -67,7 +67,9 @@ class Train:
         }
         folder = self.run_folder
         stored = self._stored(wanted)
-        dtype = stored.get("dtype", "") or str(pick_dtype(self.dtype, self.device))
+        dtype = stored.get("dtype") or str(pick_dtype(self.dtype, self.device))
+        if self.dtype not in ("auto", dtype.removeprefix("torch.")):
+            say(f"--dtype {self.dtype} is not applied: {folder} was begun with {dtype}")
         cadence = Cadence(
             self.eval_steps, save_minutes=self.save_minutes, save_steps=self.save_steps
         )

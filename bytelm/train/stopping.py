@@ -7,6 +7,7 @@ the state to save is that of the last whole step.
 
 import contextlib
 import signal
+import warnings
 from collections.abc import Iterator
 from types import FrameType, TracebackType
 from typing import Any
@@ -45,6 +46,8 @@ class Stopping:
         self.signal = number
         # Once: a second Ctrl-C while the first is being served must not tear up the saving.
         if first and not self._protected:
+            # What unwinds (a compiler, above all) may warn of the exception that ends it.
+            warnings.simplefilter("ignore")
             raise StopRequested
 
     @contextlib.contextmanager

@@ -66,8 +66,8 @@ class Budget:
 class Cadence:
     """How often a run looks at held-out text and saves. Neither changes what is learnt."""
 
-    eval_steps: int = 250
-    eval_bytes: int = 65_536
+    eval_steps: int = 100
+    eval_bytes: int = 32_768
     save_minutes: float = 1.0
     save_steps: int = 0
     keep: int = 2
