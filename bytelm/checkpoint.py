@@ -9,6 +9,7 @@ A checkpoint is a folder `step-000001234` with
 written aside, synced and renamed. Nothing in it can run code.
 """
 
+import errno
 import hashlib
 import json
 import re
@@ -74,9 +75,12 @@ def save_checkpoint(
 def _save_tensors(tensors: dict[str, Tensor], path: Path) -> None:
     try:
         save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path)
+        # The library writes for the owner's eyes alone.
+        path.chmod(0o644)
     except SafetensorError as error:
         # The library wraps the system's error, a full disk above all, in a type of its own.
-        raise OSError(None, f"could not write {path.name}: {error}", str(path.parent)) from error
+        text = f"could not write {path.name}: {error}"
+        raise OSError(errno.EIO, text, str(path.parent.parent)) from error
 
 
 def _sha256(path: Path) -> str:

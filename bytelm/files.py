@@ -27,13 +27,24 @@ def sync_file(path: Path) -> None:
         os.close(descriptor)
 
 
+@contextlib.contextmanager
+def _saying_where(path: Path) -> Iterator[None]:
+    """Give an OSError that names no file (a full disk, above all) the name `path`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None or error.filename is not None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     """Write `content` so that a reader of `path` sees the old file or the new one, whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     aside = Path(name)
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with _saying_where(path), os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -60,9 +71,10 @@ def new_folder(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
-        yield aside
-        for file in aside.iterdir():
-            sync_file(file)
+        with _saying_where(path):
+            yield aside
+            for file in aside.iterdir():
+                sync_file(file)
         sync_folder(aside)
         aside.chmod(0o755)
         if path.exists():

@@ -1,5 +1,6 @@
 """metrics.jsonl: a row per step, whole rows only, cut back to the checkpoint on resume."""
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -14,25 +15,22 @@ class Metrics:
         self.path = path
         if path.exists():
             write_bytes(path, b"".join(_rows_until(path, step)))
-        self._file = path.open("ab")
+        # Unbuffered: what a full disk refuses must not linger and be written again later.
+        self._file = path.open("ab", buffering=0)
 
     def append(self, row: dict[str, Any]) -> None:
         """Write one row. On a full disk the file is left as it was, and OSError raised."""
         line = json.dumps(row).encode() + b"\n"
         end = self._file.tell()
         try:
-            self._file.write(line)
-            self._file.flush()
+            # A disk that fills up takes a part first and refuses the rest at the next call.
+            written = 0
+            while written < len(line):
+                written += self._file.write(line[written:])
         except OSError as error:
-            self._abandon(end)
+            with contextlib.suppress(OSError):
+                self._file.truncate(end)
             raise OSError(error.errno, error.strerror, str(self.path)) from error
-
-    def _abandon(self, end: int) -> None:
-        # The buffer still holds the row that failed: closing must not write it again.
-        raw = self._file.detach()
-        raw.truncate(end)
-        raw.close()
-        self._file = self.path.open("ab")
 
     def close(self) -> None:
         self._file.close()

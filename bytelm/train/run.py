@@ -50,6 +50,7 @@ class Train:
     def run(self) -> dict[str, Any]:
         import torch
 
+        from bytelm.checkpoint import list_checkpoints
         from bytelm.sealing import seal
         from bytelm.shards import Split
         from bytelm.train.options import resolve
@@ -100,6 +101,11 @@ class Train:
                 f"training diverged: {error}; nothing was saved since the last checkpoint in "
                 f"{trainer.checkpoints}; lower the learning rates (--set train.matrix_lr=...)"
             ) from error
+        except OSError:
+            whole = list_checkpoints(trainer.checkpoints)
+            if whole:
+                say(f"the last whole checkpoint is {whole[0]}; make room and go on with --resume")
+            raise
         figures = self._summarize(trainer, ended)
         if ended != "budget":
             say(f"stopped by {ended} and saved; go on with --resume")

@@ -190,7 +190,7 @@ def test_a_full_disk_leaves_nothing(
     monkeypatch.setattr(bytelm.shards.np, "save", full)
     source = corpus(tmp_path / "src")
     assert main(["build", "--path", str(source), "--out", str(tmp_path / "out")]) == 1
-    assert "error: No space left on device" in capsys.readouterr().err
+    assert f"error: {tmp_path / 'out'}: No space left on device" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["src"]
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from support import random_model, small_config
+from support import ROOT, python, random_model, small_config
 
 from bytelm.train.metrics import Metrics
 from bytelm.train.objective import Objective
@@ -49,14 +49,30 @@ def test_metrics_are_cut_back_to_the_checkpoint(tmp_path: Path) -> None:
     assert found == [{"step": 1}, {"step": 2}, {"step": 3}, {"step": 4, "new": True}]
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
-def test_a_row_that_does_not_fit_raises(tmp_path: Path) -> None:
+PARTIAL = """
+import resource, sys
+from pathlib import Path
+sys.path.insert(0, {root!r})
+from bytelm.train.metrics import Metrics
+metrics = Metrics(Path(sys.argv[1]), 0)
+metrics.append({{"step": 1}})
+resource.setrlimit(resource.RLIMIT_FSIZE, (20, resource.RLIM_INFINITY))
+try:
+    metrics.append({{"step": 2, "text": "does not fit"}})
+except OSError as error:
+    print(error.filename)
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
+metrics.append({{"step": 3}})
+metrics.close()
+"""
+
+
+def test_a_row_that_fits_in_part_leaves_the_file_as_it_was(tmp_path: Path) -> None:
+    """As on a disk that fills up: the system takes the first bytes and refuses the others."""
     path = tmp_path / "metrics.jsonl"
-    path.symlink_to("/dev/full")
-    metrics = Metrics.__new__(Metrics)
-    metrics.path, metrics._file = path, path.open("ab")
-    with pytest.raises(OSError, match="No space left"):
-        metrics.append({"step": 1})
+    done = python("-c", PARTIAL.format(root=str(ROOT)), str(path))
+    assert done.stdout.strip() == str(path), done.stderr
+    assert path.read_text() == '{"step": 1}\n{"step": 3}\n'
 
 
 def test_a_signal_strikes_at_once_outside_and_afterwards_inside() -> None:

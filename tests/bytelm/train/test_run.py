@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors import SafetensorError
 from support import ROOT, TRAIN, python
 
 from bytelm.__main__ import COMMANDS
@@ -241,3 +242,31 @@ def test_a_full_disk_is_one_line(
     assert main("bytelm", "", COMMANDS, train(shards, run, "--bytes", "2000")) == 1
     assert "error: model.safetensors: No space left on device" in capsys.readouterr().err
     assert list((run / "checkpoints").iterdir()) == []
+
+
+def test_a_disk_that_fills_up_keeps_the_last_checkpoint(
+    shards: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import bytelm.checkpoint
+
+    save, calls = bytelm.checkpoint.save_file, []
+
+    def fills_up(*arguments: Any) -> None:
+        calls.append(arguments)
+        if len(calls) > 3:
+            raise SafetensorError("I/O error: No space left on device (os error 28)")
+        save(*arguments)
+
+    monkeypatch.setattr(bytelm.checkpoint, "save_file", fills_up)
+    run = tmp_path / "run"
+    assert main("bytelm", "", COMMANDS, train(shards, run, "--save-steps", "5")) == 1
+    said = capsys.readouterr().err
+    assert "could not write optimizer.safetensors: I/O error: No space left" in said
+    assert "the last whole checkpoint is" in said
+    assert [path.name for path in (run / "checkpoints").iterdir()] == ["step-000000005"]
+    monkeypatch.setattr(bytelm.checkpoint, "save_file", save)
+    assert main("bytelm", "", COMMANDS, train(shards, run, "--resume", "--bytes", "8000")) == 0
+    assert [row["step"] for row in rows_of(run)] == list(range(1, 17))
