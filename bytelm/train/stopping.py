@@ -23,8 +23,8 @@ class Stopping:
     SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
     def __init__(self) -> None:
-        self.signal: int | None = None
-        self._protected = False
+        self.signal: signal.Signals | None = None
+        self._protected = self._held = False
         self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> "Stopping":
@@ -43,9 +43,9 @@ class Stopping:
 
     def _handle(self, number: int, _: FrameType | None) -> None:
         first = self.signal is None
-        self.signal = number
+        self.signal = signal.Signals(number)
         # Once: a second Ctrl-C while the first is being served must not tear up the saving.
-        if first and not self._protected:
+        if first and not self._protected and not self._held:
             # What unwinds (a compiler, above all) may warn of the exception that ends it.
             warnings.simplefilter("ignore")
             raise StopRequested
@@ -59,5 +59,9 @@ class Stopping:
             yield
         finally:
             self._protected = False
-        if self.signal is not None:
+        if self.signal is not None and not self._held:
             raise StopRequested
+
+    def hold(self) -> None:
+        """From here on note signals, but do not raise: the run is ending anyway."""
+        self._held = True

@@ -6,6 +6,7 @@ on as if nothing had happened, bit for bit (with a budget in bytes; one in minut
 clock by nature).
 """
 
+import contextlib
 import errno
 import json
 import math
@@ -186,27 +187,27 @@ class Trainer:
         remove_leftovers(self.checkpoints)
         self.metrics = Metrics(self.folder / "metrics.jsonl", self.step)
         saved_at = time.monotonic()
-        with Stopping() as stopping, self._bar(budget) as bar:
-            try:
+        self.stopping = Stopping()
+        with self.stopping, self._bar(budget) as bar:
+            with contextlib.suppress(StopRequested):
                 while budget.spent(self.bytes, self.elapsed_s) < 1:
-                    self._one_step(budget, stopping)
+                    self._one_step(budget)
                     self._record()
                     self._show(bar, budget)
                     if self._save_due(saved_at):
-                        self.save(stopping)
+                        self.save()
                         saved_at = time.monotonic()
-            except StopRequested:
-                assert stopping.signal is not None
+                # Held here too: no signal may strike between the loop and what follows.
+                self.stopping.hold()
+            self.stopping.hold()
             if self._pending is not None:
                 self._record()
             self.metrics.close()
             if self._saved_step != self.step:
                 self.save()
-        if stopping.signal is None:
-            return "budget"
-        return {2: "SIGINT", 15: "SIGTERM"}[stopping.signal]
+        return "budget" if self.stopping.signal is None else self.stopping.signal.name
 
-    def _one_step(self, budget: Budget, stopping: Stopping) -> None:
+    def _one_step(self, budget: Budget) -> None:
         scale = learning_rate_scale(budget.spent(self.bytes, self.elapsed_s), self.options.schedule)
         begun = time.monotonic()
         losses = self._backward(self._batch())
@@ -214,7 +215,7 @@ class Trainer:
         norm = self.optimizers.norm()
         if not math.isfinite(norm) or not all(math.isfinite(bits) for bits in loss_bits):
             raise NotFiniteError(f"step {self.step + 1}: loss {loss_bits[0]}, gradient norm {norm}")
-        with stopping.protected():
+        with self.stopping.protected():
             self.optimizers.step(scale, norm)
             self.step += 1
             self._pending = {
@@ -258,8 +259,9 @@ class Trainer:
             score = self.evaluate()
             row["held_out_bpb"] = score.heads_bpb()
             row["forecast"] = {str(k): value for k, value in score.forecast.items()}
-        self.metrics.append(row)
-        self._last, self._pending = row, None
+        with self.stopping.protected():
+            self.metrics.append(row)
+            self._last, self._pending = row, None
 
     def evaluate(self) -> Score:
         """Score the held-out sample as it stands."""
@@ -270,23 +272,24 @@ class Trainer:
             return self.step % self.cadence.save_steps == 0
         return time.monotonic() - saved_at >= 60 * self.cadence.save_minutes
 
-    def save(self, stopping: Stopping | None = None) -> None:
-        """Write a checkpoint, then drop the oldest ones."""
+    def save(self) -> None:
+        """Write a checkpoint, then drop the oldest ones. Raises NotFiniteError for NaN weights.
+
+        They would outlive the good ones, which rotate out.
+        """
+        weights = self.model.state_dict()
+        for name, weight in weights.items():
+            if not torch.isfinite(weight).all():
+                raise NotFiniteError(f"step {self.step}: {name} holds values that are not finite")
         tensors, numbers = self.optimizers.tensors()
         progress = {
             "bytes": self.bytes,
             "elapsed_s": self.elapsed_s,
             "optimizer_numbers": numbers,
         }
-        weights = self.model.state_dict()
-        if stopping is None:
+        with self.stopping.protected():
             save_checkpoint(self.checkpoints, self.step, self.config, weights, tensors, progress)
-        else:
-            with stopping.protected():
-                save_checkpoint(
-                    self.checkpoints, self.step, self.config, weights, tensors, progress
-                )
-        self._saved_step = self.step
+            self._saved_step = self.step
         prune_checkpoints(self.checkpoints, self.cadence.keep)
 
     def _bar(self, budget: Budget) -> "tqdm[Any]":

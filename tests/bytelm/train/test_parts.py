@@ -102,6 +102,15 @@ def test_a_second_signal_does_not_disturb_the_saving() -> None:
     assert stopping.signal == signal.SIGTERM
 
 
+def test_nothing_raises_once_the_run_is_ending() -> None:
+    with Stopping() as stopping:
+        stopping.hold()
+        os.kill(os.getpid(), signal.SIGTERM)
+        with stopping.protected():
+            os.kill(os.getpid(), signal.SIGTERM)
+    assert stopping.signal == signal.SIGTERM
+
+
 def batch() -> Batch:
     generator = torch.Generator().manual_seed(1)
     ids = torch.randint(0, 256, (2, 30), generator=generator)

@@ -209,6 +209,30 @@ def test_wrong_input_is_one_line_and_leaves_nothing(
     assert not run.exists()
 
 
+def test_weights_that_are_not_finite_are_not_saved(
+    shards: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from bytelm.train.optimizer import Optimizers
+
+    step, calls = Optimizers.step, []
+
+    def spoil(self: Optimizers, scale: float, norm: float) -> None:
+        step(self, scale, norm)
+        calls.append(scale)
+        if len(calls) == 9:
+            self.clipped[0].data[0, 0] = float("nan")
+
+    monkeypatch.setattr(Optimizers, "step", spoil)
+    run = tmp_path / "run"
+    assert main("bytelm", "", COMMANDS, train(shards, run, "--save-steps", "3")) == 2
+    assert "step 9: layers.0" in capsys.readouterr().err
+    kept = [path.name for path in list_checkpoints(run / "checkpoints")]
+    assert kept == ["step-000000006", "step-000000003"]
+
+
 def test_too_little_space_is_said_before_training(
     shards: Path,
     tmp_path: Path,
