@@ -10,7 +10,6 @@ written aside, synced and renamed. Nothing in it can run code.
 """
 
 import errno
-import hashlib
 import json
 import re
 import shutil
@@ -26,7 +25,7 @@ from torch import Tensor
 from bytelm.command import say
 from bytelm.config import ModelConfig, model_config
 from bytelm.errors import InputError
-from bytelm.files import new_folder, write_json
+from bytelm.files import new_folder, sha256_of, write_json
 from bytelm.model.model import Model
 
 FORMAT = "bytelm-checkpoint-1"
@@ -65,7 +64,7 @@ def save_checkpoint(
             _save_tensors(tensors, aside / name)
             entries[name] = {
                 "bytes": (aside / name).stat().st_size,
-                "sha256": _sha256(aside / name),
+                "sha256": sha256_of(aside / name),
             }
         about = {"format": FORMAT, "step": step, "model": config.to_dict(), "progress": progress}
         write_json(aside / "checkpoint.json", {**about, "files": entries})
@@ -81,11 +80,6 @@ def _save_tensors(tensors: dict[str, Tensor], path: Path) -> None:
         # The library wraps the system's error, a full disk above all, in a type of its own.
         text = f"could not write {path.name}: {error}"
         raise OSError(errno.EIO, text, str(path.parent.parent)) from error
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def list_checkpoints(parent: Path) -> list[Path]:
@@ -130,7 +124,7 @@ def check_checkpoint(folder: Path) -> dict[str, Any]:
             raise DamagedError(f"{file} is missing")
         if file.stat().st_size != size:
             raise DamagedError(f"{file} is damaged: {file.stat().st_size} bytes, {size} expected")
-        if _sha256(file) != sha256:
+        if sha256_of(file) != sha256:
             raise DamagedError(f"{file} is damaged: its SHA-256 is not the one written with it")
     return about
 

@@ -21,17 +21,12 @@ import numpy as np
 import numpy.typing as npt
 
 from bytelm.errors import InputError
-from bytelm.files import new_folder, write_json
+from bytelm.files import new_folder, sha256_of, write_json
 
 __all__ = ["FORMAT", "SPLITS", "InputError", "ShardWriter", "Split", "read_manifest"]
 
 FORMAT = "bytelm-shards-1"
 SPLITS = ("train", "held_out")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class ShardWriter:
@@ -96,7 +91,7 @@ class ShardWriter:
                 "documents": len(names),
                 "bytes": offsets[-1],
                 "files": files,
-                "sha256": {ending: _sha256(self._aside / file) for ending, file in files.items()},
+                "sha256": {ending: sha256_of(self._aside / file) for ending, file in files.items()},
             }
         )
 

@@ -96,7 +96,7 @@ def reseal(folder: Path) -> None:
     about = json.loads(path.read_bytes())
     for name in about["files"]:
         file = folder / name
-        about["files"][name] = {"bytes": file.stat().st_size, "sha256": module._sha256(file)}
+        about["files"][name] = {"bytes": file.stat().st_size, "sha256": module.sha256_of(file)}
     path.write_text(json.dumps(about))
 
 
