@@ -13,6 +13,7 @@ SUITE ?= humaneval
 SAMPLES ?= $(RUN)/results/$(SUITE).jsonl
 COMPLETE ?=
 SPEED ?= --rounds 1
+PYTEST ?= -n 2 --dist worksteal
 
 PY := .venv/bin/python
 STAMP := .venv/.installed
@@ -96,13 +97,13 @@ bench: setup ## Measure decoding: bytes a forward and a second by k and batch
 	$(PY) -m eval speed --checkpoint $(CHECKPOINT) --data $(CORPUS) --out $(RUN)/results/bench.json --rounds 3 --prompts 64
 
 test: setup ## Run the whole test suite
-	$(PY) -m pytest
+	$(PY) -m pytest $(PYTEST)
 
 check: setup ## Format, lint, types and the fast tests
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
 	$(PY) -m mypy
-	$(PY) -m pytest -m "not slow"
+	$(PY) -m pytest $(PYTEST) -m "not slow"
 
 format: setup ## Format the code and mend what lint can mend
 	$(PY) -m ruff format .
