@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from bytelm.decode.options import DecodeOptions as DecodeOptions
     from bytelm.decode.progress import generate_with_progress as generate_with_progress
     from bytelm.decode.row import Completion as Completion
+    from bytelm.decode.sampling import SamplingOptions as SamplingOptions
     from bytelm.errors import InputError as InputError
+    from bytelm.export.run import Export as Export
     from bytelm.files import write_bytes as write_bytes
     from bytelm.files import write_json as write_json
     from bytelm.files import write_text as write_text
@@ -37,8 +39,10 @@ _HOME = {
     "Completion": "decode.row",
     "generate": "decode.generate",
     "DecodeOptions": "decode.options",
+    "SamplingOptions": "decode.sampling",
     "generate_with_progress": "decode.progress",
     "InputError": "errors",
+    "Export": "export.run",
     "write_bytes": "files",
     "write_json": "files",
     "write_text": "files",

@@ -163,8 +163,13 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
         raise DamagedError(f"{path} is damaged: {error}") from error
 
 
-def load_checkpoint(where: Path, device: str = "cpu") -> Checkpoint:
-    """Load the model of a checkpoint or a run folder's newest whole one, ready to run."""
+def load_checkpoint(
+    where: Path, device: str = "cpu", dtype: torch.dtype = torch.float32
+) -> Checkpoint:
+    """Load the model of a checkpoint or a run folder's newest whole one, ready to run.
+
+    `dtype`: of the weights, float32 or bfloat16; what is derived (rotations) stays float32.
+    """
     folder = find_checkpoint(where)
     about = json.loads((folder / "checkpoint.json").read_bytes())
     config = model_config(about["model"], str(folder / "checkpoint.json"))
@@ -174,6 +179,8 @@ def load_checkpoint(where: Path, device: str = "cpu") -> Checkpoint:
     load_weights(model, folder)
     model.build_constants()
     model.requires_grad_(False).eval()
+    for parameter in model.parameters():
+        parameter.data = parameter.data.to(dtype)
     sha256 = about["files"]["model.safetensors"]["sha256"]
     return Checkpoint(folder, config, model, about["progress"], sha256)
 

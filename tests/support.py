@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from bytelm.config import ModelConfig
 from bytelm.model.model import Model
@@ -54,3 +55,23 @@ def python(*arguments: str, **options: Any) -> "subprocess.CompletedProcess[Any]
     """Run this Python on the project in a process of its own; text in and out."""
     values: dict[str, Any] = {"cwd": ROOT, "capture_output": True, "text": True, "timeout": 120}
     return subprocess.run([sys.executable, *arguments], check=False, **{**values, **options})
+
+
+def p_value(counts: Tensor, probabilities: Tensor) -> float:
+    """Pearson's chi-square; 0 if something impossible was seen."""
+    possible = probabilities > 0
+    if counts[~possible].any():
+        return 0.0
+    expected = probabilities[possible] * counts.sum()
+    statistic = ((counts[possible] - expected) ** 2 / expected).sum()
+    freedom = torch.tensor(len(expected) - 1, dtype=torch.float64)
+    return float(torch.special.gammaincc(freedom / 2, statistic / 2))
+
+
+def random_logits(seed: int, size: int) -> Tensor:
+    """Logits with ties and ids that may not be said."""
+    generator = torch.Generator().manual_seed(seed)
+    logits = (3 * torch.randn(size, generator=generator) * 4).round() / 4
+    banned = torch.rand(size, generator=generator) < 0.2
+    banned[int(torch.randint(size, (1,), generator=generator))] = False
+    return logits.masked_fill(banned, -torch.inf)

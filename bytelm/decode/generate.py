@@ -1,31 +1,30 @@
-"""Greedy self-speculation over many prompts: the loop around the step.
+"""Self-speculation over many prompts: the host's loop around the steps.
 
 Rows do not wait for each other: each advances by what it accepts, and a row that ends is replaced
-by the next prompt. The device decides acceptance, ends of documents and limits; the host looks
+by the next prompt. The engine decides acceptance, ends of documents and limits; the host looks
 every few steps, finds the stops, and admits.
 """
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 
-import torch
-from torch import Tensor
-
-from bytelm.alphabet import BOS, PAD
+from bytelm.alphabet import BOS
+from bytelm.command import say
+from bytelm.decode.native.build import NoCompilerError
+from bytelm.decode.native.stepper import NativeStepper
 from bytelm.decode.options import DecodeOptions
 from bytelm.decode.row import Completion, Row
-from bytelm.decode.step import Drafter, HeadDrafter, State, sayable, step
+from bytelm.decode.step import Drafter
+from bytelm.decode.stepper import Stepper, TorchStepper
 from bytelm.errors import InputError
-from bytelm.model.cache import Cache
 from bytelm.model.model import SLACK, Model
 
-# Attention reads the cache in multiples of this many slots.
-BUCKET = 128
-# Steps between the host's looks at the device; a row that a stop ended idles for at most these.
-LOOK = 4
-# Prompt ids a forward in prefill; with a window, fewer, since the cache holds window + block.
-CHUNK = 512
-WINDOW_CHUNK = 64
+# Steps between the host's looks at the engine; a row that a stop ended idles for at most these.
+LOOK = 8
+# Text that is being watched comes step by step.
+LOOK_SHOWN = 1
+
+_told: set[str] = set()
 
 
 def generate(
@@ -35,9 +34,9 @@ def generate(
     show: Callable[[int, bytes], None] | None = None,
     drafter: Drafter | None = None,
 ) -> list[Completion]:
-    """Complete every prompt, in order. See `generate_rows`."""
+    """Complete every prompt, in order; `options.samples` of each, side by side in the list."""
     found = dict(generate_rows(model, prompts, options, show, drafter))
-    return [found[index] for index in range(len(prompts))]
+    return [found[index] for index in range(len(prompts) * options.samples)]
 
 
 def generate_rows(
@@ -49,10 +48,11 @@ def generate_rows(
 ) -> Iterator[tuple[int, Completion]]:
     """Complete every prompt; yields (index, completion) as they end.
 
-    The text is exactly head 1's greedy choice, whatever `options.heads` and `options.batch`. With
-    `show`, a prompt's bytes are handed over as soon as no stop can take them back. `drafter`
-    replaces the model's own heads as the source of drafts. Raises InputError for a prompt that
-    does not fit the context, or options the model cannot serve.
+    With `options.samples` of n, sample i of prompt p has the index p * n + i. Greedy text is head
+    1's choice, and sampled text is drawn from head 1's distribution, whatever `options.heads` and
+    `options.batch`. With `show`, a completion's bytes are handed over as soon as no stop can take
+    them back. `drafter` replaces the model's own heads as the source of drafts. Raises InputError
+    for a prompt that does not fit the context, or options the model cannot serve.
     """
     options.check(model.config.prediction_heads)
     longest = model.config.context - 2
@@ -63,10 +63,38 @@ def generate_rows(
                 f"of completion the model's context of {model.config.context} holds {longest}"
             )
     if prompts:
-        yield from _Engine(model, prompts, options, show, drafter).run()
+        yield from _Loop(model, prompts, options, show, drafter).run()
 
 
-class _Engine:
+def _say_once(text: str) -> None:
+    if text not in _told:
+        _told.add(text)
+        say(text)
+
+
+def make_stepper(
+    model: Model, batch: int, reach: int, options: DecodeOptions, drafter: Drafter | None = None
+) -> Stepper:
+    """The engine that `options.engine` asks for; `auto` takes the fastest that works here.
+
+    `reach`: the positions that any row may come to. Raises InputError for an engine that cannot
+    serve.
+    """
+    device, wanted = model.embedding.weight.device.type, options.engine
+    if wanted == "native" and (device != "cpu" or drafter is not None):
+        raise InputError(f"--engine native runs on a CPU with the model's own heads, not {device}")
+    if wanted == "native" or (wanted == "auto" and device == "cpu" and drafter is None):
+        try:
+            return NativeStepper(model, batch, reach, options)
+        except NoCompilerError as error:
+            if wanted == "native":
+                raise InputError(f"--engine native: {error}") from error
+            _say_once(f"decoding runs eager, several times slower: {error}")
+    compiled = wanted == "compiled" or (wanted == "auto" and device != "cpu")
+    return TorchStepper(model, batch, reach, options, drafter, compiled)
+
+
+class _Loop:
     def __init__(
         self,
         model: Model,
@@ -76,23 +104,13 @@ class _Engine:
         drafter: Drafter | None,
     ) -> None:
         self.model, self.prompts, self.options, self.show = model, prompts, options, show
-        self.k = options.heads
-        self.device = model.embedding.weight.device
-        self.look = 1 if show is not None else LOOK
-        batch = min(options.batch, len(prompts))
+        self.look = LOOK_SHOWN if show is not None else LOOK
+        total = len(prompts) * options.samples
+        batch = min(options.batch, total)
         reach = max(self._limit(prompt) for prompt in prompts) + SLACK
-        window = model.config.window
-        self.chunk = WINDOW_CHUNK if window else CHUNK
-        slots = min(reach, window + self.chunk) if window else reach
-        self.cache = model.new_cache(batch, slots)
-        self.state = State.empty(batch, self.k, self.device)
-        self.bias_V = sayable(self.device)
-        self.drafter = drafter
-        if drafter is None and self.k > 1:
-            with torch.inference_mode():
-                self.drafter = HeadDrafter(model, self.k, self.bias_V)
+        self.stepper = make_stepper(model, batch, reach, options, drafter)
         self.rows: list[Row | None] = [None] * batch
-        self.queue = deque(range(len(prompts)))
+        self.queue = deque(range(total))
 
     def _limit(self, prompt: bytes) -> int:
         """The position of a row's last id at most; the prompt's own last is at len(prompt)."""
@@ -100,56 +118,22 @@ class _Engine:
 
     def run(self) -> Iterator[tuple[int, Completion]]:
         while True:
-            with torch.inference_mode():
-                self._admit()
-                if not any(self.rows):
-                    return
-                self._narrow()
-                steps = [self._step() for _ in range(self.look)]
-                ids_NBT = torch.stack([ids for ids, _ in steps]).tolist()
-                counts_NB = torch.stack([counts for _, counts in steps]).tolist()
-            yield from self._take(ids_NBT, counts_NB)
-
-    def _step(self) -> tuple[Tensor, Tensor]:
-        return step(self.model, self.cache, self.state, self.drafter, self.bias_V)
-
-    def _admit(self) -> None:
-        for slot, row in enumerate(self.rows):
-            if row is None and self.queue:
-                self._start(slot, self.queue.popleft())
-        live = [slot for slot, row in enumerate(self.rows) if row is not None]
-        for slot, row in enumerate(self.rows):
-            if row is None and live:
-                # An idle row stands where a live one does, so that it widens nobody's view.
-                self.state.positions_B[slot] = self.state.positions_B[live[0]]
-                self.state.done_B[slot] = True
+            for slot, row in enumerate(self.rows):
+                if row is None and self.queue:
+                    self._start(slot, self.queue.popleft())
+            if not any(self.rows):
+                return
+            ids, counts = self.stepper.run(self.look)
+            yield from self._take(ids.tolist(), counts.tolist())
 
     def _start(self, slot: int, index: int) -> None:
-        """Prefill a prompt into a row of the cache, all but its last id, which the step feeds."""
-        prompt = self.prompts[index]
-        ids = torch.tensor([BOS, *prompt], dtype=torch.int64, device=self.device)
-        last = len(ids) - 1
-        cache = self.cache.row(slot)
-        for start in range(0, last, self.chunk):
-            self._prefill(cache, ids[start : min(start + self.chunk, last)], start)
-        state, limit = self.state, self._limit(prompt)
-        # PAD is never said, so these drafts are never accepted.
-        state.block_BT[slot] = PAD
-        state.block_BT[slot, 0] = ids[last]
-        state.positions_B[slot], state.limits_B[slot] = last, limit
-        state.done_B[slot] = False
-        self.rows[slot] = Row(index, limit - last, self.options.stops, self.show)
-
-    def _prefill(self, cache: Cache, ids_T: Tensor, start: int) -> None:
-        cache.look_at(min(start + len(ids_T), cache.slots))
-        positions_B = torch.tensor([start], device=self.device)
-        output = self.model(ids_T[None], cache, positions_B)
-        self.model.heads.fill(self.k, output.z_BTD, output.place)
-
-    def _narrow(self) -> None:
-        """Let attention read only the slots that some row may fill before the next look."""
-        last = int(self.state.positions_B.max()) + self.k * self.look
-        self.cache.look_at(min(-(-last // BUCKET) * BUCKET, self.cache.slots))
+        prompt = self.prompts[index // self.options.samples]
+        limit = self._limit(prompt)
+        self.stepper.admit(slot, [BOS, *prompt], limit, index)
+        spanned = prompt if self.options.stops_span_prompt else b""
+        self.rows[slot] = Row(
+            index, limit - len(prompt), self.options.stops, self.show, before=spanned
+        )
 
     def _take(
         self, ids_NBT: list[list[list[int]]], counts_NB: list[list[int]]
@@ -162,4 +146,5 @@ class _Engine:
                     row.take(ids_BT[slot][: counts_B[slot]])
             if row.finish_reason is not None:
                 self.rows[slot] = None
+                self.stepper.release(slot)
                 yield row.index, row.completion()

@@ -1,13 +1,20 @@
 """What a caller may ask of decoding."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from bytelm.decode.sampling import SamplingOptions
 from bytelm.errors import InputError
+
+ENGINES = ("auto", "native", "compiled", "eager")
 
 
 @dataclass(frozen=True)
 class DecodeOptions:
-    """Neither `heads` nor `batch` changes a byte of the output, only the speed."""
+    """`heads`, `batch`, `gate` and `engine` change no byte of greedy output, only the speed.
+
+    (Two engines add in different orders, so at a tie of two logits to the last bits they may part;
+    each agrees with itself.)
+    """
 
     max_bytes: int = 1024
     """Bytes of a completion at most."""
@@ -17,6 +24,20 @@ class DecodeOptions:
     """Rows that run side by side."""
     stops: tuple[bytes, ...] = ()
     """Byte strings that end a completion; the earliest wins and is not part of it."""
+    stops_span_prompt: bool = False
+    """Let a stop begin in the prompt's last bytes."""
+    sampling: SamplingOptions = field(default_factory=SamplingOptions)
+    """Greedy by default."""
+    samples: int = 1
+    """Completions of each prompt."""
+    gate: float | None = None
+    """Feed a draft only if its head, and those before it, are together at least this sure of it;
+    0: feed every draft. None: as sure as pays on this machine, by the cost of a step."""
+    engine: str = "auto"
+    """`native` (C++ on a CPU), `compiled` (torch.compile, with CUDA graphs on a GPU) or `eager`."""
+    exact: bool = False
+    """Run plain decoding in blocks as wide as speculation's, so that both see the same kernels.
+    The native engine needs no such thing: its sums do not depend on the width."""
 
     def check(self, prediction_heads: int) -> None:
         """Raise InputError for what the model cannot do."""
@@ -25,8 +46,23 @@ class DecodeOptions:
                 f"--heads {self.heads}: this model has {prediction_heads} prediction heads, "
                 f"so --heads must be 1 to {prediction_heads}"
             )
-        for name, value in (("max-bytes", self.max_bytes), ("batch", self.batch)):
+        counts = (
+            ("max-bytes", self.max_bytes),
+            ("batch", self.batch),
+            ("samples", self.samples),
+        )
+        for name, value in counts:
             if value < 1:
                 raise InputError(f"--{name} must be at least 1, not {value}")
         if any(not stop for stop in self.stops):
             raise InputError("--stop: an empty stop would end every completion at once")
+        if self.gate is not None and not 0 <= self.gate < 1:
+            raise InputError(f"--gate must be at least 0 and below 1, not {self.gate}")
+        if self.engine not in ENGINES:
+            raise InputError(f"--engine must be one of {', '.join(ENGINES)}, not {self.engine!r}")
+        self.sampling.check()
+        if self.samples > 1 and self.sampling.temperature == 0:
+            raise InputError(
+                f"--samples {self.samples} at --temperature 0 would be {self.samples} times the "
+                "same completion; give a temperature"
+            )

@@ -23,16 +23,21 @@ class Completion:
 
 @dataclass
 class Row:
-    """A prompt that is being completed."""
+    """A prompt that is being completed. `before`: bytes of the prompt that a stop may begin in."""
 
     index: int
     max_bytes: int
     stops: tuple[bytes, ...]
     show: Callable[[int, bytes], None] | None = None
+    before: bytes = b""
     text: bytearray = field(default_factory=bytearray)
     accepted: list[int] = field(default_factory=list)
     shown: int = 0
     finish_reason: str | None = None
+
+    def __post_init__(self) -> None:
+        longest = max((len(stop) for stop in self.stops), default=0)
+        self.before = self.before[max(0, len(self.before) - longest + 1) :] if longest else b""
 
     def take(self, ids: list[int]) -> None:
         """Add the ids that one step accepted; sets `finish_reason` when the completion ends."""
@@ -43,7 +48,7 @@ class Row:
         self.text += bytes(ids[:-1] if ended else ids)
         self.accepted.append(len(self.text) - seen)
         # A stop counts before the length does: both may fall into one block.
-        start = find_stop(self.text, self.stops, seen) if self.stops else None
+        start = self._find_stop(seen) if self.stops else None
         if start is not None:
             self._cut(start)
             self.finish_reason = "stop"
@@ -52,6 +57,11 @@ class Row:
         elif len(self.text) >= self.max_bytes:
             self.finish_reason = "length"
         self._stream()
+
+    def _find_stop(self, seen: int) -> int | None:
+        """Where in the text the first stop begins, 0 if it began in the prompt; see find_stop."""
+        start = find_stop(self.before + self.text, self.stops, len(self.before) + seen)
+        return None if start is None else max(0, start - len(self.before))
 
     def _cut(self, size: int) -> None:
         """Shorten text and blocks together to `size` bytes."""
@@ -65,8 +75,8 @@ class Row:
     def _stream(self) -> None:
         if self.show is None:
             return
-        held = undecided(self.text, self.stops) if self.finish_reason is None else 0
-        safe = len(self.text) - held
+        held = undecided(self.before + self.text, self.stops) if self.finish_reason is None else 0
+        safe = max(0, len(self.text) - held)
         if safe > self.shown:
             self.show(self.index, bytes(self.text[self.shown : safe]))
             self.shown = safe

@@ -7,20 +7,24 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import tyro
 
 from bytelm.command import say
 from bytelm.decode.endings import Utf8Gate
 from bytelm.decode.options import DecodeOptions
+from bytelm.decode.row import Completion
+from bytelm.decode.sampling import SamplingOptions
 from bytelm.errors import InputError
 from bytelm.files import write_bytes
 
 
 @dataclass
 class Generate:
-    """Complete prompts: greedy, with the model's heads drafting for the model itself.
+    """Complete prompts, with the model's heads drafting for the model itself.
+
+    Greedy by default. The text is exactly what head 1 alone would write, byte by byte.
 
     With --prompt-file the completion's bytes go to stdout as they are accepted. With --prompts, one
     JSON row a prompt goes to --out (or stdout), in order.
@@ -42,10 +46,47 @@ class Generate:
     """Prompts that run side by side."""
     stop: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
     r"""Text that ends a completion; repeatable; \n, \t, \\ and \xNN are understood."""
+    stops_span_prompt: bool = False
+    """Let a stop begin in the prompt's last bytes."""
+    temperature: float = 0.0
+    """0 is greedy; above, bytes are drawn from head 1's distribution at this temperature."""
+    top_k: int = 0
+    """Draw from the k most probable bytes only; 0: from all."""
+    top_p: float = 1.0
+    """Draw from the most probable bytes that together reach this probability."""
+    seed: int = 0
+    """Replays the same samples."""
+    samples: int = 1
+    """Completions of each prompt."""
+    draft_rule: Literal["argmax", "sampled"] = "argmax"
+    """In sampling, drafts are each head's best byte (then the text is the same at every --heads),
+    or drawn from the head's own distribution (then only the distribution is)."""
+    gate: float | None = None
+    """Feed a draft only if its head is at least this sure of it, 0: always. Default: as sure as
+    pays here, by the measured cost of a step. Changes the speed alone."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Of weights, keys and values; bfloat16 is about twice as fast where the processor has it."""
+    exact: bool = False
+    """Run plain decoding in blocks as wide as speculation's (the native engine has no need of it):
+    the same bytes at every --heads in bfloat16 as well."""
+    engine: Literal["auto", "native", "compiled", "eager"] = "auto"
+    """native: C++ on a CPU; compiled: torch.compile, on a GPU with CUDA graphs; eager: plain."""
     device: str = "cpu"
     """cpu or cuda."""
 
+    def options(self, heads: int) -> DecodeOptions:
+        """What this command line asks of decoding, with k = `heads`."""
+        sampling = SamplingOptions(
+            self.temperature, self.top_k, self.top_p, self.seed, self.draft_rule
+        )
+        return DecodeOptions(
+            self.max_bytes, heads, self.batch, tuple(unescape(stop) for stop in self.stop),
+            self.stops_span_prompt, sampling, self.samples, self.gate, self.engine, self.exact,
+        )  # fmt: skip
+
     def run(self) -> dict[str, Any] | None:
+        import torch
+
         from bytelm.checkpoint import load_checkpoint
 
         if (self.prompt_file is None) == (self.prompts is None):
@@ -55,10 +96,14 @@ class Generate:
         # Prompts first: a broken file should not wait for a model to load.
         prompts = _read_prompts(self.prompts) if self.prompts is not None else []
         prompt = _read_prompt(self.prompt_file) if self.prompt_file is not None else b""
-        stops = tuple(unescape(stop) for stop in self.stop)
-        model = load_checkpoint(self.checkpoint, self.device).model
+        self.options(1).check(1)
+        if self.temperature == 0 and (self.top_k or self.top_p < 1 or self.seed):
+            say("--top-k, --top-p and --seed have no effect at --temperature 0 (greedy)")
+        if self.prompt_file is not None and self.samples > 1:
+            raise InputError("--samples goes with --prompts")
+        model = load_checkpoint(self.checkpoint, self.device, getattr(torch, self.dtype)).model
         heads = model.config.prediction_heads if self.heads is None else self.heads
-        options = DecodeOptions(self.max_bytes, heads, self.batch, stops)
+        options = self.options(heads)
         options.check(model.config.prediction_heads)
         if self.prompt_file is not None:
             _stream(model, prompt, options)
@@ -71,36 +116,51 @@ class Generate:
         from bytelm.decode.progress import generate_with_progress
 
         started = time.monotonic()
-        completions = generate_with_progress(model, [prompt for _, prompt in prompts], options)
-        rows = [
-            {
-                "id": name,
-                "completion": completion.text.decode("utf-8", "replace"),
-                "completion_base64": base64.b64encode(completion.text).decode(),
-                "finish_reason": completion.finish_reason,
-                "bytes": len(completion.text),
-                "forwards": completion.forwards,
-            }
-            for (name, _), completion in zip(prompts, completions, strict=True)
-        ]
-        lines = b"".join(json.dumps(row).encode() + b"\n" for row in rows)
+        found: dict[int, Completion] = {}
+        try:
+            generate_with_progress(model, [prompt for _, prompt in prompts], options, found=found)
+        except (KeyboardInterrupt, SystemExit):
+            if self.out is not None and found:
+                partial = self.out.with_name(self.out.name + ".partial")
+                write_bytes(partial, _lines(prompts, found, options.samples))
+                say(f"stopped: the {len(found)} completions that had ended are in {partial}")
+            raise
+        lines = _lines(prompts, found, options.samples)
         if self.out is None:
             sys.stdout.buffer.write(lines)
             sys.stdout.buffer.flush()
             return None
         write_bytes(self.out, lines)
-        size = sum(len(completion.text) for completion in completions)
-        forwards = sum(completion.forwards for completion in completions)
+        size = sum(len(completion.text) for completion in found.values())
+        forwards = sum(completion.forwards for completion in found.values())
         seconds = time.monotonic() - started
         return {
             "out": str(self.out),
-            "prompts": len(rows),
+            "prompts": len(prompts),
+            "completions": len(found),
             "bytes": size,
             "forwards": forwards,
             "bytes_per_forward": size / max(forwards, 1),
             "bytes_per_s": size / seconds,
             "seconds": round(seconds, 3),
         }
+
+
+def _lines(prompts: list[tuple[Any, bytes]], found: dict[int, Completion], samples: int) -> bytes:
+    """A JSON row a completion, in the order of the prompts and of their samples."""
+    lines = []
+    for index, completion in sorted(found.items()):
+        row = {
+            "id": prompts[index // samples][0],
+            **({"sample": index % samples} if samples > 1 else {}),
+            "completion": completion.text.decode("utf-8", "replace"),
+            "completion_base64": base64.b64encode(completion.text).decode(),
+            "finish_reason": completion.finish_reason,
+            "bytes": len(completion.text),
+            "forwards": completion.forwards,
+        }
+        lines.append(json.dumps(row).encode() + b"\n")
+    return b"".join(lines)
 
 
 def _stream(model: Any, prompt: bytes, options: DecodeOptions) -> None:

@@ -1,0 +1,88 @@
+"""Compile the C++ step once for this machine and keep it beside the package's own bytecode."""
+
+import ctypes
+import functools
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).parent
+FLAGS = ("-std=c++17", "-O3", "-march=native", "-ffp-contract=fast", "-fno-math-errno",
+         "-Wno-psabi", "-shared", "-fPIC", "-pthread", "-fvisibility=hidden")  # fmt: skip
+
+
+class NoCompilerError(Exception):
+    """Why there is no compiled step, in one line."""
+
+
+def _processor() -> str:
+    """What the code is compiled for: the processor's name and its features."""
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    kept = {line for line in lines if line.startswith(("model name", "flags", "Features"))}
+    return "\n".join(sorted(kept)) or platform.processor() + platform.machine()
+
+
+def _compiler() -> str:
+    names = [os.environ["CXX"]] if os.environ.get("CXX") else ["g++", "c++", "clang++"]
+    for name in names:
+        if found := shutil.which(name):
+            return found
+    raise NoCompilerError(f"no C++ compiler ({', '.join(names)}) was found")
+
+
+def _folder() -> Path:
+    """`__pycache__`, where compiled code of this package lies anyway; else one of the user's."""
+    folder = HERE / "__pycache__"
+    try:
+        folder.mkdir(exist_ok=True)
+        if os.access(folder, os.W_OK):
+            return folder
+    except OSError:
+        pass
+    private = Path(tempfile.gettempdir()) / f"bytelm-{os.getuid()}"
+    private.mkdir(mode=0o700, exist_ok=True)
+    if private.stat().st_uid != os.getuid():
+        raise NoCompilerError(f"{private} belongs to someone else")
+    return private
+
+
+@functools.cache
+def library() -> ctypes.CDLL:
+    """The compiled step. Raises NoCompilerError with the reason where there can be none."""
+    sources = sorted(HERE.glob("*.h")) + sorted(HERE.glob("*.cpp"))
+    compiler = _compiler()
+    digest = hashlib.sha256("\0".join((compiler, *FLAGS, _processor())).encode())
+    for source in sources:
+        digest.update(source.read_bytes())
+    target = _folder() / f"step-{digest.hexdigest()[:16]}.so"
+    if not target.exists():
+        _compile(compiler, HERE / "decode.cpp", target)
+    try:
+        return ctypes.CDLL(str(target))
+    except OSError as error:
+        raise NoCompilerError(f"{target.name} cannot be loaded: {error}") from error
+
+
+def _compile(compiler: str, source: Path, target: Path) -> None:
+    """Written aside and renamed, so that two processes may do it at once."""
+    with tempfile.TemporaryDirectory(dir=target.parent) as aside:
+        made = Path(aside) / target.name
+        try:
+            done = subprocess.run(
+                [compiler, *FLAGS, str(source), "-o", str(made)],
+                capture_output=True, text=True, errors="replace", timeout=300, check=False,
+            )  # fmt: skip
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise NoCompilerError(f"{compiler} failed: {error}") from error
+        if done.returncode:
+            lines = [line for line in done.stderr.splitlines() if "error" in line]
+            reason = (lines or done.stderr.splitlines() or [f"status {done.returncode}"])[0]
+            raise NoCompilerError(f"{compiler} failed: {reason.strip()[:200]}")
+        made.replace(target)
+        for old in sorted(target.parent.glob("step-*.so"), key=lambda p: p.stat().st_mtime)[:-4]:
+            old.unlink(missing_ok=True)

@@ -1,0 +1,315 @@
+// The model's forward over a ragged batch of tokens: any rows, any number of tokens of each.
+//
+// It computes what bytelm.model.model.Model computes (tests hold the two together), with the
+// residual stream in float32 and matrices, keys and values in the storage type. Every function is
+// run by all threads of the team at once; `me` is the thread's number.
+#pragma once
+#include <algorithm>
+#include "attention.h"
+#include "team.h"
+
+struct Sizes {  // as _sizes of native.py, in this order
+  i64 width, padded_width, head_size, padded_head, heads, kv_heads, hidden_panels, trunk_layers,
+      head_layers, prediction_heads, vocab, window, batch, slots, padded_slots, context, orders,
+      table_rows, history, capacity, k, threads;
+};
+
+struct LayerWeights {
+  const float* attention_norm;
+  const u32* q;
+  const u32* kv;
+  const u32* out;
+  const float* feed_forward_norm;
+  const u32* up;
+  const u32* down;
+  u32* keys;    // [batch][kv_heads][padded_slots / 16][units][16]
+  u32* values;  // [batch][kv_heads][padded_slots / PAIR][channels]
+};
+
+struct Tokens {  // a ragged batch; tokens of a row are neighbours, in the order of their positions
+  i64 count = 0;
+  std::vector<i64> row, position;
+};
+
+struct Task {  // queries [first, first + count) of one row and key-value head
+  i64 row, group, first, count;
+};
+
+template <class P>
+struct Engine {
+  typedef typename P::Value Value;
+  Sizes s;
+  float norm_eps;
+  Team team;
+  const Value* embedding;
+  const Value* tables;
+  const i64* multipliers;  // [orders][history + 1]
+  const float* cosines;    // [positions][head_size / 2]
+  const float* sines;
+  const float* head_norm;
+  std::vector<LayerWeights> layers;
+  std::vector<const u32*> unembeddings;  // head 1's; then all drafting heads' in one, if they are
+  i64 units, head_units, out_units, down_units, q_panels, kv_panels, out_panels, vocab_panels;
+
+  Tokens tokens, picked;
+  std::vector<const i64*> text;   // a row's ids, for the n-grams' history
+  std::vector<i64> newest;        // the newest position of each row that has been written
+  std::vector<float> x, picked_x, projected, kv_projected, scratch;
+  std::vector<Value> normed, queries, mixed, inner;
+  std::vector<Task> tasks;
+  std::atomic<i64> next_task{0};
+  i64 scratch_stride;
+
+  Engine(const Sizes& sizes, float eps) : s(sizes), norm_eps(eps), team((int)sizes.threads) {
+    units = (s.padded_width + P::PAIR - 1) / P::PAIR;
+    head_units = s.padded_head / P::PAIR;
+    out_units = s.heads * head_units;
+    down_units = s.hidden_panels * 32 / P::PAIR;
+    auto panels = [](i64 outputs) { return (outputs + PANEL - 1) / PANEL; };
+    q_panels = panels(s.heads * s.padded_head);
+    kv_panels = panels(2 * s.kv_heads * s.padded_head);
+    out_panels = panels(s.width);
+    vocab_panels = panels(s.vocab);
+    const i64 most = s.capacity;
+    x.resize(most * s.padded_width);
+    picked_x.resize(most * s.padded_width);
+    projected.resize(most * q_panels * PANEL);
+    kv_projected.resize(most * kv_panels * PANEL);
+    normed.resize(most * s.padded_width);
+    queries.resize(most * s.heads * s.padded_head);
+    mixed.resize(most * s.heads * s.padded_head);
+    inner.resize(most * s.hidden_panels * 32);
+    scratch_stride = s.padded_slots + LANES;
+    scratch.resize(2 * QUERIES * scratch_stride * s.threads);
+    newest.assign(s.batch, -1);
+    text.assign(s.batch, nullptr);
+    for (auto* list : {&tokens, &picked}) {
+      list->row.resize(most);
+      list->position.resize(most);
+    }
+  }
+
+  i64 share(i64 items, int me) const { return items * me / s.threads; }
+
+  // Rows of float32 to normed storage; each thread its part.
+  void norm_rows(int me, const float* from, i64 rows, const float* weight) {
+    for (i64 t = share(rows, me); t < share(rows, me + 1); ++t)
+      normalize<P>(from + t * s.padded_width, weight, s.width, s.padded_width, norm_eps,
+                   normed.data() + t * s.padded_width);
+  }
+
+  void embed(int me) {
+    for (i64 t = share(tokens.count, me); t < share(tokens.count, me + 1); ++t) {
+      float* to = x.data() + t * s.padded_width;
+      const i64* ids = ids_of(t);
+      const i64 position = tokens.position[t];
+      const Value* own = embedding + ids[0] * s.width;
+      for (i64 d = 0; d < s.width; ++d) to[d] = P::widen(own[d]);
+      for (i64 d = s.width; d < s.padded_width; ++d) to[d] = 0;
+      for (i64 order = 0; order < s.orders; ++order) {
+        uint64_t hash = 0;
+        for (i64 back = 0; back <= s.history; ++back) {
+          const i64 id = back <= position ? ids[-back] : pad;
+          hash += (uint64_t)(id + 1) * (uint64_t)multipliers[order * (s.history + 1) + back];
+        }
+        const i64 bucket = (i64)((hash >> 33) & 0x7fffffffu) % s.table_rows;
+        const Value* row = tables + (order * s.table_rows + bucket) * s.width;
+        for (i64 d = 0; d < s.width; ++d) to[d] += P::widen(row[d]);
+      }
+    }
+  }
+  static constexpr i64 pad = 261;
+  const i64* ids_of(i64 t) const { return text[tokens.row[t]] + tokens.position[t]; }
+
+  // Rotate one head's channels by its position's angles, into storage.
+  void rotate(const float* from, i64 position, Value* to) const {
+    const i64 half = s.head_size / 2;
+    const float *cosine = cosines + position * half, *sine = sines + position * half;
+    for (i64 c = 0; c < half; ++c) {
+      const float a = from[c], b = from[c + half];
+      to[c] = P::narrow(a * cosine[c] - b * sine[c]);
+      to[c + half] = P::narrow(b * cosine[c] + a * sine[c]);
+    }
+    for (i64 c = s.head_size; c < s.padded_head; ++c) to[c] = P::narrow(0);
+  }
+
+  void write_cache(const LayerWeights& layer, const Tokens& list, int me) {
+    std::vector<Value> key(s.padded_head);
+    for (i64 t = share(list.count, me); t < share(list.count, me + 1); ++t) {
+      const i64 slot = list.position[t] % s.slots;
+      for (i64 g = 0; g < s.kv_heads; ++g) {
+        const i64 plane = (list.row[t] * s.kv_heads + g) * s.padded_slots * head_units;
+        const float* from = kv_projected.data() + t * kv_panels * PANEL + g * s.padded_head;
+        rotate(from, list.position[t], key.data());
+        const u32* pairs = (const u32*)key.data();
+        u32* tile = layer.keys + plane + slot / LANES * head_units * LANES + slot % LANES;
+        for (i64 u = 0; u < head_units; ++u) tile[u * LANES] = pairs[u];
+        const float* value = from + s.kv_heads * s.padded_head;
+        Value* to = (Value*)(layer.values + plane + slot / P::PAIR * s.padded_head);
+        for (i64 c = 0; c < s.padded_head; ++c)
+          to[c * P::PAIR + slot % P::PAIR] = P::narrow(value[c]);
+      }
+    }
+  }
+
+  void rotate_queries(const Tokens& list, int me) {
+    for (i64 t = share(list.count, me); t < share(list.count, me + 1); ++t)
+      for (i64 h = 0; h < s.heads; ++h)
+        rotate(projected.data() + t * q_panels * PANEL + h * s.padded_head, list.position[t],
+               queries.data() + (t * s.heads + h) * s.padded_head);
+  }
+
+  // The queries of a token's heads that share a key-value head are neighbours: one run of queries.
+  void plan(const Tokens& list) {
+    tasks.clear();
+    const i64 copies = s.heads / s.kv_heads;
+    for (i64 t = 0; t < list.count;) {
+      i64 end = t;
+      while (end < list.count && list.row[end] == list.row[t]) ++end;
+      const i64 all = (end - t) * copies, parts = (all + QUERIES - 1) / QUERIES;
+      for (i64 g = 0; g < s.kv_heads; ++g)
+        for (i64 part = 0; part < parts; ++part) {
+          const i64 first = all * part / parts;
+          tasks.push_back({t, g, first, all * (part + 1) / parts - first});
+        }
+      t = end;
+    }
+  }
+
+  void run_tasks(const LayerWeights& layer, const Tokens& list, int me) {
+    const i64 copies = s.heads / s.kv_heads;
+    float* own = scratch.data() + 2 * QUERIES * scratch_stride * me;
+    std::vector<u32> q(QUERIES * head_units);
+    for (i64 at; (at = next_task.fetch_add(1)) < (i64)tasks.size();) {
+      const Task& task = tasks[at];
+      const i64 row = list.row[task.row];
+      i64 positions[QUERIES];
+      Value* out[QUERIES];
+      i64 last = 0;
+      for (i64 n = 0; n < task.count; ++n) {
+        const i64 t = task.row + (task.first + n) / copies;
+        const i64 h = task.group * copies + (task.first + n) % copies;
+        positions[n] = list.position[t];
+        last = std::max(last, positions[n]);
+        std::memcpy(q.data() + n * head_units, queries.data() + (t * s.heads + h) * s.padded_head,
+                    head_units * 4);
+        out[n] = mixed.data() + (t * s.heads + h) * s.padded_head;
+      }
+      // A ring that has turned is read whole; before that, nothing past the last query is.
+      const View view{s.slots, s.window, newest[row] < s.slots ? last : newest[row]};
+      const i64 plane = (row * s.kv_heads + task.group) * s.padded_slots * head_units;
+      attend<P>((int)task.count, q.data(), head_units, s.padded_head, layer.keys + plane,
+                layer.values + plane, view, positions, 1.0f / std::sqrt((float)s.head_size), own,
+                scratch_stride, out);
+    }
+  }
+
+  auto add_to(float* to) const {
+    return [this, to](i64 row, i64 panel, const vf* sums) {
+      float* at = to + row * s.padded_width + panel * PANEL;
+      for (i64 j = 0; j < 4 && panel * PANEL + j * LANES < s.padded_width; ++j)
+        storef(at + j * LANES, loadf(at + j * LANES) + sums[j]);
+    };
+  }
+  auto put_in(float* to, i64 stride) const {
+    return [=](i64 row, i64 panel, const vf* sums) {
+      for (int j = 0; j < 4; ++j) storef(to + row * stride + panel * PANEL + j * LANES, sums[j]);
+    };
+  }
+
+  // One layer on `list`: its keys and values if `keep`, and the residual stream `to` if `query`.
+  void run_layer(const LayerWeights& layer, const Tokens& list, float* to, bool keep, bool query,
+                 int me) {
+    const int n = (int)s.threads;
+    norm_rows(me, to, list.count, layer.attention_norm);
+    if (me == 0 && query) plan(list), next_task.store(0);
+    team.barrier();
+    const u32* in = (const u32*)normed.data();
+    if (keep)
+      product<P>(me, n, in, units, list.count, layer.kv, kv_panels, units,
+                 put_in(kv_projected.data(), kv_panels * PANEL));
+    if (query)
+      product<P>(n - 1 - me, n, in, units, list.count, layer.q, q_panels, units,
+                 put_in(projected.data(), q_panels * PANEL));
+    team.barrier();
+    if (keep) write_cache(layer, list, me);
+    if (!query) return team.barrier();
+    rotate_queries(list, me);
+    team.barrier();
+    run_tasks(layer, list, me);
+    team.barrier();
+    product<P>(me, n, (const u32*)mixed.data(), out_units, list.count, layer.out, out_panels,
+               out_units, add_to(to));
+    team.barrier();
+    feed_forward(layer, list, to, me);
+  }
+
+  void feed_forward(const LayerWeights& layer, const Tokens& list, float* to, int me) {
+    const int n = (int)s.threads;
+    norm_rows(me, to, list.count, layer.feed_forward_norm);
+    team.barrier();
+    // A panel holds 32 gates and the 32 values that they open.
+    product<P>(me, n, (const u32*)normed.data(), units, list.count, layer.up, s.hidden_panels,
+               units, [&](i64 row, i64 panel, const vf* sums) {
+                 Value* at = inner.data() + (row * s.hidden_panels + panel) * 32;
+                 for (int j = 0; j < 2; ++j) {
+                   const vf gate = sums[j];
+                   const vi down = gate < vf{};
+                   const vf e = exponential(choose(down, gate, -gate));
+                   const vf sigmoid = choose(down, e, vf{} + 1.0f) / (1.0f + e);
+                   float lanes[LANES];
+                   storef(lanes, gate * sigmoid * sums[j + 2]);
+                   for (int i = 0; i < LANES; ++i) at[j * LANES + i] = P::narrow(lanes[i]);
+                 }
+               });
+    team.barrier();
+    product<P>(n - 1 - me, n, (const u32*)inner.data(), down_units, list.count, layer.down,
+               out_panels, down_units, add_to(to));
+    team.barrier();
+  }
+
+  // The trunk over `tokens`; x then holds what leaves it.
+  void run_trunk(int me) {
+    embed(me);
+    team.barrier();
+    for (i64 l = 0; l < s.trunk_layers; ++l)
+      run_layer(layers[l], tokens, x.data(), true, true, me);
+  }
+
+  // Leave in the cache what the heads in use will want of these tokens: keys and values.
+  void fill_heads(int me) {
+    for (i64 l = 0; l < std::min(s.head_layers, s.k); ++l)
+      run_layer(layers[s.trunk_layers + l], tokens, x.data(), true, false, me);
+  }
+
+  // The trunk's output at the given tokens, and where these lie, into `picked`.
+  void pick(const std::vector<i64>& which, int me) {
+    if (me == 0) {
+      picked.count = (i64)which.size();
+      for (i64 i = 0; i < picked.count; ++i) {
+        picked.row[i] = tokens.row[which[i]];
+        picked.position[i] = tokens.position[which[i]];
+      }
+    }
+    for (i64 i = share(which.size(), me); i < share(which.size(), me + 1); ++i)
+      std::memcpy(picked_x.data() + i * s.padded_width, x.data() + which[i] * s.padded_width,
+                  s.padded_width * sizeof(float));
+    team.barrier();
+  }
+
+  // Head `head`'s own layer, where it has one, on the picked tokens.
+  void run_head(i64 head, int me) {
+    if (s.head_layers)
+      run_layer(layers[s.trunk_layers + head], picked, picked_x.data(), false, true, me);
+  }
+
+  // Logits (rows, stride) of a packed unembedding, after the heads' norm.
+  void unembed(const float* from, i64 rows, const u32* matrix, i64 panels, float* logits,
+               i64 stride, int me) {
+    norm_rows(me, from, rows, head_norm);
+    team.barrier();
+    product<P>(me, (int)s.threads, (const u32*)normed.data(), units, rows, matrix, panels, units,
+               put_in(logits, stride));
+    team.barrier();
+  }
+};

@@ -1,0 +1,129 @@
+"""A model's weights in the order in which the C++ step reads them.
+
+A matrix (outputs, inputs) becomes panels of 64 outputs: [panel][unit of inputs][64][inputs of a
+unit], where a unit is 32 bits: one float32 or two bfloat16. Everything is padded with zeros.
+
+Shapes: N outputs, I inputs, D width, C head dim, V id.
+"""
+
+import weakref
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from bytelm.model.layers import Layer
+from bytelm.model.model import Model
+
+PANEL = 64
+LANES = 16
+
+
+def up_to(size: int, multiple: int) -> int:
+    """`size` rounded up to a multiple."""
+    return -(-size // multiple) * multiple
+
+
+def panels(weight_NI: Tensor, inputs: int, dtype: torch.dtype) -> Tensor:
+    """`weight_NI` packed, its inputs padded to `inputs`."""
+    pair = 4 // dtype.itemsize
+    outputs = up_to(len(weight_NI), PANEL)
+    padded = F.pad(weight_NI, (0, inputs - weight_NI.shape[1], 0, outputs - len(weight_NI)))
+    split = padded.to(dtype).view(outputs // PANEL, PANEL, inputs // pair, pair)
+    return split.permute(0, 2, 1, 3).contiguous()
+
+
+def vector(weight_D: Tensor, size: int) -> Tensor:
+    """float32, padded with zeros to `size`."""
+    return F.pad(weight_D.float(), (0, size - len(weight_D))).contiguous()
+
+
+def padded_heads(weight_NI: Tensor, head_size: int, padded: int) -> Tensor:
+    """Rows of heads of `head_size`, each head padded with zero rows to `padded`."""
+    by_head = weight_NI.view(-1, head_size, weight_NI.shape[1])
+    return F.pad(by_head, (0, 0, 0, padded - head_size)).flatten(0, 1)
+
+
+def gates_beside_values(weight_NI: Tensor) -> Tensor:
+    """(gates, values) rows reordered so that each panel holds 32 gates and their 32 values."""
+    gate, value = weight_NI.chunk(2)
+    extra = up_to(len(gate), PANEL // 2) - len(gate)
+    width = weight_NI.shape[1]
+    parts = [F.pad(part, (0, 0, 0, extra)).view(-1, PANEL // 2, width) for part in (gate, value)]
+    return torch.cat(parts, dim=1).flatten(0, 1)
+
+
+def pack_layer(layer: Layer, dtype: torch.dtype) -> list[Tensor]:
+    """The weights of one layer, in the order of the C++ step's LayerWeights."""
+    attention, feed_forward = layer.attention, layer.feed_forward
+    size, width = attention.head_size, attention.qkv.in_features
+    wide, head = up_to(width, LANES), up_to(size, LANES)
+    rows = [attention.heads * size, 2 * attention.kv_heads * size]
+    q, kv = (padded_heads(part, size, head) for part in torch.split(attention.qkv.weight, rows))
+    out = padded_heads(attention.out.weight.T.contiguous(), size, head).T
+    hidden = up_to(feed_forward.down.in_features, PANEL // 2)
+    return [
+        vector(layer.attention_norm.weight, wide),
+        panels(q, wide, dtype),
+        panels(kv, wide, dtype),
+        panels(out, out.shape[1], dtype),
+        vector(layer.feed_forward_norm.weight, wide),
+        panels(gates_beside_values(feed_forward.up.weight), wide, dtype),
+        panels(feed_forward.down.weight, hidden, dtype),
+    ]
+
+
+class PackedModel:
+    """What the C++ step reads of a model, made once; and what steps of it were measured to cost."""
+
+    def __init__(self, model: Model) -> None:
+        self.dtype = model.embedding.weight.dtype
+        self.trunk = [pack_layer(layer, self.dtype) for layer in model.trunk()]
+        wide, ngrams = up_to(model.config.width, LANES), model.ngrams
+        nothing = torch.zeros(1, dtype=torch.int64)
+        self.shared = [
+            model.embedding.weight.detach().contiguous(),
+            nothing if ngrams is None else ngrams.weight.detach().contiguous(),
+            nothing if ngrams is None else ngrams.multipliers_OL.contiguous(),
+            model.cos_SC.float().contiguous(),
+            model.sin_SC.float().contiguous(),
+            vector(model.heads.norm.weight, wide),
+        ]
+        self.first = panels(model.heads.unembedding(0), wide, self.dtype)
+        # Seconds of a step and of a token more, by whatever they depend on.
+        self.costs_s: dict[tuple[int, ...], tuple[float, float]] = {}
+        self._drafting: dict[int, tuple[list[list[Tensor]], Tensor]] = {}
+
+    def drafting(self, model: Model, k: int) -> tuple[list[list[Tensor]], Tensor]:
+        """The layers of heads 1..k, and the unembeddings of heads 2..k as one matrix."""
+        if k not in self._drafting:
+            wide = up_to(model.config.width, LANES)
+            layers = [
+                pack_layer(layer, self.dtype)
+                for head in range(k)
+                for layer in model.heads.layers_of(head)
+            ]
+            own = [model.heads.unembedding(head) for head in range(1, k)]
+            # Heads with layers share head 1's unembedding.
+            one = k == 1 or bool(layers)
+            matrix = self.first if one else panels(torch.cat(own), wide, self.dtype)
+            self._drafting[k] = (layers, matrix)
+        return self._drafting[k]
+
+
+_packed: "weakref.WeakKeyDictionary[Model, tuple[object, PackedModel]]" = (
+    weakref.WeakKeyDictionary()
+)
+
+
+@torch.no_grad()
+def packed(model: Model) -> PackedModel:
+    """The packed form of `model`, made again only when its weights have changed."""
+    stamp = [
+        (p.data_ptr(), p.dtype, 0 if p.is_inference() else p._version) for p in model.parameters()
+    ]
+    known = _packed.get(model)
+    if known is None or known[0] != stamp:
+        known = (stamp, PackedModel(model))
+        _packed[model] = known
+    return known[1]
