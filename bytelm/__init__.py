@@ -12,8 +12,11 @@ if TYPE_CHECKING:
     from bytelm.checkpoint import find_checkpoint as find_checkpoint
     from bytelm.checkpoint import load_checkpoint as load_checkpoint
     from bytelm.command import Command as Command
+    from bytelm.command import Stopped as Stopped
     from bytelm.command import main as main
     from bytelm.command import say as say
+    from bytelm.decode.cost import preset_model as preset_model
+    from bytelm.decode.cost import step_costs as step_costs
     from bytelm.decode.generate import generate as generate
     from bytelm.decode.options import DecodeOptions as DecodeOptions
     from bytelm.decode.progress import generate_with_progress as generate_with_progress
@@ -34,9 +37,12 @@ _HOME = {
     "find_checkpoint": "checkpoint",
     "load_checkpoint": "checkpoint",
     "Command": "command",
+    "Stopped": "command",
     "main": "command",
     "say": "command",
     "Completion": "decode.row",
+    "preset_model": "decode.cost",
+    "step_costs": "decode.cost",
     "generate": "decode.generate",
     "DecodeOptions": "decode.options",
     "SamplingOptions": "decode.sampling",

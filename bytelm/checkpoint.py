@@ -57,8 +57,23 @@ def save_checkpoint(
 ) -> Path:
     """Write `parent/step-…` whole, or raise OSError (a full disk) and leave nothing of it."""
     folder = parent / f"step-{step:09d}"
+    files = {"model.safetensors": weights, "optimizer.safetensors": optimizer}
+    _write(folder, files, {"step": step, "model": config.to_dict(), "progress": progress})
+    return folder
+
+
+def save_weights(folder: Path, checkpoint: "Checkpoint") -> None:
+    """Write a checkpoint's weights, in the type that they have, and nothing to resume from."""
+    about = {
+        "step": checkpoint.progress.get("step", 0),
+        "model": checkpoint.config.to_dict(),
+        "progress": checkpoint.progress,
+    }
+    _write(folder, {"model.safetensors": checkpoint.model.state_dict()}, about)
+
+
+def _write(folder: Path, files: dict[str, dict[str, Tensor]], about: dict[str, Any]) -> None:
     with new_folder(folder) as aside:
-        files = {"model.safetensors": weights, "optimizer.safetensors": optimizer}
         entries = {}
         for name, tensors in files.items():
             _save_tensors(tensors, aside / name)
@@ -66,9 +81,7 @@ def save_checkpoint(
                 "bytes": (aside / name).stat().st_size,
                 "sha256": sha256_of(aside / name),
             }
-        about = {"format": FORMAT, "step": step, "model": config.to_dict(), "progress": progress}
-        write_json(aside / "checkpoint.json", {**about, "files": entries})
-    return folder
+        write_json(aside / "checkpoint.json", {"format": FORMAT, **about, "files": entries})
 
 
 def _save_tensors(tensors: dict[str, Tensor], path: Path) -> None:

@@ -1,20 +1,28 @@
-"""`python -m eval complete | grade | bits | speed | report | readme`."""
+"""Completions, scores, speed and the report of it all: `python -m eval COMMAND`."""
 
 import sys
 
 from bytelm import main
+from eval.bench import Bench
 from eval.bits import Bits
 from eval.complete import Complete
+from eval.divergence import Divergence
 from eval.grade import Grade
+from eval.peers import Peers
 from eval.readme import Readme
 from eval.report import Report
 from eval.speed import Speed
+from eval.step import Step
 
 COMMANDS = {
     "complete": Complete,
     "grade": Grade,
     "bits": Bits,
     "speed": Speed,
+    "bench": Bench,
+    "step": Step,
+    "peers": Peers,
+    "divergence": Divergence,
     "report": Report,
     "readme": Readme,
 }

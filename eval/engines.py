@@ -15,10 +15,11 @@ from typing import Any, Literal, Protocol
 import torch
 
 from bytelm import Checkpoint, DecodeOptions, Export, InputError, generate, load_checkpoint
+from eval.speed import DTYPES
 
 BYTES, BOS, PAD, VOCAB = 256, 256, 261, 264
 SPECIALS = list(range(BYTES, VOCAB))
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
 Dtype = Literal["float32", "bfloat16"]
 NAMES = ("bytelm", "bytelm-plain", "llama.cpp", "transformers")
 

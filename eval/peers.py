@@ -20,7 +20,6 @@ from bytelm import Checkpoint, InputError, Split, say, seal, write_json
 from eval.engines import (
     BOS,
     BYTES,
-    DTYPES,
     Answer,
     Dtype,
     Engine,
@@ -29,7 +28,7 @@ from eval.engines import (
     open_engine,
     versions,
 )
-from eval.speed import held_out_prompts
+from eval.speed import DTYPES, held_out_prompts
 
 PLAIN, PEER = "bytelm-plain", "llama.cpp"
 

@@ -60,7 +60,7 @@ def _style() -> Any:
     }
 
 
-def _styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     @wraps(draw)
     def inner(*args: P.args, **kwargs: P.kwargs) -> Figure:
         with matplotlib.rc_context(_style()):
@@ -130,7 +130,7 @@ def _name_ends(axes: Axes, ends: Sequence[End], points: float = 14) -> None:
         )
 
 
-@_styled
+@styled
 def loss_curve(
     rows: Sequence[Mapping[str, Any]],
     held_out: Sequence[tuple[float, float]],
@@ -173,7 +173,7 @@ def loss_curve(
     return figure
 
 
-@_styled
+@styled
 def head_bars(
     heads_bpb: Sequence[float], compressors: Mapping[str, Mapping[str, float]] | None
 ) -> Figure:
@@ -220,7 +220,7 @@ def head_bars(
     return figure
 
 
-@_styled
+@styled
 def speed_lines(rows: Sequence[Mapping[str, Any]], forecast: Mapping[str, float]) -> Figure:
     """Bytes per forward (with the teacher-forced forecast) and speedup, by k and batch size."""
     figure = Figure(figsize=(9.2, 3.5))
@@ -272,7 +272,7 @@ def _overlap(lines: Mapping[int, Sequence[tuple[int, float]]]) -> bool:
     )
 
 
-@_styled
+@styled
 def accepted_bars(counts: Sequence[int]) -> Figure:
     """How often a forward gave 1, 2, ... bytes; `counts[i]` forwards gave i + 1."""
     figure = Figure(figsize=(5.6, 3.2))
@@ -308,7 +308,7 @@ def _percent(share: float) -> str:
     return f"{share:.0f} %" if share >= 9.95 else f"{share:.1f} %" if share >= 0.1 else "<0.1 %"
 
 
-@_styled
+@styled
 def score_bars(scores: Mapping[str, Mapping[str, Any]]) -> Figure:
     """pass@1 with its 95 % interval, and how completions ended, a row for each suite."""
     height = 0.85 + 0.85 * len(scores)

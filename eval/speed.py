@@ -4,8 +4,9 @@ import statistics
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import torch
 from tqdm import tqdm
 
 from bytelm import (
@@ -22,6 +23,7 @@ from bytelm import (
 )
 
 WINDOW = 32
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 def distinct_windows(texts: list[bytes]) -> float:
@@ -62,19 +64,24 @@ class Speed:
     batches: tuple[int, ...] = (16, 1)
     """Batch sizes."""
     prompts: int = 48
-    """Prompts for the largest batch (more than the batch, so that no row waits for the slowest);
-    small batches take four times their size at most."""
+    """Prompts for the largest batch: more than it has rows, or the last would run alone."""
     prompt_bytes: int = 1024
     """Bytes of a prompt."""
     max_bytes: int = 1024
     """Bytes of a completion."""
     rounds: int = 2
     """Times that each row is measured."""
+    gate: float | None = None
+    """As in `python -m bytelm generate`; 0 feeds every draft."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Of weights, keys and values."""
+    prompts_per_row: int = 4
+    """A batch takes at most this many times its size of prompts."""
     device: str = "cpu"
     """cpu or cuda."""
 
     def run(self) -> dict[str, Any]:
-        checkpoint = load_checkpoint(self.checkpoint, self.device)
+        checkpoint = load_checkpoint(self.checkpoint, self.device, DTYPES[self.dtype])
         heads = sorted(set(self.heads) | {1})
         for k in heads:
             DecodeOptions(self.max_bytes, k).check(checkpoint.config.prediction_heads)
@@ -94,6 +101,8 @@ class Speed:
         figures = {
             "rows": rows,
             "rounds": self.rounds,
+            "dtype": self.dtype,
+            "gate": self.gate,
             "seconds": round(time.monotonic() - started, 3),
             "checkpoint": str(checkpoint.folder),
             "checkpoint_sha256": checkpoint.sha256,
@@ -117,12 +126,12 @@ class Speed:
         batch: int,
         bar: "tqdm[Any]",
     ) -> dict[int, tuple[list[Completion], list[float]]]:
-        chosen = prompts[: min(len(prompts), 4 * batch)]
+        chosen = prompts[: min(len(prompts), self.prompts_per_row * batch)]
         found: dict[int, tuple[list[Completion], list[float]]] = {}
         for _ in range(self.rounds):
             for k in heads:
                 begun = time.perf_counter()
-                options = DecodeOptions(self.max_bytes, k, batch)
+                options = DecodeOptions(self.max_bytes, k, batch, gate=self.gate)
                 completions = generate(checkpoint.model, chosen, options)
                 seconds = time.perf_counter() - begun
                 found.setdefault(k, (completions, []))[1].append(seconds)
@@ -152,6 +161,7 @@ class Speed:
             "bytes_per_forward": size / max(forwards, 1),
             "bytes_per_s": size / statistics.median(seconds),
             "speedup": statistics.median(ratios),
+            "share": statistics.median(ratios) * forwards / max(size, 1),
             "speedup_range": [min(ratios), max(ratios)],
             "identical": all(a == b for a, b in zip(texts, reference, strict=False)),
             "accepted_lengths": lengths,

@@ -1,4 +1,4 @@
-"""`python -m bytelm export`: a checkpoint for transformers or llama.cpp."""
+"""`python -m bytelm export`: a checkpoint for transformers or llama.cpp, or to hand on."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,16 +9,18 @@ from bytelm.errors import InputError
 
 @dataclass
 class Export:
-    """Write the trunk and head 1 of a checkpoint, which are a Llama, for other engines.
+    """Write a checkpoint for other engines (hf, gguf), or its weights alone (bytelm).
 
-    Only a model without n-gram tables, without a window and with `unembed` heads is one; others are
-    refused. The heads that draft stay behind, so other engines give the same bytes one at a time.
+    For other engines it is the trunk and head 1, which are a Llama. Only a model without n-gram
+    tables, without a window and with `unembed` heads is one; others are refused. The heads that
+    draft stay behind, so other engines give the same bytes one at a time.
     """
 
     checkpoint: Path
     """A run folder, or one of its checkpoints."""
-    format: Literal["hf", "gguf"]
-    """hf: a folder for transformers; gguf: a file for llama.cpp."""
+    format: Literal["hf", "gguf", "bytelm"]
+    """hf: a folder for transformers; gguf: a file for llama.cpp; bytelm: any checkpoint of
+    ours with all its heads, without what resuming needs."""
     out: Path
     """Where it goes; an earlier export there is replaced, anything else is not."""
     dtype: Literal["float32", "bfloat16"] = "float32"
@@ -32,6 +34,8 @@ class Export:
 
         # What is cheap to refuse comes before a model that is slow to load.
         check_out(self.out, self.format)
+        if self.format == "bytelm":
+            return self._weights()
         if self.format == "gguf":
             gguf_package()
         checkpoint = load_checkpoint(self.checkpoint)
@@ -49,6 +53,23 @@ class Export:
             "checkpoint_sha256": checkpoint.sha256,
         }
 
+    def _weights(self) -> dict[str, Any]:
+        import torch
+
+        from bytelm.checkpoint import load_checkpoint, save_weights
+
+        checkpoint = load_checkpoint(self.checkpoint, dtype=getattr(torch, self.dtype))
+        save_weights(self.out, checkpoint)
+        return {
+            "out": str(self.out),
+            "format": self.format,
+            "dtype": self.dtype,
+            "parameters": checkpoint.model.parameters_by_part()["total"],
+            "files": {file.name: file.stat().st_size for file in sorted(self.out.iterdir())},
+            "checkpoint": str(checkpoint.folder),
+            "checkpoint_sha256": checkpoint.sha256,
+        }
+
 
 def check_out(out: Path, format: str) -> None:
     """Raise InputError where the export would replace what no export of `format` has written."""
@@ -57,6 +78,8 @@ def check_out(out: Path, format: str) -> None:
 
     if not out.exists() and not out.is_symlink():
         return
+    if format == "bytelm":
+        raise InputError(f"--out {out} is there; give a folder that is not")
     if format == "hf":
         if not out.is_dir() or out.is_symlink():
             raise InputError(f"--out {out} is there and no folder, and --format hf makes a folder")

@@ -1,0 +1,191 @@
+"""The native step: the model's own logits, and the same bits at any width, batch and threads."""
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support import random_model, small_config
+from torch import Tensor
+
+from bytelm.alphabet import BOS, VOCAB
+from bytelm.decode import generate as module
+from bytelm.decode.generate import generate, make_stepper
+from bytelm.decode.native import build
+from bytelm.decode.native.pack import packed, panels
+from bytelm.decode.native.stepper import NativeStepper, _address
+from bytelm.decode.options import DecodeOptions
+from bytelm.decode.stepper import TorchStepper
+from bytelm.errors import InputError
+from bytelm.model.model import Model
+
+CONFIGS = {
+    "small": {},
+    "full attention": {"window": 0},
+    "odd sizes": {"width": 36, "attention_heads": 6, "kv_heads": 3, "hidden": 50},
+    "block": {"layers": 10, "head_kind": "block"},
+    "wide heads": {"width": 320, "attention_heads": 2, "kv_heads": 1},
+    "no n-grams": {"ngram_orders": (), "ngram_rows": 0},
+}
+
+
+def in_dtype(model: Model, dtype: torch.dtype) -> Model:
+    for parameter in model.parameters():
+        parameter.data = parameter.data.to(dtype)
+    return model
+
+
+def native_logits(model: Model, ids: list[int], k: int = 1) -> tuple[Tensor, Tensor]:
+    """Head 1's logits after all `ids`, and the drafting heads', by the native step."""
+    stepper = NativeStepper(model, 2, 256, DecodeOptions(10, k, 2, gate=0.0))
+    stepper.admit(1, ids, 250, 0)
+    logits, widths = torch.zeros(2, k, VOCAB), torch.zeros(2, dtype=torch.int64)
+    while widths[1] == 0:
+        stepper._call("begin", _address(logits), _address(widths))
+    drafts, zeros = torch.zeros(2, max(1, k - 1), VOCAB), torch.zeros(2, dtype=torch.int64)
+    said = torch.zeros(2, k, dtype=torch.int64)
+    ones = torch.ones(2, dtype=torch.int64)
+    arguments = (said, ones, zeros, zeros, drafts)
+    stepper._call("finish", *(_address(tensor) for tensor in arguments))
+    return logits[1, 0], drafts[1]
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("length", [1, 2, 70, 150])
+def test_logits_are_the_models(name: str, dtype: torch.dtype, length: int) -> None:
+    """Against the model in float32 with the same (rounded) weights, drafting heads included."""
+    model = in_dtype(random_model(small_config(**CONFIGS[name])), dtype)
+    ids = [BOS, *torch.randint(0, 256, (length - 1,)).tolist()]
+    found, drafts = native_logits(model, ids, k=4)
+    exact = in_dtype(model, torch.float32)
+    output = exact(torch.tensor([ids]))
+    expected = exact.logits(output)[0, -1]
+    scale = float(expected.std())
+    near = 1e-4 if dtype == torch.float32 else 0.12
+    assert (found - expected).abs().max() < near * max(1.0, scale)
+    for head in range(1, 4):
+        wanted = exact.logits(output, head)[0, -1]
+        assert (drafts[head - 1] - wanted).abs().max() < near * max(1.0, scale)
+
+
+@pytest.mark.parametrize("kind", ["unembed", "block"])
+@settings(max_examples=12, deadline=None)
+@given(
+    lengths=st.lists(st.integers(0, 240), min_size=1, max_size=6),
+    k=st.integers(2, 8),
+    batch=st.integers(1, 4),
+    gate=st.sampled_from([None, 0.0, 0.3]),
+    seed=st.integers(0, 50),
+)
+def test_bfloat16_is_the_same_at_every_width_and_batch(
+    kind: str, lengths: list[int], k: int, batch: int, gate: float | None, seed: int
+) -> None:
+    config = small_config(layers=10 if kind == "block" else 2, head_kind=kind)
+    model = in_dtype(random_model(config, seed), torch.bfloat16)
+    generator = torch.Generator().manual_seed(seed)
+    prompts = [
+        bytes(torch.randint(0, 256, (length,), generator=generator).tolist()) for length in lengths
+    ]
+    plain = generate(model, prompts, DecodeOptions(50, 1, 1))
+    found = generate(model, prompts, DecodeOptions(50, k, batch, gate=gate))
+    assert [c.text for c in found] == [c.text for c in plain]
+    assert [c.finish_reason for c in found] == [c.finish_reason for c in plain]
+
+
+def test_any_number_of_threads_gives_the_same_bits() -> None:
+    model = in_dtype(random_model(small_config()), torch.bfloat16)
+    found = []
+    for threads in (1, 2, 3):
+        torch.set_num_threads(threads)
+        try:
+            found.append(native_logits(model, [BOS, *range(100)], k=8))
+        finally:
+            torch.set_num_threads(1)
+    for logits, drafts in found[1:]:
+        assert torch.equal(logits, found[0][0])
+        assert torch.equal(drafts, found[0][1])
+
+
+def test_panels_hold_the_matrix() -> None:
+    matrix = torch.randn(70, 6)
+    for dtype, pair in ((torch.float32, 1), (torch.bfloat16, 2)):
+        found = panels(matrix, 8, dtype)
+        assert found.shape == (2, 8 // pair, 64, pair)
+        for n, i in ((0, 0), (63, 5), (64, 1), (69, 4)):
+            assert found[n // 64, i // pair, n % 64, i % pair] == matrix[n, i].to(dtype)
+        assert float(found.float().sum()) == pytest.approx(
+            float(matrix.to(dtype).float().sum()), abs=1e-3
+        )
+
+
+def test_changed_weights_are_packed_again() -> None:
+    model = random_model(small_config())
+    before = packed(model)
+    assert packed(model) is before
+    with torch.no_grad():
+        model.embedding.weight.add_(1)
+    assert packed(model) is not before
+
+
+def test_memory_does_not_grow_with_steps() -> None:
+    """10^5 ids through one row: the resident size at the end is that after the first tenth."""
+    model = random_model(small_config(layers=1))
+    stepper = NativeStepper(model, 1, 256, DecodeOptions(10, 2, 1, gate=0.0))
+
+    def resident() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    sizes = []
+    for turn in range(500):
+        stepper.admit(0, [BOS, turn % 256], 250, 0)
+        stepper.run(200)
+        if turn in (50, 499):
+            sizes.append(resident())
+    assert sizes[1] - sizes[0] < 2**20
+
+
+def test_without_a_compiler_decoding_is_eager_and_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    model = random_model(small_config())
+    expected = generate(model, [b"abc"], DecodeOptions(20, 4, 1))[0].text
+    monkeypatch.setenv("CXX", str(tmp_path / "nothing"))
+    monkeypatch.setattr(module, "_told", set())
+    build.library.cache_clear()
+    try:
+        found = generate(model, [b"abc"], DecodeOptions(20, 4, 1))[0].text
+        generate(model, [b"abc"], DecodeOptions(20, 4, 1))
+        with pytest.raises(InputError, match="no C\\+\\+ compiler"):
+            generate(model, [b"abc"], DecodeOptions(20, 4, 1, engine="native"))
+    finally:
+        build.library.cache_clear()
+    said = capsys.readouterr().err.splitlines()
+    assert found == expected
+    assert len(said) == 1
+    assert "decoding runs eager" in said[0]
+    assert "no C++ compiler" in said[0]
+
+
+def test_a_compiler_that_fails_is_quoted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    broken = tmp_path / "broken-cxx"
+    broken.write_text("#!/bin/sh\necho 'x.cpp:1: error: no such thing' >&2\nexit 1\n")
+    broken.chmod(broken.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("CXX", str(broken))
+    build.library.cache_clear()
+    try:
+        with pytest.raises(build.NoCompilerError, match="no such thing"):
+            build.library()
+    finally:
+        build.library.cache_clear()
+
+
+def test_the_engine_is_chosen() -> None:
+    model = random_model(small_config())
+    assert isinstance(make_stepper(model, 1, 100, DecodeOptions(5, 1)), NativeStepper)
+    assert isinstance(
+        make_stepper(model, 1, 100, DecodeOptions(5, 1, engine="eager")), TorchStepper
+    )
