@@ -12,6 +12,9 @@ CHECKPOINT ?= $(RUN)
 SUITE ?= humaneval
 SAMPLES ?= $(RUN)/results/$(SUITE).jsonl
 COMPLETE ?=
+BENCH_CHECKPOINT ?= weights/plain-5m
+BENCH_OUT ?= results/bench.json
+BENCH ?=
 SPEED ?= --rounds 1
 PYTEST ?= -n 2 --dist worksteal
 
@@ -90,11 +93,14 @@ $(RESULTS)/speed.json: $(RUN)/summary.json
 report: setup ## Make report.html and report.json of RUN
 	$(PY) -m eval report --run $(RUN)
 
-readme: setup ## Put the table of results/tiny.json into README.md
-	$(PY) -m eval readme
+readme: setup ## Put the tables of results/ into README.md
+	$(PY) -m eval readme --bench results/bench.json
 
-bench: setup ## Measure decoding: bytes a forward and a second by k and batch
-	$(PY) -m eval speed --checkpoint $(CHECKPOINT) --data $(CORPUS) --out $(RUN)/results/bench.json --rounds 3 --prompts 64
+bench: data ## Measure decoding, and other engines: BENCH_CHECKPOINT, BENCH_OUT
+	@$(PY) -c 'import gguf, transformers, xllamacpp' 2>/dev/null || $(PY) -m pip install --quiet \
+		--disable-pip-version-check -c constraints.txt -e '.[peers]' || \
+		echo "the other engines cannot be installed: they are left out" >&2
+	$(PY) -m eval bench --checkpoint $(BENCH_CHECKPOINT) --data $(CORPUS) --out $(BENCH_OUT) $(BENCH)
 
 test: setup ## Run the whole test suite
 	$(PY) -m pytest $(PYTEST)

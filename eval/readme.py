@@ -1,14 +1,17 @@
 """`python -m eval readme`: README's measured block is made from a sealed report, never typed."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bytelm import InputError, say, write_text
+from eval.bench import bench_table
 from eval.report import terminal_table
 
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+BENCH_BEGIN, BENCH_END = "<!-- bench: begin -->", "<!-- bench: end -->"
 
 
 def measured_block(report: dict[str, Any]) -> str:
@@ -20,34 +23,56 @@ def measured_block(report: dict[str, Any]) -> str:
     return f"{BEGIN}\n```text\n{table}\n```\n\nMeasured on {where}.\n{END}"
 
 
-def with_block(readme: str, block: str) -> str:
+def bench_block(bench: dict[str, Any]) -> str:
+    """The decoder's tables, and what they were measured on."""
+    machine, versions = bench["machine"], {**bench["versions"], **bench["peer_versions"]}
+    table = "\n".join(line.rstrip() for line in bench_table(bench))
+    packages = ", ".join(
+        f"{name} {versions[name]}"
+        for name in ("torch", "xllamacpp", "transformers")
+        if name in versions
+    )
+    where = f"{machine['processor']}, {machine['cores']} cores, {bench['dtype']}, {packages}"
+    return f"{BENCH_BEGIN}\n```text\n{table}\n```\n\nMeasured on {where}.\n{BENCH_END}"
+
+
+def with_block(readme: str, block: str, begin_mark: str = BEGIN, end_mark: str = END) -> str:
     """`readme` with the text between its marks replaced. Raises InputError where they are not."""
-    begin, end = readme.find(BEGIN), readme.find(END)
+    begin, end = readme.find(begin_mark), readme.find(end_mark)
     if begin < 0 or end < begin:
-        raise InputError(f"the README has no lines {BEGIN} and {END} in this order")
-    return readme[:begin] + block + readme[end + len(END) :]
+        raise InputError(f"the README has no lines {begin_mark} and {end_mark} in this order")
+    return readme[:begin] + block + readme[end + len(end_mark) :]
 
 
 @dataclass
 class Readme:
-    """Put a report's table into the README, between its marks."""
+    """Put the tables of a report and of a bench into the README, between their marks."""
 
     report: Path = Path("results/tiny.json")
     """A report.json, as `python -m eval report` writes it."""
     readme: Path = Path("README.md")
     """The file to change."""
+    bench: Path | None = None
+    """A bench.json, as `python -m eval bench` writes it."""
 
     def run(self) -> dict[str, Any]:
         try:
-            report = json.loads(self.report.read_bytes())
             text = self.readme.read_text(encoding="utf-8")
-            block = measured_block(report)
         except OSError as error:
             raise InputError(f"{error.filename}: {error.strerror}") from error
-        except (ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{self.report} is not a report.json: {error!r}") from error
-        new = with_block(text, block)
+        new = with_block(text, _block(self.report, measured_block))
+        if self.bench is not None:
+            new = with_block(new, _block(self.bench, bench_block), BENCH_BEGIN, BENCH_END)
         if new != text:
             write_text(self.readme, new)
         say(f"{self.readme}: {'changed' if new != text else 'up to date'}")
         return {"readme": str(self.readme), "changed": new != text}
+
+
+def _block(path: Path, make: Callable[[dict[str, Any]], str]) -> str:
+    try:
+        return make(json.loads(path.read_bytes()))
+    except OSError as error:
+        raise InputError(f"{error.filename}: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} is not what its command writes: {error!r}") from error

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bytelm.alphabet import VOCAB
+from bytelm.alphabet import PAD, VOCAB
 from bytelm.decode.native.build import library
 from bytelm.decode.native.pack import LANES, PANEL, packed, up_to
 from bytelm.decode.options import DecodeOptions
@@ -87,13 +87,17 @@ class NativeStepper:
         self._bias_V = sayable(torch.device("cpu"))
         self._state = State.empty(batch, k, torch.device("cpu"))
         self._samples_B = torch.zeros(batch, dtype=torch.int64)
-        self._q_BKV: Tensor | None = None
+        # What the first block's drafts, PAD, were drawn from.
+        self._q_BKV: Tensor | None = torch.zeros(batch, max(1, k - 1), VOCAB, dtype=torch.float64)
+        self._q_BKV[:, :, PAD] = 1
 
     def _function(self, name: str) -> Any:
         return getattr(self._library, f"{name}_{self._kind}")
 
     def _call(self, name: str, *arguments: Any) -> Any:
-        return self._function(name)(self._decoder, *arguments)
+        """Call a function of the decoder's; tensors go as addresses, and live until it returns."""
+        values = [_address(a) if isinstance(a, Tensor) else a for a in arguments]
+        return self._function(name)(self._decoder, *values)
 
     def __del__(self) -> None:
         if hasattr(self, "_decoder"):
@@ -124,7 +128,7 @@ class NativeStepper:
         """See Stepper. The prompt is fed in chunks, beside the rows that decode."""
         text_S = self._texts_BS[slot]
         text_S[: len(ids)] = torch.tensor(ids)
-        self._call("admit", ctypes.c_int64(slot), _address(text_S), ctypes.c_int64(len(ids)),
+        self._call("admit", ctypes.c_int64(slot), text_S, ctypes.c_int64(len(ids)),
                    ctypes.c_int64(limit))  # fmt: skip
         self._state.positions_B[slot], self._state.limits_B[slot] = len(ids) - 1, limit
         self._state.done_B[slot] = False
@@ -144,7 +148,7 @@ class NativeStepper:
     def _run_greedy(self, steps: int) -> tuple[Tensor, Tensor]:
         ids = torch.zeros(steps, self.batch, self.k, dtype=torch.int64)
         counts = torch.zeros(steps, self.batch, dtype=torch.int64)
-        self._call("run", ctypes.c_int64(steps), _address(ids), _address(counts))
+        self._call("run", ctypes.c_int64(steps), ids, counts)
         return ids, counts
 
     def _run_sampled(self, steps: int) -> tuple[Tensor, Tensor]:
@@ -157,7 +161,7 @@ class NativeStepper:
         B, k, state, options = self.batch, self.k, self._state, self.options.sampling
         logits_BTV = torch.zeros(B, k, VOCAB)
         widths_B = torch.zeros(B, dtype=torch.int64)
-        self._call("begin", _address(logits_BTV), _address(widths_B))
+        self._call("begin", logits_BTV, widths_B)
         decoding_B = widths_B > 0
         ids_BT, at_B = verify(
             logits_BTV + self._bias_V, state.block_BT, self._q_BKV, widths_B.clamp(min=1),
@@ -169,8 +173,8 @@ class NativeStepper:
         done_B = torch.where(decoding_B, done_B, state.done_B)
         draft_logits_BKV = torch.zeros(B, max(1, k - 1), VOCAB)
         ids_BT = ids_BT.contiguous()
-        self._call("finish", _address(ids_BT), _address(counts_B), _address(at_B),
-                   _address(done_B.long()), _address(draft_logits_BKV))  # fmt: skip
+        self._call("finish", ids_BT, counts_B, at_B,
+                   done_B.long(), draft_logits_BKV)  # fmt: skip
         state.done_B.copy_(done_B)
         state.positions_B.add_(counts_B)
         if k > 1:
@@ -186,4 +190,4 @@ class NativeStepper:
             sure_BK = logits_BKV.softmax(-1).amax(-1).cumprod(1)
             widths_B = 1 + (sure_BK >= self._call("threshold")).sum(1)
         state.feed(last_B1, drafts_BK)
-        self._call("offer", _address(drafts_BK.contiguous()), _address(widths_B))
+        self._call("offer", drafts_BK.contiguous(), widths_B)

@@ -16,7 +16,7 @@ from bytelm.decode import generate as module
 from bytelm.decode.generate import generate, make_stepper
 from bytelm.decode.native import build
 from bytelm.decode.native.pack import packed, panels
-from bytelm.decode.native.stepper import NativeStepper, _address
+from bytelm.decode.native.stepper import NativeStepper
 from bytelm.decode.options import DecodeOptions
 from bytelm.decode.stepper import TorchStepper
 from bytelm.errors import InputError
@@ -44,12 +44,11 @@ def native_logits(model: Model, ids: list[int], k: int = 1) -> tuple[Tensor, Ten
     stepper.admit(1, ids, 250, 0)
     logits, widths = torch.zeros(2, k, VOCAB), torch.zeros(2, dtype=torch.int64)
     while widths[1] == 0:
-        stepper._call("begin", _address(logits), _address(widths))
+        stepper._call("begin", logits, widths)
     drafts, zeros = torch.zeros(2, max(1, k - 1), VOCAB), torch.zeros(2, dtype=torch.int64)
     said = torch.zeros(2, k, dtype=torch.int64)
     ones = torch.ones(2, dtype=torch.int64)
-    arguments = (said, ones, zeros, zeros, drafts)
-    stepper._call("finish", *(_address(tensor) for tensor in arguments))
+    stepper._call("finish", said, ones, zeros, zeros, drafts)
     return logits[1, 0], drafts[1]
 
 

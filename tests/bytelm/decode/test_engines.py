@@ -1,0 +1,160 @@
+"""Sampling, exact mode and compiled code on the engines: replayable, and the same whatever runs."""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from support import p_value, random_model, small_config
+
+from bytelm.alphabet import BOS, BYTES, EOD
+from bytelm.checkpoint import load_checkpoint
+from bytelm.decode import compiled
+from bytelm.decode.generate import generate
+from bytelm.decode.options import DecodeOptions
+from bytelm.decode.row import Row
+from bytelm.decode.sampling import SamplingOptions, filtered
+from bytelm.decode.step import sayable
+from bytelm.errors import InputError
+from bytelm.model.model import Model
+
+ENGINES = ["native", "eager"]
+ARGMAX = SamplingOptions(temperature=0.9, top_p=0.95, seed=3)
+SAMPLED = replace(ARGMAX, rule="sampled")
+
+
+@pytest.fixture(scope="module")
+def trained(run_folder: Path) -> Model:
+    return load_checkpoint(run_folder).model
+
+
+PROMPTS = [b"def add(a, b):\n", b"", b"import ", b"class Node:\n    def __init__(self"]
+
+
+def texts(model: Model, options: DecodeOptions) -> list[bytes]:
+    return [completion.text for completion in generate(model, PROMPTS, options)]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_argmax_rule_one_seed_one_text_at_every_k_batch_and_gate(
+    trained: Model, engine: str
+) -> None:
+    base = DecodeOptions(24, 1, 1, sampling=ARGMAX, samples=2, engine=engine)
+    reference = texts(trained, base)
+    assert len(reference) == 8
+    assert len(set(reference)) > 5
+    for k, batch, gate in ((1, 16, 0.0), (8, 1, 0.0), (8, 16, None), (4, 5, 0.3)):
+        assert texts(trained, replace(base, heads=k, batch=batch, gate=gate)) == reference
+    other = replace(base, sampling=replace(ARGMAX, seed=4))
+    assert texts(trained, other) != reference
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_sampled_rule_one_seed_one_text_at_every_batch(trained: Model, engine: str) -> None:
+    base = DecodeOptions(24, 8, 1, sampling=SAMPLED, samples=2, engine=engine)
+    reference = texts(trained, base)
+    assert texts(trained, replace(base, batch=16)) == reference
+    assert texts(trained, replace(base, batch=3)) == reference
+    # Without drafts there is one draw a byte under either rule.
+    plain = replace(base, heads=1)
+    assert texts(trained, plain) == texts(trained, replace(plain, sampling=ARGMAX))
+
+
+def test_the_engines_draw_the_same_bytes(trained: Model) -> None:
+    base = DecodeOptions(24, 8, 4, sampling=ARGMAX)
+    assert texts(trained, replace(base, engine="native")) == texts(
+        trained, replace(base, engine="eager")
+    )
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("rule", ["argmax", "sampled"])
+def test_three_bytes_are_drawn_from_head_1s_distribution(engine: str, rule: str) -> None:
+    """A whole engine against the product of the model's own conditional probabilities."""
+    model = random_model(small_config(layers=1, prediction_heads=3, window=0))
+    options = SamplingOptions(temperature=0.5, top_k=2, seed=9, rule=rule)  # type: ignore[arg-type]
+    count, paths = 512, {b"": 1.0}
+    for _ in range(3):
+        paths = {
+            path + bytes([byte]): share * p
+            for path, share in paths.items()
+            for byte, p in enumerate(next_bytes(model, path, options))
+            if p > 0
+        }
+    found = generate(
+        model, [b"x"], DecodeOptions(3, 3, 64, sampling=options, samples=count, engine=engine)
+    )
+    counts = torch.tensor([sum(c.text == path for c in found) for path in paths])
+    assert int(counts.sum()) == count
+    shares = torch.tensor(list(paths.values()), dtype=torch.float64)
+    assert math.isclose(float(shares.sum()), 1)
+    assert p_value(counts, shares) > 1e-4
+
+
+def next_bytes(model: Model, path: bytes, options: SamplingOptions) -> list[float]:
+    logits = model.logits(model(torch.tensor([[BOS, *b"x", *path]])))[0, -1]
+    shares = filtered(logits + sayable(logits.device), options)
+    assert float(shares[EOD]) == 0
+    return shares[:BYTES].tolist()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_exact_mode_is_the_same_at_every_k(run_folder: Path, dtype: torch.dtype) -> None:
+    model = load_checkpoint(run_folder, dtype=dtype).model
+    base = DecodeOptions(100, 1, 4, engine="eager", exact=True)
+    reference = texts(model, base)
+    for k in (2, 8):
+        assert texts(model, replace(base, heads=k)) == reference
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sampling", [SamplingOptions(), ARGMAX, SAMPLED], ids=lambda s: s.rule)
+def test_compiled_steps_give_the_eager_ones_bytes(sampling: SamplingOptions) -> None:
+    model = random_model(small_config(layers=1, prediction_heads=3))
+    base = DecodeOptions(20, 3, 2, sampling=sampling, engine="eager")
+    assert texts(model, replace(base, engine="compiled")) == texts(model, base)
+
+
+def test_compiling_that_fails_leaves_an_eager_step_that_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(function: Callable[..., Any], **_: Any) -> Callable[..., Any]:
+        def call() -> None:
+            raise RuntimeError("no compiler here\nmore")
+
+        return call
+
+    monkeypatch.setattr(compiled.torch, "compile", broken)
+    model = random_model(small_config(layers=1))
+    base = DecodeOptions(20, 4, 2)
+    found = texts(model, replace(base, engine="compiled"))
+    assert "compiling failed: no compiler here" in capsys.readouterr().err
+    assert found == texts(model, replace(base, engine="eager"))
+
+
+def test_a_stop_across_the_prompts_end_counts_when_asked() -> None:
+    shown: list[bytes] = []
+    row = Row(0, 100, (b"\n\n",), lambda _, piece: shown.append(piece), before=b"abc\n")
+    row.take(list(b"\nmore"))
+    assert (bytes(row.text), row.finish_reason, shown) == (b"", "stop", [])
+    row = Row(0, 100, (b"\n\n",), before=b"abc\n\n")
+    row.take(list(b"more"))
+    assert (bytes(row.text), row.finish_reason) == (b"more", None)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (DecodeOptions(samples=0), "--samples"),
+        (DecodeOptions(samples=2), "--temperature"),
+        (DecodeOptions(gate=1.0), "--gate"),
+        (DecodeOptions(engine="fast"), "--engine"),
+        (DecodeOptions(sampling=SamplingOptions(-1.0)), "--temperature"),
+    ],
+)
+def test_options_that_cannot_be(trained: Model, options: DecodeOptions, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        generate(trained, [b"x"], options)
