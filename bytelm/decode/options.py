@@ -31,7 +31,7 @@ class DecodeOptions:
     samples: int = 1
     """Completions of each prompt."""
     gate: float | None = None
-    """Feed a draft only if its head, and those before it, are together at least this sure of it;
+    """Feed a draft only if its head, and each before it, is at least this sure of its byte;
     0: feed every draft. None: as sure as pays on this machine, by the cost of a step."""
     engine: str = "auto"
     """`native` (C++ on a CPU), `compiled` (torch.compile, with CUDA graphs on a GPU) or `eager`."""

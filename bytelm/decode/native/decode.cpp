@@ -41,7 +41,7 @@ struct Decoder : Engine<P> {
   std::vector<i64> picks, accepted;                      // token indices
   std::vector<float> logits, draft_logits, confidence;
   i64 vocab_stride, draft_stride, chunk;
-  float gate = 0;         // a draft is fed if it and those before it are at least this sure
+  float gate = 0;         // a draft is fed if it and all before it are at least this sure
   bool priced = false;    // the gate follows from what a step and a token more cost
   double base_s = 0, token_s = 0, recent_bytes = 0, recent_tokens = 0;
 
@@ -178,7 +178,9 @@ struct Decoder : Engine<P> {
       Row& row = rows[drafting[i]];
       float sure = 1;
       for (i64 head = 0; head < heads; ++head) {
-        if (gate > 0 && (sure *= confidence[i * heads + head]) < gate) break;
+        // A head's probability already counts what may go wrong before its byte, so a run of
+        // drafts is as likely as its least likely one, not as their product.
+        if (gate > 0 && (sure = std::min(sure, confidence[i * heads + head])) < gate) break;
         row.text[row.position + 1 + head] = drafted[i * heads + head];
         row.width = head + 2;
       }

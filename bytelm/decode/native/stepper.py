@@ -187,7 +187,7 @@ class NativeStepper:
         widths_B = torch.full((self.batch,), self.k)
         if options.rule == "argmax":
             # (Drafts that were drawn must all be fed: a choice among them would bend the draw.)
-            sure_BK = logits_BKV.softmax(-1).amax(-1).cumprod(1)
+            sure_BK = logits_BKV.softmax(-1).amax(-1).cummin(1).values
             widths_B = 1 + (sure_BK >= self._call("threshold")).sum(1)
         state.feed(last_B1, drafts_BK)
         self._call("offer", drafts_BK.contiguous(), widths_B)
