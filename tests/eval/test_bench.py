@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import ROOT
+from support import ROOT, random_model, small_config
 
 from bytelm import main
+from bytelm.checkpoint import save_checkpoint
 from eval import divergence
 from eval.__main__ import COMMANDS
 from eval.bench import bench_table
@@ -45,6 +46,24 @@ def test_bench_seals_its_tables_and_draws_them(
     for name in ("speed", "batches"):
         assert (tmp_path / f"bench-{name}.png").read_bytes()[:4] == b"\x89PNG"
     assert "the sure ones" in err
+
+
+@pytest.mark.parametrize("heads", [1, 4])
+def test_a_model_of_fewer_heads_is_benched_as_far_as_it_goes(
+    shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], heads: int
+) -> None:
+    config = small_config(prediction_heads=heads, context=2560)
+    folder = save_checkpoint(tmp_path, 1, config, random_model(config).state_dict(), {}, {})
+    out = tmp_path / "bench.json"
+    status, _, err = run(
+        capsys, "bench", "--checkpoint", str(folder), "--data", str(shards), "--out", str(out),
+        "--batches", "1", "--no-peers", "--prompts", "2", "--prompt-bytes", "20", "--max-bytes",
+        "8", "--rounds", "1",
+    )  # fmt: skip
+    assert status == 0, err
+    sealed = json.loads(out.read_text())
+    assert max(row["k"] for row in sealed["table_s3"]) == heads
+    assert {row["width"] for row in sealed["step"]["rows"]} == {1, 2, 4} - set(range(heads + 1, 5))
 
 
 def test_the_sealed_bench_has_what_readers_need() -> None:

@@ -8,7 +8,7 @@
 #include "attention.h"
 #include "team.h"
 
-struct Sizes {  // as _sizes of native.py, in this order
+struct Sizes {  // as `sizes` in stepper.py, in this order
   i64 width, padded_width, head_size, padded_head, heads, kv_heads, hidden_panels, trunk_layers,
       head_layers, prediction_heads, vocab, window, batch, slots, padded_slots, context, orders,
       table_rows, history, capacity, k, threads;
