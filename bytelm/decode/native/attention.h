@@ -1,33 +1,60 @@
-// Attention of a few queries over one row's cache of one key-value head.
+// Attention of a few queries over one row's cache of one key-value head, a chunk of slots at a time.
 //
 // Keys lie in tiles of 16 slots, [slots / 16][units][16], so that 16 scores are one vector; values
 // lie as [slots / PAIR][channels][PAIR], so that 16 channels are. Slot s holds the newest position
-// p with p = s (mod slots). Scores are masked by position, so what lies in a slot that a query may
-// not see adds an exact zero, and the order of the sums is that of the slots alone.
+// p with p = s (mod slots). Scores are masked by position.
+//
+// A query's softmax is taken over each chunk of slots by itself, and the chunks' parts are then
+// joined in their order (Dao et al. 2023, flash-decoding). Chunks begin at fixed slots, and a slot
+// that a query may not see adds an exact zero, so the sums are the same whoever computes which
+// chunk: threads may share a row's chunks or its queries without changing a bit.
 #pragma once
+#include <algorithm>
 #include "vectors.h"
 
-static constexpr int QUERIES = 8;  // a task's queries: their rows of scores stay in the L2 cache
+static constexpr i64 CHUNK_SLOTS = 128;  // of which the keys, or the values, fit the L1 cache
+static constexpr int TASK_QUERIES = 40;  // that share a chunk at most
 
 struct View {  // what the slots of a row hold, and which of them a query may see
   i64 slots, window, last;  // last: the newest position that has been written
   i64 stop() const { return last + 1 < slots ? last + 1 : slots; }
+  i64 chunks() const { return (stop() + CHUNK_SLOTS - 1) / CHUNK_SLOTS; }
+  // Whether every one of the positions lowest..highest sees all slots [first, stop).
+  bool whole(i64 first, i64 stop, i64 lowest, i64 highest) const {
+    return last < slots && stop <= lowest + 1 && (!window || first > highest - window);
+  }
+  // Whether none of them sees any slot of [first, stop).
+  bool nothing(i64 first, i64 stop, i64 lowest, i64 highest) const {
+    return last < slots && (first > highest || (window && stop - 1 <= lowest - window));
+  }
 };
 
-// Scores of up to QUERIES queries over slots [0, stop), masked; stop is a multiple of 32.
-template <class P, int N>
-static inline void score(const u32* q, i64 units, const u32* keys, const View& view, i64 stop,
-                         const i64* positions, float scale, float* scores, i64 stride, vf* best) {
+// A query's part of a chunk: channels of sum(w v), then the largest score, sum(w), with
+// w = exp(score - largest), and room for the factor that will make it comparable.
+static inline i64 part_size(i64 channels) { return channels + LANES; }
+
+// Into the L2 cache: what lies a chunk of slots further, `units` of 32 bits a slot. (The hardware
+// looks ahead by itself only within pages of 4 KB, and a chunk has several.)
+static inline void fetch_next_chunk(const u32* from, i64 units) {
+  __builtin_prefetch(from + CHUNK_SLOTS * units, 0, 2);
+}
+
+// Scores of N queries over the slots [first, stop), a multiple of 32, and their largest lanes.
+template <class P, int N, bool MASKED>
+static void score(const u32* q, i64 units, const u32* keys, const View& view, i64 first,
+                         i64 stop, const i64* positions, float scale, float* scores, vf* best) {
   const i64 newest = view.last % view.slots, base = view.last - newest;
   vi lane;
   for (int i = 0; i < LANES; ++i) lane[i] = i;
-  for (i64 slot = 0; slot < stop; slot += 2 * LANES) {
+  for (i64 slot = first; slot < stop; slot += 2 * LANES) {
     const u32* tile = keys + slot * units;
     const u32* next = tile + LANES * units;
     vf sums[N][2];
     for (int n = 0; n < N; ++n) sums[n][0] = sums[n][1] = vf{};
     for (i64 u = 0; u < units; ++u) {
       const vu k0 = load(tile + u * LANES), k1 = load(next + u * LANES);
+      fetch_next_chunk(tile + u * LANES, units);
+      fetch_next_chunk(next + u * LANES, units);
 #pragma GCC unroll 8
       for (int n = 0; n < N; ++n) {
         const vu a = spread(q[n * units + u]);
@@ -36,101 +63,159 @@ static inline void score(const u32* q, i64 units, const u32* keys, const View& v
       }
     }
     for (int half = 0; half < 2; ++half) {
-      const i64 first = slot + half * LANES;
-      const vi at = lane + (int32_t)first;
-      // Slots after the newest hold what was written a turn of the ring ago, if anything.
-      const vi older = at > (int32_t)newest;
-      const vi held = at + (int32_t)base - (older & (int32_t)view.slots);
-      const vi real = (held >= 0) & (at < (int32_t)view.slots);
+      const i64 at = slot + half * LANES;
+      vi held, real;
+      if (MASKED) {
+        const vi slots = lane + (int32_t)at;
+        // Slots after the newest hold what was written a turn of the ring ago, if anything.
+        const vi older = slots > (int32_t)newest;
+        held = slots + (int32_t)base - (older & (int32_t)view.slots);
+        real = (held >= 0) & (slots < (int32_t)view.slots);
+      }
       for (int n = 0; n < N; ++n) {
-        vi seen = real & (held <= (int32_t)positions[n]);
-        if (view.window) seen &= held > (int32_t)(positions[n] - view.window);
-        const vf masked = choose(seen, sums[n][half] * scale, spreadf(-INFINITY));
-        storef(scores + n * stride + first, masked);
-        best[n] = choose(masked > best[n], masked, best[n]);
+        vf s = sums[n][half] * scale;
+        if (MASKED) {
+          vi seen = real & (held <= (int32_t)positions[n]);
+          if (view.window) seen &= held > (int32_t)(positions[n] - view.window);
+          s = choose(seen, s, spreadf(-INFINITY));
+        }
+        storef(scores + n * CHUNK_SLOTS + at - first, s);
+        best[n] = larger(s, best[n]);
       }
     }
   }
 }
 
-// sums[n] += weights of query n over the slots, times 16 * CHUNKS channels of the values.
-template <class P, int N, int CHUNKS>
-static inline void weigh(const u32* weights, i64 stride, const u32* values, i64 channels, i64 units,
-                         const float* total, typename P::Value* const* out) {
-  vf sums[N][CHUNKS];
+// to[n][channels] = weights of N queries over the slots, times 16 * VECTORS channels of the values.
+template <class P, int N, int VECTORS>
+static void weigh(const u32* weights, const u32* values, i64 channels, i64 units,
+                         float* const* to) {
+  vf sums[N][VECTORS];
   for (int n = 0; n < N; ++n)
-    for (int c = 0; c < CHUNKS; ++c) sums[n][c] = vf{};
+    for (int c = 0; c < VECTORS; ++c) sums[n][c] = vf{};
   for (i64 u = 0; u < units; ++u) {
-    vu v[CHUNKS];
+    vu v[VECTORS];
 #pragma GCC unroll 4
-    for (int c = 0; c < CHUNKS; ++c) v[c] = load(values + u * channels + c * LANES);
-#pragma GCC unroll 4
+    for (int c = 0; c < VECTORS; ++c) {
+      v[c] = load(values + u * channels + c * LANES);
+      fetch_next_chunk(values + u * channels + c * LANES, channels / P::PAIR);
+    }
+#pragma GCC unroll 6
     for (int n = 0; n < N; ++n) {
-      const vu a = spread(weights[n * stride + u]);
+      const vu a = spread(weights[n * CHUNK_SLOTS + u]);
 #pragma GCC unroll 4
-      for (int c = 0; c < CHUNKS; ++c) sums[n][c] = P::fma(sums[n][c], a, v[c]);
+      for (int c = 0; c < VECTORS; ++c) sums[n][c] = P::fma(sums[n][c], a, v[c]);
     }
   }
-  for (int n = 0; n < N; ++n) {
-    float lanes[CHUNKS * LANES];
-    for (int c = 0; c < CHUNKS; ++c) storef(lanes + c * LANES, sums[n][c]);
-    for (int c = 0; c < CHUNKS * LANES; ++c) out[n][c] = P::narrow(lanes[c] / total[n]);
-  }
+  for (int n = 0; n < N; ++n)
+    for (int c = 0; c < VECTORS; ++c) storef(to[n] + c * LANES, sums[n][c]);
 }
 
 template <class P, int N>
-static inline void weigh_all(const u32* weights, i64 stride, const u32* values, i64 channels,
-                             i64 units, const float* total, typename P::Value* const* out) {
-  typename P::Value* at[N];
+static inline void weigh_all(const u32* weights, const u32* values, i64 channels, i64 units,
+                             float* const* to) {
+  float* at[N];
   for (i64 c = 0; c < channels;) {
-    for (int n = 0; n < N; ++n) at[n] = out[n] + c;
-    const i64 left = (channels - c) / LANES;
+    for (int n = 0; n < N; ++n) at[n] = to[n] + c;
+    const i64 now = std::min<i64>((channels - c) / LANES, VALUE_VECTORS);
     const u32* from = values + c;
-    if (left >= 4) weigh<P, N, 4>(weights, stride, from, channels, units, total, at), c += 64;
-    else if (left == 3) weigh<P, N, 3>(weights, stride, from, channels, units, total, at), c += 48;
-    else if (left == 2) weigh<P, N, 2>(weights, stride, from, channels, units, total, at), c += 32;
-    else weigh<P, N, 1>(weights, stride, from, channels, units, total, at), c += 16;
+    switch (now) {
+      case 1: weigh<P, N, 1>(weights, from, channels, units, at); break;
+      case 2: weigh<P, N, 2>(weights, from, channels, units, at); break;
+      case 3: weigh<P, N, 3>(weights, from, channels, units, at); break;
+      default: weigh<P, N, 4>(weights, from, channels, units, at);
+    }
+    c += now * LANES;
   }
 }
 
-// Attention of `count` <= QUERIES queries: q [count][units], out[n] -> channels values.
-// `scratch` holds QUERIES rows of scores and as many of weights, `stride` floats each.
+// Scores of `count` <= QUERIES queries over a chunk, as weights; `to[n]` gets their largest and sum.
 template <class P>
-static inline void attend(int count, const u32* q, i64 units, i64 channels, const u32* keys,
-                          const u32* values, const View& view, const i64* positions, float scale,
-                          float* scratch, i64 stride, typename P::Value* const* out) {
-  const i64 stop = (view.stop() + 31) / 32 * 32;
+static inline void weights_of(int count, const u32* q, i64 units, const u32* keys,
+                              const View& view, i64 first, i64 stop, const i64* positions,
+                              float scale, u32* weights, i64 channels, float* const* to) {
+  alignas(64) float scores[QUERIES * CHUNK_SLOTS];
+  i64 lowest = positions[0], highest = positions[0];
+  for (int n = 1; n < count; ++n)
+    lowest = std::min(lowest, positions[n]), highest = std::max(highest, positions[n]);
   vf best[QUERIES];
   for (int n = 0; n < QUERIES; ++n) best[n] = spreadf(-INFINITY);
-#define SCORE(N) \
-  case N: score<P, N>(q, units, keys, view, stop, positions, scale, scratch, stride, best); break;
-  switch (count) { SCORE(1) SCORE(2) SCORE(3) SCORE(4) SCORE(5) SCORE(6) SCORE(7) SCORE(8) }
+  if (!view.nothing(first, stop, lowest, highest)) {
+    const bool whole = view.whole(first, stop, lowest, highest);
+#define SCORE(N)                                                                            \
+  case N:                                                                                   \
+    if constexpr (N <= QUERIES) {                                                           \
+      const auto run = whole ? score<P, N, false> : score<P, N, true>;                      \
+      run(q, units, keys, view, first, stop, positions, scale, scores, best);               \
+    }                                                                                       \
+    break;
+    switch (count) { SCORE(1) SCORE(2) SCORE(3) SCORE(4) SCORE(5) SCORE(6) SCORE(7) SCORE(8) }
 #undef SCORE
-  float* weights = scratch + QUERIES * stride;
-  float total[QUERIES];
-  for (int n = 0; n < count; ++n) {
-    const vf most = spreadf(max_of(best[n]));
-    const float* row = scratch + n * stride;
-    typename P::Value* to = (typename P::Value*)(weights + n * stride);
-    vf sum = vf{};
-    for (i64 s = 0; s < stop; s += LANES) {
-      const vf w = exponential(loadf(row + s) - most);
-      sum = sum + w;
-      float lanes[LANES];
-      storef(lanes, w);
-      for (int i = 0; i < LANES; ++i) to[s + i] = P::narrow(lanes[i]);
-    }
-    total[n] = sum_of(sum);
   }
-  const u32* from = (const u32*)weights;
-  const i64 pairs = stop / P::PAIR;
-  for (int n = 0; n < count; n += 4) {
-    const u32* own = from + n * stride;
-    switch (count - n) {
-      case 1: weigh_all<P, 1>(own, stride, values, channels, pairs, total + n, out + n); break;
-      case 2: weigh_all<P, 2>(own, stride, values, channels, pairs, total + n, out + n); break;
-      case 3: weigh_all<P, 3>(own, stride, values, channels, pairs, total + n, out + n); break;
-      default: weigh_all<P, 4>(own, stride, values, channels, pairs, total + n, out + n);
+  for (int n = 0; n < count; ++n) {
+    const float most = max_of(best[n]);
+    typename P::Value* weight = (typename P::Value*)(weights + n * CHUNK_SLOTS);
+    vf sum = vf{};
+    if (most == -INFINITY) {  // sees nothing here
+      std::memset(weight, 0, (stop - first) * sizeof *weight);
+    } else {
+      for (i64 s = 0; s < stop - first; s += LANES) {
+        const vf w = P::exponential(loadf(scores + n * CHUNK_SLOTS + s) - spreadf(most));
+        sum = sum + w;
+        P::narrow_lanes(w, weight + s);
+      }
     }
+    to[n][channels] = most;
+    to[n][channels + 1] = sum_of(sum);
+  }
+}
+
+// The parts `to[n]` of `count` <= TASK_QUERIES queries q [count][units] for chunk number `chunk`.
+// All queries read the keys before any reads the values: either lie in the L1 cache meanwhile.
+template <class P>
+static inline void attend_chunk(int count, const u32* q, i64 units, i64 channels, const u32* keys,
+                                const u32* values, const View& view, i64 chunk,
+                                const i64* positions, float scale, float* const* to) {
+  alignas(64) u32 weights[TASK_QUERIES * CHUNK_SLOTS];
+  const i64 first = chunk * CHUNK_SLOTS;
+  const i64 last = std::min(view.stop(), first + CHUNK_SLOTS);
+  const i64 stop = first + (last - first + 2 * LANES - 1) / (2 * LANES) * (2 * LANES);
+  for (int n = 0; n < count; n += QUERIES)
+    weights_of<P>(std::min(QUERIES, count - n), q + n * units, units, keys, view, first, stop,
+                  positions + n, scale, weights + n * CHUNK_SLOTS, channels, to + n);
+  const i64 pairs = (stop - first) / P::PAIR;
+  values += first / P::PAIR * channels;
+  for (int n = 0; n < count;) {
+    const u32* own = weights + n * CHUNK_SLOTS;
+    const int left = count - n;
+    const int now = left <= WEIGHED ? left : std::min((left + 1) / 2, WEIGHED);
+#define WEIGH(N)                                                                            \
+  case N:                                                                                   \
+    if constexpr (N <= WEIGHED) weigh_all<P, N>(own, values, channels, pairs, to + n);      \
+    break;
+    switch (now) { WEIGH(1) WEIGH(2) WEIGH(3) WEIGH(4) WEIGH(5) WEIGH(6) }
+#undef WEIGH
+    n += now;
+  }
+}
+
+// A query's result from its chunks' parts, which lie one after the other. (Never inlined: every
+// caller is to get the same instructions.)
+template <class P>
+__attribute__((noinline)) static void join(float* parts, i64 chunks, i64 channels,
+                                           typename P::Value* out) {
+  const i64 size = part_size(channels);
+  float most = -INFINITY, total = 0;
+  for (i64 c = 0; c < chunks; ++c) most = std::max(most, parts[c * size + channels]);
+  for (i64 c = 0; c < chunks; ++c) {
+    float* part = parts + c * size + channels;
+    part[2] = part[0] == -INFINITY ? 0 : P::exponential(spreadf(part[0] - most))[0];
+    total += part[2] * part[1];
+  }
+  for (i64 j = 0; j < channels; j += LANES) {
+    vf sum = vf{};
+    for (i64 c = 0; c < chunks; ++c)
+      sum = sum + parts[c * size + channels + 2] * loadf(parts + c * size + j);
+    P::narrow_lanes(sum / total, out + j);
   }
 }

@@ -31,9 +31,14 @@ struct Tokens {  // a ragged batch; tokens of a row are neighbours, in the order
   std::vector<i64> row, position;
 };
 
-struct Task {  // queries [first, first + count) of one row and key-value head
-  i64 row, group, first, count;
+// Queries [first, first + count) of one row and key-value head, over chunks [chunk, last_chunk) of
+// its slots. `area`: where their parts go, -1 for the thread's own.
+struct Task {
+  i64 token, group, first, count, chunk, last_chunk, area;
 };
+
+// Fewer tasks than this for each thread would leave some without work: rows are then split.
+static constexpr i64 TASKS_A_THREAD = 4;
 
 template <class P>
 struct Engine {
@@ -51,14 +56,14 @@ struct Engine {
   std::vector<const u32*> unembeddings;  // head 1's; then all drafting heads' in one, if they are
   i64 units, head_units, out_units, down_units, q_panels, kv_panels, out_panels, vocab_panels;
 
-  Tokens tokens, picked;
+  Tokens tokens, z_tokens, picked;
   std::vector<const i64*> text;   // a row's ids, for the n-grams' history
   std::vector<i64> newest;        // the newest position of each row that has been written
-  std::vector<float> x, picked_x, projected, kv_projected, scratch;
+  std::vector<float> x, z, picked_x, projected, kv_projected, parts;
   std::vector<Value> normed, queries, mixed, inner;
-  std::vector<Task> tasks;
+  std::vector<Task> tasks, whole;  // what threads take; and, where rows are split, what was split
   std::atomic<i64> next_task{0};
-  i64 scratch_stride;
+  i64 area_size, query_size;  // floats of a task's parts, and of one query's
 
   Engine(const Sizes& sizes, float eps) : s(sizes), norm_eps(eps), team((int)sizes.threads) {
     units = (s.padded_width + P::PAIR - 1) / P::PAIR;
@@ -72,6 +77,7 @@ struct Engine {
     vocab_panels = panels(s.vocab);
     const i64 most = s.capacity;
     x.resize(most * s.padded_width);
+    z.resize(most * s.padded_width);
     picked_x.resize(most * s.padded_width);
     projected.resize(most * q_panels * PANEL);
     kv_projected.resize(most * kv_panels * PANEL);
@@ -79,11 +85,12 @@ struct Engine {
     queries.resize(most * s.heads * s.padded_head);
     mixed.resize(most * s.heads * s.padded_head);
     inner.resize(most * s.hidden_panels * 32);
-    scratch_stride = s.padded_slots + LANES;
-    scratch.resize(2 * QUERIES * scratch_stride * s.threads);
+    query_size = (s.padded_slots + CHUNK_SLOTS - 1) / CHUNK_SLOTS * part_size(s.padded_head);
+    area_size = TASK_QUERIES * query_size;
+    parts.resize(area_size * s.threads * (s.threads > 1 ? TASKS_A_THREAD : 1));
     newest.assign(s.batch, -1);
     text.assign(s.batch, nullptr);
-    for (auto* list : {&tokens, &picked}) {
+    for (auto* list : {&tokens, &z_tokens, &picked}) {
       list->row.resize(most);
       list->position.resize(most);
     }
@@ -159,61 +166,109 @@ struct Engine {
                queries.data() + (t * s.heads + h) * s.padded_head);
   }
 
+  // A ring that has turned is read whole; before that, nothing past the last query is.
+  View view(i64 row, i64 last) const {
+    return {s.slots, s.window, newest[row] < s.slots ? last : newest[row]};
+  }
+
   // The queries of a token's heads that share a key-value head are neighbours: one run of queries.
   void plan(const Tokens& list) {
-    tasks.clear();
+    whole.clear();
     const i64 copies = s.heads / s.kv_heads;
     for (i64 t = 0; t < list.count;) {
       i64 end = t;
       while (end < list.count && list.row[end] == list.row[t]) ++end;
-      const i64 all = (end - t) * copies, parts = (all + QUERIES - 1) / QUERIES;
+      const i64 all = (end - t) * copies, blocks = (all + TASK_QUERIES - 1) / TASK_QUERIES;
       for (i64 g = 0; g < s.kv_heads; ++g)
-        for (i64 part = 0; part < parts; ++part) {
-          const i64 first = all * part / parts;
-          tasks.push_back({t, g, first, all * (part + 1) / parts - first});
+        for (i64 block = 0; block < blocks; ++block) {
+          const i64 first = all * block / blocks, count = all * (block + 1) / blocks - first;
+          const i64 last = list.position[t + (first + count - 1) / copies];
+          whole.push_back({t, g, first, count, 0, view(list.row[t], last).chunks(), -1});
         }
       t = end;
+    }
+    split_tasks();
+  }
+
+  void split_tasks() {
+    const i64 few = s.threads > 1 ? TASKS_A_THREAD * s.threads : 0;
+    if ((i64)whole.size() > few) {
+      tasks.swap(whole);
+      whole.clear();
+      return;
+    }
+    tasks.clear();
+    for (i64 i = 0; i < (i64)whole.size(); ++i)
+      for (i64 piece = 0; piece < s.threads; ++piece) {
+        Task task = whole[i];
+        const i64 chunks = task.last_chunk;
+        task.chunk = chunks * piece / s.threads, task.last_chunk = chunks * (piece + 1) / s.threads;
+        task.area = i;
+        if (task.chunk < task.last_chunk) tasks.push_back(task);
+      }
+  }
+
+  i64 query_token(const Task& task, i64 n) const {
+    return task.token + (task.first + n) / (s.heads / s.kv_heads);
+  }
+  // Where query `n` of a task lies among all queries (token, head).
+  i64 query_index(const Task& task, i64 n) const {
+    const i64 copies = s.heads / s.kv_heads;
+    return query_token(task, n) * s.heads + task.group * copies + (task.first + n) % copies;
+  }
+
+  void join_queries(const Task& task, float* area, i64 chunks, i64 first, i64 last) {
+    for (i64 n = first; n < last; ++n)
+      join<P>(area + n * query_size, chunks, s.padded_head,
+              mixed.data() + query_index(task, n) * s.padded_head);
+  }
+
+  void run_task(const LayerWeights& layer, const Tokens& list, const Task& task, float* area) {
+    std::vector<u32> q(TASK_QUERIES * head_units);
+    i64 positions[TASK_QUERIES];
+    float* to[TASK_QUERIES];
+    for (i64 n = 0; n < task.count; ++n) {
+      positions[n] = list.position[query_token(task, n)];
+      std::memcpy(q.data() + n * head_units, queries.data() + query_index(task, n) * s.padded_head,
+                  head_units * 4);
+    }
+    const i64 row = list.row[task.token];
+    const View seen = view(row, positions[task.count - 1]);
+    const i64 plane = (row * s.kv_heads + task.group) * s.padded_slots * head_units;
+    for (i64 chunk = task.chunk; chunk < task.last_chunk; ++chunk) {
+      for (i64 n = 0; n < task.count; ++n)
+        to[n] = area + n * query_size + chunk * part_size(s.padded_head);
+      attend_chunk<P>((int)task.count, q.data(), head_units, s.padded_head, layer.keys + plane,
+                      layer.values + plane, seen, chunk, positions,
+                      1.0f / std::sqrt((float)s.head_size), to);
     }
   }
 
   void run_tasks(const LayerWeights& layer, const Tokens& list, int me) {
-    const i64 copies = s.heads / s.kv_heads;
-    float* own = scratch.data() + 2 * QUERIES * scratch_stride * me;
-    std::vector<u32> q(QUERIES * head_units);
     for (i64 at; (at = next_task.fetch_add(1)) < (i64)tasks.size();) {
       const Task& task = tasks[at];
-      const i64 row = list.row[task.row];
-      i64 positions[QUERIES];
-      Value* out[QUERIES];
-      i64 last = 0;
-      for (i64 n = 0; n < task.count; ++n) {
-        const i64 t = task.row + (task.first + n) / copies;
-        const i64 h = task.group * copies + (task.first + n) % copies;
-        positions[n] = list.position[t];
-        last = std::max(last, positions[n]);
-        std::memcpy(q.data() + n * head_units, queries.data() + (t * s.heads + h) * s.padded_head,
-                    head_units * 4);
-        out[n] = mixed.data() + (t * s.heads + h) * s.padded_head;
-      }
-      // A ring that has turned is read whole; before that, nothing past the last query is.
-      const View view{s.slots, s.window, newest[row] < s.slots ? last : newest[row]};
-      const i64 plane = (row * s.kv_heads + task.group) * s.padded_slots * head_units;
-      attend<P>((int)task.count, q.data(), head_units, s.padded_head, layer.keys + plane,
-                layer.values + plane, view, positions, 1.0f / std::sqrt((float)s.head_size), own,
-                scratch_stride, out);
+      float* area = parts.data() + (task.area < 0 ? me : task.area) * area_size;
+      run_task(layer, list, task, area);
+      if (task.area < 0) join_queries(task, area, task.last_chunk, 0, task.count);
     }
+    if (whole.empty()) return;
+    team.barrier();
+    for (i64 i = 0; i < (i64)whole.size(); ++i)
+      join_queries(whole[i], parts.data() + i * area_size, whole[i].last_chunk,
+                   share(whole[i].count, me), share(whole[i].count, me + 1));
   }
 
   auto add_to(float* to) const {
-    return [this, to](i64 row, i64 panel, const vf* sums) {
+    return [this, to](i64 row, i64 panel, const vf* sums, int first, int step) {
       float* at = to + row * s.padded_width + panel * PANEL;
-      for (i64 j = 0; j < 4 && panel * PANEL + j * LANES < s.padded_width; ++j)
-        storef(at + j * LANES, loadf(at + j * LANES) + sums[j]);
+      for (i64 j = first; j < 4 && panel * PANEL + j * LANES < s.padded_width; j += step, ++sums)
+        storef(at + j * LANES, loadf(at + j * LANES) + *sums);
     };
   }
   auto put_in(float* to, i64 stride) const {
-    return [=](i64 row, i64 panel, const vf* sums) {
-      for (int j = 0; j < 4; ++j) storef(to + row * stride + panel * PANEL + j * LANES, sums[j]);
+    return [=](i64 row, i64 panel, const vf* sums, int first, int step) {
+      float* at = to + row * stride + panel * PANEL;
+      for (int j = first; j < 4; j += step, ++sums) storef(at + j * LANES, *sums);
     };
   }
 
@@ -250,16 +305,14 @@ struct Engine {
     team.barrier();
     // A panel holds 32 gates and the 32 values that they open.
     product<P>(me, n, (const u32*)normed.data(), units, list.count, layer.up, s.hidden_panels,
-               units, [&](i64 row, i64 panel, const vf* sums) {
+               units, [&](i64 row, i64 panel, const vf* sums, int first, int step) {
                  Value* at = inner.data() + (row * s.hidden_panels + panel) * 32;
-                 for (int j = 0; j < 2; ++j) {
-                   const vf gate = sums[j];
+                 for (int j = first; j < 2; j += step, ++sums) {
+                   const vf gate = sums[0], value = sums[2 / step];
                    const vi down = gate < vf{};
-                   const vf e = exponential(choose(down, gate, -gate));
+                   const vf e = P::exponential(choose(down, gate, -gate));
                    const vf sigmoid = choose(down, e, vf{} + 1.0f) / (1.0f + e);
-                   float lanes[LANES];
-                   storef(lanes, gate * sigmoid * sums[j + 2]);
-                   for (int i = 0; i < LANES; ++i) at[j * LANES + i] = P::narrow(lanes[i]);
+                   P::narrow_lanes(gate * sigmoid * value, at + j * LANES);
                  }
                });
     team.barrier();
@@ -268,12 +321,25 @@ struct Engine {
     team.barrier();
   }
 
-  // The trunk over `tokens`; x then holds what leaves it.
-  void run_trunk(int me) {
+  // The trunk over `tokens`. What leaves it at the tokens `wanted` goes into z, one after another;
+  // where the heads have layers, x holds all of it. Where they have none, nothing reads the last
+  // layer's output at the other tokens (a prompt's), so it is not computed there.
+  void run_trunk(const std::vector<i64>& wanted, int me) {
     embed(me);
+    if (me == 0) {
+      z_tokens.count = (i64)wanted.size();
+      for (i64 i = 0; i < z_tokens.count; ++i) {
+        z_tokens.row[i] = tokens.row[wanted[i]];
+        z_tokens.position[i] = tokens.position[wanted[i]];
+      }
+    }
     team.barrier();
-    for (i64 l = 0; l < s.trunk_layers; ++l)
-      run_layer(layers[l], tokens, x.data(), true, true, me);
+    const i64 last = s.trunk_layers - 1;
+    for (i64 l = 0; l < last; ++l) run_layer(layers[l], tokens, x.data(), true, true, me);
+    const bool all = s.head_layers > 0 || z_tokens.count == tokens.count;
+    run_layer(layers[last], tokens, x.data(), true, all, me);
+    gather(x.data(), wanted, z.data(), me);
+    if (!all && z_tokens.count) run_layer(layers[last], z_tokens, z.data(), false, true, me);
   }
 
   // Leave in the cache what the heads in use will want of these tokens: keys and values.
@@ -282,34 +348,40 @@ struct Engine {
       run_layer(layers[s.trunk_layers + l], tokens, x.data(), true, false, me);
   }
 
-  // The trunk's output at the given tokens, and where these lie, into `picked`.
-  void pick(const std::vector<i64>& which, int me) {
-    if (me == 0) {
-      picked.count = (i64)which.size();
-      for (i64 i = 0; i < picked.count; ++i) {
-        picked.row[i] = tokens.row[which[i]];
-        picked.position[i] = tokens.position[which[i]];
-      }
-    }
+  void gather(const float* from, const std::vector<i64>& which, float* to, int me) {
     for (i64 i = share(which.size(), me); i < share(which.size(), me + 1); ++i)
-      std::memcpy(picked_x.data() + i * s.padded_width, x.data() + which[i] * s.padded_width,
+      std::memcpy(to + i * s.padded_width, from + which[i] * s.padded_width,
                   s.padded_width * sizeof(float));
     team.barrier();
   }
 
-  // Head `head`'s own layer, where it has one, on the picked tokens.
-  void run_head(i64 head, int me) {
+  // What leaves head `head` at the given rows of z, before its norm: its own layer's output, or z.
+  void run_head(i64 head, const std::vector<i64>& which, int me) {
+    if (me == 0) {
+      picked.count = (i64)which.size();
+      for (i64 i = 0; i < picked.count; ++i) {
+        picked.row[i] = z_tokens.row[which[i]];
+        picked.position[i] = z_tokens.position[which[i]];
+      }
+    }
+    gather(z.data(), which, picked_x.data(), me);
     if (s.head_layers)
       run_layer(layers[s.trunk_layers + head], picked, picked_x.data(), false, true, me);
   }
 
-  // Logits (rows, stride) of a packed unembedding, after the heads' norm.
-  void unembed(const float* from, i64 rows, const u32* matrix, i64 panels, float* logits,
-               i64 stride, int me) {
+  // Logits by panels [first, first + count) of a packed unembedding, after the heads' norm, of the
+  // rows `from`; row i's go to logits_of(i).
+  template <class Place>
+  void unembed(const float* from, i64 rows, const u32* matrix, i64 first, i64 count,
+               const Place& logits_of, int me) {
     norm_rows(me, from, rows, head_norm);
     team.barrier();
-    product<P>(me, (int)s.threads, (const u32*)normed.data(), units, rows, matrix, panels, units,
-               put_in(logits, stride));
+    product<P>(me, (int)s.threads, (const u32*)normed.data(), units, rows,
+               matrix + first * units * PANEL, count, units,
+               [&](i64 row, i64 panel, const vf* sums, int half, int step) {
+                 float* at = logits_of(row) + panel * PANEL;
+                 for (int j = half; j < 4; j += step, ++sums) storef(at + j * LANES, *sums);
+               });
     team.barrier();
   }
 };

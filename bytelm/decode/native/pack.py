@@ -90,8 +90,8 @@ class PackedModel:
             vector(model.heads.norm.weight, wide),
         ]
         self.first = panels(model.heads.unembedding(0), wide, self.dtype)
-        # Seconds of a step and of a token more, by whatever they depend on.
-        self.costs_s: dict[tuple[int, ...], tuple[float, float]] = {}
+        # Seconds of a step by the ids a row feeds (1 to k), by whatever they depend on.
+        self.costs_s: dict[tuple[int, ...], tuple[float, ...]] = {}
         self._drafting: dict[int, tuple[list[list[Tensor]], Tensor]] = {}
 
     def drafting(self, model: Model, k: int) -> tuple[list[list[Tensor]], Tensor]:

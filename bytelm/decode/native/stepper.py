@@ -20,7 +20,7 @@ CHUNK = 64
 ROOM = 192
 
 # Seconds that measuring the cost of a step may take, more or less.
-PRICING_S = 0.05
+PRICING_S = 0.1
 
 KINDS = {torch.float32: "F32", torch.bfloat16: "BF16"}
 
@@ -69,7 +69,6 @@ class NativeStepper:
         ]  # fmt: skip
         new = self._function("new")
         new.restype = ctypes.c_void_p
-        self._function("threshold").restype = ctypes.c_float
         self._function("cost").restype = ctypes.c_double
         self._decoder = ctypes.c_void_p(
             new(
@@ -104,20 +103,19 @@ class NativeStepper:
             self._call("delete")
 
     def _price(self, position: int) -> None:
-        """Tell the C++ side what a step costs, and what a token more, half way through the text.
+        """Tell the C++ side what steps cost by the ids that a row feeds, half way through the text.
 
         Each cost is the shortest of a few, since what else runs here only ever adds.
         """
         costs_s = self._packed.costs_s
         key = (self.batch, self.k, torch.get_num_threads(), position // 256)
         if key not in costs_s:
-            turns = [(self.step_s(position, 1, 1), self.step_s(position, self.k, 1))]
+            widths = range(1, self.k + 1)
+            turns = [[self.step_s(position, width, 1) for width in widths]]
             while len(turns) < 8 and sum(map(sum, turns)) < PRICING_S:
-                turns.append((self.step_s(position, 1, 1), self.step_s(position, self.k, 1)))
-            narrow_s, wide_s = (min(costs) for costs in zip(*turns, strict=True))
-            token_s = max(0.0, wide_s - narrow_s) / (self.batch * (self.k - 1))
-            costs_s[key] = (max(0.0, narrow_s - token_s * self.batch), token_s)
-        self._call("price", *(ctypes.c_double(cost) for cost in costs_s[key]))
+                turns.append([self.step_s(position, width, 1) for width in widths])
+            costs_s[key] = tuple(min(costs) for costs in zip(*turns, strict=True))
+        self._call("price", (ctypes.c_double * self.k)(*costs_s[key]))
 
     def step_s(self, position: int, width: int, rounds: int) -> float:
         """The shortest of `rounds` steps with every row at `position`; ends all rows."""
@@ -184,10 +182,7 @@ class NativeStepper:
     def _offer(self, last_B1: Tensor, logits_BKV: Tensor) -> None:
         state, options = self._state, self.options.sampling
         drafts_BK, self._q_BKV = draft_ids(logits_BKV, self._samples_B, state.positions_B, options)
-        widths_B = torch.full((self.batch,), self.k)
-        if options.rule == "argmax":
-            # (Drafts that were drawn must all be fed: a choice among them would bend the draw.)
-            sure_BK = logits_BKV.softmax(-1).amax(-1).cummin(1).values
-            widths_B = 1 + (sure_BK >= self._call("threshold")).sum(1)
         state.feed(last_B1, drafts_BK)
-        self._call("offer", drafts_BK.contiguous(), widths_B)
+        # (Drafts that were drawn must all be fed: a choice among them would bend the draw.)
+        sure_BK = logits_BKV.softmax(-1).amax(-1) if options.rule == "argmax" else None
+        self._call("offer", drafts_BK.contiguous(), sure_BK)

@@ -16,11 +16,28 @@
 typedef float vf __attribute__((vector_size(64)));
 typedef int32_t vi __attribute__((vector_size(64)));
 typedef uint32_t vu __attribute__((vector_size(64)));
+typedef uint16_t vh __attribute__((vector_size(32)));
 typedef uint32_t u32;
 typedef int64_t i64;
 
 static constexpr int LANES = 16;
 static constexpr int PANEL = 64;  // outputs of a packed matrix that lie side by side
+
+// How many sums fit the registers: a vector of 16 lanes is one register of AVX-512, and two or four
+// of a smaller machine.
+#if defined(__AVX512F__)
+static constexpr int FEW_ROWS = 6;   // rows x 4 vectors of a panel, in one pass over it
+static constexpr int MANY_ROWS = 12;  // rows x 2 vectors, in two passes over a half each
+static constexpr int QUERIES = 8;    // queries x 2 vectors of scores
+static constexpr int WEIGHED = 6;    // queries x VALUE_VECTORS of values
+static constexpr int VALUE_VECTORS = 4;
+#else
+static constexpr int FEW_ROWS = 1;
+static constexpr int MANY_ROWS = 3;
+static constexpr int QUERIES = 3;
+static constexpr int WEIGHED = 3;
+static constexpr int VALUE_VECTORS = 2;
+#endif
 
 static inline vu load(const u32* p) {
   vu v;
@@ -37,6 +54,39 @@ static inline vu spread(u32 x) { return vu{} + x; }
 static inline vf spreadf(float x) { return vf{} + x; }
 static inline vf choose(vi mask, vf yes, vf no) { return (vf)(((vi)yes & mask) | ((vi)no & ~mask)); }
 
+static constexpr float LOG2E = 1.44269504088896341f;
+static constexpr float ROUNDER = 12582912.0f;  // 1.5 * 2^23: adding it rounds to a whole number
+
+// e^x for x <= 0, 0 below -87, where float32 ends. Cephes' polynomial: right to float32's last bits.
+static inline vf exponential_fine(vf x) {
+  const vi alive = x > spreadf(-87.0f);  // what follows is of no account where x is less
+  vf n = x * LOG2E + ROUNDER;
+  const vi whole = (vi)n;
+  n = n - ROUNDER;
+  vf r = x - n * 0.693359375f;
+  r = r - n * -2.12194440e-4f;
+  vf y = spreadf(1.9875691500e-4f);
+  y = y * r + 1.3981999507e-3f;
+  y = y * r + 8.3334519073e-3f;
+  y = y * r + 4.1665795894e-2f;
+  y = y * r + 1.6666665459e-1f;
+  y = y * r + 5.0000001201e-1f;
+  y = y * r * r + r + 1.0f;
+  return choose(alive, (vf)((vi)y + (whole << 23)), vf{});
+}
+
+// The same, right to about 1e-5 of itself: far within what bfloat16 keeps.
+static inline vf exponential_rough(vf x) {
+  const vi alive = x > spreadf(-87.0f);
+  const vf power = x * LOG2E, n = power + ROUNDER, f = power - (n - ROUNDER);
+  vf y = spreadf(9.57008172e-3f);
+  y = y * f + 5.59178591e-2f;
+  y = y * f + 2.40247458e-1f;
+  y = y * f + 6.93121791e-1f;
+  y = y * f + 9.99999285e-1f;
+  return choose(alive, (vf)((vi)y + ((vi)n << 23)), vf{});
+}
+
 struct F32 {
   typedef float Value;
   static constexpr int PAIR = 1;
@@ -47,8 +97,10 @@ struct F32 {
     return sum + (vf)a * (vf)w;
 #endif
   }
+  static inline vf exponential(vf x) { return exponential_fine(x); }
   static inline float widen(Value v) { return v; }
   static inline Value narrow(float f) { return f; }
+  static inline void narrow_lanes(vf v, Value* to) { storef(to, v); }
 };
 
 struct BF16 {
@@ -63,6 +115,7 @@ struct BF16 {
     return sum + (vf)(a << 16) * (vf)(w << 16);
 #endif
   }
+  static inline vf exponential(vf x) { return exponential_rough(x); }
   static inline float widen(Value v) {
     u32 bits = (u32)v << 16;
     float f;
@@ -74,96 +127,115 @@ struct BF16 {
     std::memcpy(&bits, &f, 4);
     return (Value)((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
   }
+  static inline void narrow_lanes(vf v, Value* to) {
+#if defined(__AVX512BF16__)
+    const auto lanes = _mm512_cvtneps_pbh((__m512)v);
+#else
+    const vu bits = (vu)v;
+    const auto lanes = __builtin_convertvector((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16, vh);
+#endif
+    std::memcpy(to, &lanes, LANES * sizeof *to);
+  }
 };
 
-// e^x for x <= 0 (Cephes' polynomial); 0 below -87, where float32 ends.
-static inline vf exponential(vf x) {
-  const vi alive = x > spreadf(-87.0f);
-  x = choose(alive, x, vf{});
-  const vf magic = spreadf(12582912.0f);  // 1.5 * 2^23: adding it rounds to a whole number
-  vf n = x * 1.44269504088896341f + magic;
-  const vi whole = (vi)n - (vi)magic;
-  n = n - magic;
-  vf r = x - n * 0.693359375f;
-  r = r - n * -2.12194440e-4f;
-  vf y = spreadf(1.9875691500e-4f);
-  y = y * r + 1.3981999507e-3f;
-  y = y * r + 8.3334519073e-3f;
-  y = y * r + 4.1665795894e-2f;
-  y = y * r + 1.6666665459e-1f;
-  y = y * r + 5.0000001201e-1f;
-  y = y * r * r + r + 1.0f;
-  const vf power = (vf)((whole + 127) << 23);
-  return choose(alive, y * power, vf{});
+static inline vf larger(vf a, vf b) {
+#if defined(__AVX512F__)
+  return (vf)_mm512_max_ps((__m512)a, (__m512)b);
+#else
+  return choose(a > b, a, b);
+#endif
 }
 
+// Sums and maxima across lanes, by halves.
+#define HALVES(v, fold)                                                                      \
+  v = fold(v, __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7)); \
+  v = fold(v, __builtin_shufflevector(v, v, 4, 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3)); \
+  v = fold(v, __builtin_shufflevector(v, v, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1)); \
+  v = fold(v, __builtin_shufflevector(v, v, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0));
+static inline vf plus(vf a, vf b) { return a + b; }
 static inline float sum_of(vf v) {
-  float lanes[LANES], sum = 0;
-  storef(lanes, v);
-  for (int i = 0; i < LANES; ++i) sum += lanes[i];
-  return sum;
+  HALVES(v, plus)
+  return v[0];
 }
 static inline float max_of(vf v) {
-  float lanes[LANES];
-  storef(lanes, v);
-  float best = lanes[0];
-  for (int i = 1; i < LANES; ++i) best = lanes[i] > best ? lanes[i] : best;
-  return best;
+  HALVES(v, larger)
+  return v[0];
 }
+#undef HALVES
 
-// ROWS rows of x (units, `stride` apart) against one packed panel: out(row, sums of 4 x 16).
-template <class P, int ROWS, class Out>
-static inline void panel_product(const u32* x, i64 stride, const u32* panel, i64 units, i64 row,
+static constexpr i64 PREFETCH = 16;  // units ahead
+
+// What a panel's product gives: out(row, panel, sums, first, step), where sums[i] are the 16 outputs
+// of the panel's vector number first + i * step.
+
+// ROWS rows of x (units, `stride` apart) against VECTORS of the 4 vectors of one packed panel.
+template <class P, int ROWS, int VECTORS, class Out>
+static inline void panel_product(const u32* x, i64 stride, const u32* panel, i64 units,
                                  const Out& out) {
-  vf sums[ROWS][4];
+  constexpr int STEP = PANEL / LANES / VECTORS;
+  vf sums[ROWS][VECTORS];
   for (int r = 0; r < ROWS; ++r)
-    for (int j = 0; j < 4; ++j) sums[r][j] = vf{};
+    for (int j = 0; j < VECTORS; ++j) sums[r][j] = vf{};
   for (i64 u = 0; u < units; ++u, panel += PANEL) {
-    __builtin_prefetch(panel + 16 * PANEL);
-    __builtin_prefetch(panel + 16 * PANEL + 16);
-    __builtin_prefetch(panel + 16 * PANEL + 32);
-    __builtin_prefetch(panel + 16 * PANEL + 48);
-    const vu w0 = load(panel), w1 = load(panel + 16), w2 = load(panel + 32), w3 = load(panel + 48);
-#pragma GCC unroll 8
+    vu w[VECTORS];
+#pragma GCC unroll 4
+    for (int j = 0; j < VECTORS; ++j) {
+      __builtin_prefetch(panel + PREFETCH * PANEL + j * STEP * LANES);
+      w[j] = load(panel + j * STEP * LANES);
+    }
+#pragma GCC unroll 12
     for (int r = 0; r < ROWS; ++r) {
       const vu a = spread(x[r * stride + u]);
-      sums[r][0] = P::fma(sums[r][0], a, w0);
-      sums[r][1] = P::fma(sums[r][1], a, w1);
-      sums[r][2] = P::fma(sums[r][2], a, w2);
-      sums[r][3] = P::fma(sums[r][3], a, w3);
+#pragma GCC unroll 4
+      for (int j = 0; j < VECTORS; ++j) sums[r][j] = P::fma(sums[r][j], a, w[j]);
     }
   }
-  for (int r = 0; r < ROWS; ++r) out(row + r, sums[r]);
+  for (int r = 0; r < ROWS; ++r) out(r, sums[r], STEP);
 }
 
-static constexpr int ROWS_AT_ONCE = 6;  // 6 x 4 sums, 4 weights and a broadcast fill 32 registers
+template <class P, int ROWS, class Out>
+static inline void panel_halves(const u32* x, i64 stride, const u32* panel, i64 units, i64 row,
+                                i64 number, const Out& out) {
+  if constexpr (ROWS <= FEW_ROWS) {
+    panel_product<P, ROWS, 4>(x, stride, panel, units, [&](int r, const vf* sums, int step) {
+      out(row + r, number, sums, 0, step);
+    });
+  } else {
+    for (int half = 0; half < 2; ++half)
+      panel_product<P, ROWS, 2>(x, stride, panel + half * LANES, units,
+                                [&](int r, const vf* sums, int step) {
+                                  out(row + r, number, sums, half, step);
+                                });
+  }
+}
 
 template <class P, class Out>
 static inline void panel_rows(int rows, const u32* x, i64 stride, const u32* panel, i64 units,
-                              i64 row, const Out& out) {
+                              i64 row, i64 number, const Out& out) {
+#define ROWS(N) \
+  case N:       \
+    if constexpr (N <= MANY_ROWS) panel_halves<P, N>(x, stride, panel, units, row, number, out); \
+    return;
   switch (rows) {
-    case 1: return panel_product<P, 1>(x, stride, panel, units, row, out);
-    case 2: return panel_product<P, 2>(x, stride, panel, units, row, out);
-    case 3: return panel_product<P, 3>(x, stride, panel, units, row, out);
-    case 4: return panel_product<P, 4>(x, stride, panel, units, row, out);
-    case 5: return panel_product<P, 5>(x, stride, panel, units, row, out);
-    default: return panel_product<P, 6>(x, stride, panel, units, row, out);
+    ROWS(1) ROWS(2) ROWS(3) ROWS(4) ROWS(5) ROWS(6)
+    ROWS(7) ROWS(8) ROWS(9) ROWS(10) ROWS(11) ROWS(12)
   }
+#undef ROWS
 }
 
 // A share of x (rows, units) times a packed matrix: thread `me` of `threads` takes its part of the
-// (panel, group of rows) pairs and calls out(row, panel, sums) for each row and panel.
+// (panel, group of rows) pairs.
 template <class P, class Out>
 static inline void product(int me, int threads, const u32* x, i64 stride, i64 rows,
                            const u32* matrix, i64 panels, i64 units, const Out& out) {
   if (rows == 0) return;
-  const i64 groups = (rows + ROWS_AT_ONCE - 1) / ROWS_AT_ONCE;
+  const i64 groups = (rows + MANY_ROWS - 1) / MANY_ROWS;
   const i64 items = panels * groups;
   for (i64 item = items * me / threads; item < items * (me + 1) / threads; ++item) {
     const i64 panel = item / groups, group = item % groups;
     const i64 first = rows * group / groups, last = rows * (group + 1) / groups;
     panel_rows<P>((int)(last - first), x + first * stride, stride, matrix + panel * units * PANEL,
-                  units, first, [&](i64 row, const vf* sums) { out(row, panel, sums); });
+                  units, first, panel, out);
   }
 }
 
@@ -177,5 +249,6 @@ static inline void normalize(const float* x, const float* weight, i64 width, i64
     squares = squares + v * v;
   }
   const float scale = 1.0f / std::sqrt(sum_of(squares) / (float)width + eps);
-  for (i64 i = 0; i < padded; ++i) out[i] = P::narrow(x[i] * scale * weight[i]);
+  for (i64 i = 0; i < padded; i += LANES)
+    P::narrow_lanes(loadf(x + i) * scale * loadf(weight + i), out + i);
 }
