@@ -27,8 +27,11 @@ static Decoder<P>* build(const i64* sizes, float eps, i64 chunk, void* const* po
     return build<P>(sizes, eps, chunk, pointers);                                                  \
   }                                                                                                \
   EXPORT void delete_##P(void* d) { delete (Decoder<P>*)d; }                                       \
-  EXPORT void admit_##P(void* d, i64 b, i64* text, i64 length, i64 limit) {                        \
-    ((Decoder<P>*)d)->admit(b, text, length, limit);                                               \
+  EXPORT void sample_##P(void* d, const Sampling* options) {                                       \
+    ((Decoder<P>*)d)->sample(*options);                                                            \
+  }                                                                                                \
+  EXPORT void admit_##P(void* d, i64 b, i64* text, i64 length, i64 limit, i64 sample) {            \
+    ((Decoder<P>*)d)->admit(b, text, length, limit, sample);                                       \
   }                                                                                                \
   EXPORT void stop_##P(void* d, i64 b) { ((Decoder<P>*)d)->rows[b].live = false; }                 \
   EXPORT void gate_##P(void* d, float gate) { ((Decoder<P>*)d)->feeding.fix(gate); }               \
@@ -41,15 +44,9 @@ static Decoder<P>* build(const i64* sizes, float eps, i64 chunk, void* const* po
   EXPORT void run_##P(void* d, i64 steps, i64* ids, i64* counts) {                                 \
     ((Decoder<P>*)d)->run(steps, ids, counts);                                                     \
   }                                                                                                \
-  EXPORT void begin_##P(void* d, float* logits, i64* widths) {                                     \
-    ((Decoder<P>*)d)->begin(logits, widths);                                                       \
+  EXPORT void fed_##P(void* d, i64* counts) {                                                      \
+    std::copy(((Decoder<P>*)d)->fed.begin(), ((Decoder<P>*)d)->fed.end(), counts);                 \
   }                                                                                                \
-  EXPORT void finish_##P(void* d, const i64* ids, const i64* counts, const i64* taken,             \
-                         const i64* done, float* logits) {                                         \
-    ((Decoder<P>*)d)->finish(ids, counts, taken, done, logits);                                    \
-  }                                                                                                \
-  EXPORT void offer_##P(void* d, const i64* drafts, const float* sure) {                           \
-    ((Decoder<P>*)d)->offer(drafts, sure);                                                         \
-  }
+  EXPORT void peek_##P(void* d, i64 b, float* logits) { ((Decoder<P>*)d)->peek(b, logits); }
 FUNCTIONS(F32)
 FUNCTIONS(BF16)

@@ -8,14 +8,14 @@
 #include <numeric>
 #include "feeding.h"
 #include "model.h"
+#include "sampling.h"
 
 struct Row {
   i64* text = nullptr;  // the ids; drafts are written after the known ones
   i64 known = 0, position = 0, limit = 0, width = 1;
   bool live = false;
+  i64 sample = 0;  // numbers the row's randomness
 };
-
-static constexpr i64 BYTES = 256, EOD = 257;
 
 // The best sayable id, of equal ones the lowest, and its probability among the sayable.
 static i64 best_id(const float* logits, float* probability) {
@@ -53,6 +53,8 @@ struct Decoder : Engine<P> {
   std::vector<i64> lengths, widths;
   i64 vocab_stride, draft_stride, chunk;
   Feeding feeding;
+  Sampling sampling;                      // greedy at temperature 0
+  std::vector<Distribution> drawn_from;   // under the rule "sampled": drafts' (rows, k - 1)
   std::vector<Guesses> guesses;  // by row
 
   Decoder(const Sizes& sizes, float eps, i64 most)
@@ -75,8 +77,13 @@ struct Decoder : Engine<P> {
   // Panels of the drafting heads' matrix that hold heads 1 .. head - 1.
   i64 panels_before(i64 head) const { return ((head - 1) * s.vocab + PANEL - 1) / PANEL; }
 
-  void admit(i64 b, i64* text, i64 length, i64 limit) {
-    rows[b] = Row{text, length, 0, limit, 1, true};
+  void sample(const Sampling& options) {
+    sampling = options;
+    if (sampling.drawn_drafts) drawn_from.resize(s.batch * std::max<i64>(1, s.k - 1));
+  }
+
+  void admit(i64 b, i64* text, i64 length, i64 limit, i64 sample = 0) {
+    rows[b] = Row{text, length, 0, limit, 1, true, sample};
     E::text[b] = text;
     E::newest[b] = -1;
     guesses[b].clear();
@@ -128,25 +135,55 @@ struct Decoder : Engine<P> {
         if (rows[b].live && first_pick[b] < 0) rows[b].position += fed[b];
   }
 
-  // The longest run of drafts that head 1 agrees with, and its own word after them.
+  // What head 1 says after the row's last known id and after each draft that it agrees with, into
+  // `said`; and how many it agrees with.
+  void listen(i64 b) {
+    const Row& row = rows[b];
+    i64* word = said.data() + b * s.k;
+    const i64* block = row.text + row.position;
+    for (at[b] = 0;; ++at[b]) {
+      const i64 n = at[b];
+      const bool drafted = n + 1 < fed[b];
+      word[n] = say(row, logits.data() + (first_pick[b] + n) * vocab_stride, row.position + n + 1,
+                    drafted ? &block[n + 1] : nullptr,
+                    drawn_from.data() + b * (s.k - 1) + n);
+      if (!drafted || word[n] != block[n + 1]) return;
+    }
+  }
+
+  // The id at `position`: head 1's best, or one drawn from its distribution, where a draft may be
+  // given and, under the rule "sampled", what it was drawn from.
+  i64 say(const Row& row, const float* at_logits, i64 position, const i64* draft,
+          const Distribution* q) const {
+    if (sampling.temperature == 0) return best_id(at_logits, nullptr);
+    const auto chance = [&](Stream stream) {
+      return uniform(sampling.seed, row.sample, position, stream);
+    };
+    Distribution p;
+    filter(at_logits, sampling, p);
+    if (sampling.drawn_drafts && draft) {
+      if (chance(ACCEPT) * q->of[*draft] < p.of[*draft]) return *draft;
+      subtract(p, *q);
+    }
+    return draw(p, chance(DRAW));
+  }
+
+  // Rows take the drafts that head 1 agrees with, and its own word after them.
   void verify(i64* ids, i64* counts) {
+    i64 bytes = 0;
     for (i64 b = 0; b < s.batch; ++b) {
       counts[b] = 0;
       if (first_pick[b] < 0) continue;
       Row& row = rows[b];
-      const i64* word = said.data() + first_pick[b];
-      const i64* block = row.text + row.position;
-      i64 n = 0;
-      while (n + 1 < fed[b] && block[n + 1] == word[n]) ++n;
-      at[b] = n;
-      i64 count = std::min(n + 1, row.limit - row.position);
+      const i64* word = said.data() + b * s.k;
+      i64 count = std::min(at[b] + 1, row.limit - row.position);
       for (i64 i = 0; i < count; ++i)
         if (word[i] == EOD) count = i + 1, row.live = false;
-      for (i64 i = 0; i < count; ++i) ids[b * s.k + i] = word[i];
-      counts[b] = count;
-      advance(b, ids + b * s.k, count);
+      std::copy(word, word + count, ids + b * s.k);
+      bytes += counts[b] = count;
+      advance(b, word, count);
     }
-    account(counts);
+    if (tokens.count == (i64)picks.size() && bytes > 0) feeding.spent(tokens.count, bytes);
   }
 
   void advance(i64 b, const i64* ids, i64 count) {
@@ -157,13 +194,6 @@ struct Decoder : Engine<P> {
     if (row.position >= row.limit) row.live = false;
     row.width = 1;
     guesses[b].judge(row.text, row.position, feeding);
-  }
-
-  void account(const i64* counts) {
-    i64 bytes = 0;
-    for (i64 b = 0; b < s.batch; ++b)
-      if (first_pick[b] >= 0) bytes += counts[b];
-    if (tokens.count == (i64)picks.size() && bytes > 0) feeding.spent(tokens.count, bytes);
   }
 
   // Who drafts: the rows that go on. All of them ask the first head.
@@ -209,26 +239,40 @@ struct Decoder : Engine<P> {
       if (me == 0) stop_asking(head);
       team.barrier();
     }
-    if (me != 0) return;
-    feeding.choose((i64)drafting.size(), chances.data(), lengths.data(), widths.data());
-    feed();
+    if (me == 0) feed();
   }
 
   void take(i64 i, i64 head) {
+    const Row& row = rows[drafting[i]];
     const i64 to = drafting[i] * (s.k - 1) + head - 1;
-    drafts[to] = best_id(draft_row(i, head), &sure[to]);
-    offer_chance(i, head, to);
-  }
-
-  // A head's probability already counts what may go wrong before its byte, so a run of drafts is
-  // as likely as its least likely one, not as their product.
-  void offer_chance(i64 i, i64 head, i64 to) {
+    if (sampling.drawn_drafts) {
+      // How sure it is must not depend on what is drawn, or the choice of whom to feed would bend
+      // the draw.
+      Distribution& q = drawn_from[to];
+      filter(draft_row(i, head), sampling, q);
+      drafts[to] = draw(q, uniform(sampling.seed, row.sample, row.position + head, DRAFT));
+      sure[to] = (float)q.largest();
+    } else {
+      drafts[to] = best_id(draft_row(i, head), &sure[to]);
+      guesses[drafting[i]].add(row.position, head, drafts[to], sure[to]);
+    }
+    // A head's probability already counts what may go wrong before its byte, so a run of drafts is
+    // as likely as its least likely one, not as their product.
     float& chance = chances[i * (s.k - 1) + head - 1];
     if (head > 1) sure[to] = std::min(sure[to], sure[to - 1]);
-    guesses[drafting[i]].add(rows[drafting[i]].position, head, drafts[to], sure[to]);
     chance = feeding.chance(head, sure[to]);
     if (head > 1) chance = std::min(chance, (&chance)[-1]);
     if (feeding.promising(chance)) lengths[i] = head;
+  }
+
+  void feed() {
+    feeding.choose((i64)drafting.size(), chances.data(), lengths.data(), widths.data());
+    for (i64 i = 0; i < (i64)drafting.size(); ++i) {
+      Row& row = rows[drafting[i]];
+      row.width = widths[i];
+      for (i64 j = 0; j + 1 < row.width; ++j)
+        row.text[row.position + 1 + j] = drafts[drafting[i] * (s.k - 1) + j];
+    }
   }
 
   // Only rows whose draft of `head` may be fed ask the next.
@@ -262,13 +306,13 @@ struct Decoder : Engine<P> {
     return best;
   }
 
-  // `steps` greedy steps: ids (steps, batch, k) and counts (steps, batch).
+  // `steps` steps: ids (steps, batch, k) and counts (steps, batch).
   void run(i64 steps, i64* ids, i64* counts) {
     team.run([&](int me) {
       for (i64 step = 0; step < steps; ++step) {
         forward(me);
-        for (i64 i = E::share(picks.size(), me); i < E::share(picks.size(), me + 1); ++i)
-          said[i] = best_id(logits.data() + i * vocab_stride, nullptr);
+        for (i64 b = me; b < s.batch; b += s.threads)
+          if (first_pick[b] >= 0) listen(b);
         team.barrier();
         if (me == 0) verify(ids + step * s.batch * s.k, counts + step * s.batch);
         team.barrier();
@@ -278,60 +322,21 @@ struct Decoder : Engine<P> {
     });
   }
 
-  // The halves of a step whose words are chosen elsewhere (sampling).
-  void begin(float* out, i64* widths) {
-    team.run([&](int me) { forward(me); });
-    for (i64 b = 0; b < s.batch; ++b) {
-      widths[b] = first_pick[b] < 0 ? 0 : fed[b];
-      for (i64 i = 0; i < widths[b]; ++i)
-        std::memcpy(out + (b * s.k + i) * s.vocab,
-                    logits.data() + (first_pick[b] + i) * vocab_stride, s.vocab * 4);
-    }
-  }
-  void finish(const i64* ids, const i64* counts, const i64* taken, const i64* done, float* out) {
-    for (i64 b = 0; b < s.batch; ++b) {
-      if (first_pick[b] < 0) continue;
-      at[b] = taken[b];
-      advance(b, ids + b * s.k, counts[b]);
-      if (done[b]) rows[b].live = false;
-    }
-    account(counts);
-    if (s.k == 1) return;
-    team.run([&](int me) {
-      if (me == 0) begin_drafts();
-      team.barrier();
-      for (i64 head = 1; head < s.k && !asking.empty(); ++head) ask(head, me);
-    });
+  // For tests: row b's logits after its last known id, head 1's and then the drafting heads'
+  // (k, vocab).
+  void peek(i64 b, float* out) {
+    do {
+      at.assign(s.batch, 0);
+      team.run([&](int me) {
+        forward(me);
+        if (me == 0) begin_drafts();
+        team.barrier();
+        for (i64 head = 1; head < s.k; ++head) ask(head, me);
+      });
+    } while (first_pick[b] < 0);
+    std::memcpy(out, logits.data() + first_pick[b] * vocab_stride, s.vocab * 4);
     for (i64 i = 0; i < (i64)drafting.size(); ++i)
       for (i64 head = 1; head < s.k; ++head)
-        std::memcpy(out + (drafting[i] * (s.k - 1) + head - 1) * s.vocab, draft_row(i, head),
-                    s.vocab * 4);
-  }
-  // Drafts from elsewhere (batch, k - 1), and how sure their heads were; null: feed them all.
-  void offer(const i64* words, const float* how_sure) {
-    const i64 heads = s.k - 1;
-    for (i64 i = 0; i < (i64)drafting.size(); ++i) {
-      const i64 b = drafting[i];
-      lengths[i] = 0, widths[i] = s.k;
-      for (i64 head = 1; head < s.k && lengths[i] == head - 1; ++head) {
-        const i64 to = b * heads + head - 1;
-        drafts[to] = words[to];
-        sure[to] = how_sure ? how_sure[to] : 1;
-        if (how_sure) offer_chance(i, head, to);
-        else lengths[i] = head;
-      }
-    }
-    if (how_sure)
-      feeding.choose((i64)drafting.size(), chances.data(), lengths.data(), widths.data());
-    feed();
-  }
-
-  void feed() {
-    for (i64 i = 0; i < (i64)drafting.size(); ++i) {
-      Row& row = rows[drafting[i]];
-      row.width = widths[i];
-      for (i64 j = 0; j + 1 < row.width; ++j)
-        row.text[row.position + 1 + j] = drafts[drafting[i] * (s.k - 1) + j];
-    }
+        if (drafting[i] == b) std::memcpy(out + head * s.vocab, draft_row(i, head), s.vocab * 4);
   }
 };

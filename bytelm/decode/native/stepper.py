@@ -7,12 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bytelm.alphabet import PAD, VOCAB
+from bytelm.alphabet import VOCAB
 from bytelm.decode.native.build import library
 from bytelm.decode.native.pack import LANES, PANEL, packed, up_to
 from bytelm.decode.options import DecodeOptions
-from bytelm.decode.sampling import draft_ids, verify
-from bytelm.decode.step import State, sayable, settle
+from bytelm.decode.sampling import SamplingOptions
 from bytelm.model.model import SLACK, Model
 
 # Prompt ids that one row feeds in a forward, and that all prefilling rows feed together.
@@ -22,12 +21,29 @@ ROOM = 192
 # Seconds that measuring the cost of a step may take, more or less.
 PRICING_S = 0.1
 
+# Which drawn drafts to feed must not depend on what is learnt from other rows, or a sample would.
+DRAWN_GATE = 0.4
+
 KINDS = {torch.float32: "F32", torch.bfloat16: "BF16"}
 
 
 def _address(tensor: Tensor) -> ctypes.c_void_p:
     assert tensor.is_contiguous()
     return ctypes.c_void_p(tensor.data_ptr())
+
+
+class _Sampling(ctypes.Structure):
+    """sampling.h's Sampling."""
+
+    _fields_ = (
+        ("temperature", ctypes.c_double), ("top_p", ctypes.c_double), ("top_k", ctypes.c_int64),
+        ("drawn_drafts", ctypes.c_int64), ("seed", ctypes.c_uint64),
+    )  # fmt: skip
+
+    @staticmethod
+    def of(options: SamplingOptions) -> "_Sampling":
+        drawn = options.rule == "sampled"
+        return _Sampling(options.temperature, options.top_p, options.top_k, drawn, options.seed)
 
 
 class NativeStepper:
@@ -79,16 +95,14 @@ class NativeStepper:
             )
         )
         self._texts_BS = torch.zeros(batch, reach + SLACK, dtype=torch.int64)
-        if options.gate is not None:
-            self._call("gate", ctypes.c_float(options.gate))
+        drawn = options.sampling.temperature > 0 and options.sampling.rule == "sampled"
+        gate = DRAWN_GATE if drawn and options.gate is None else options.gate
+        if gate is not None:
+            self._call("gate", ctypes.c_float(gate))
         elif k > 1:
             self._price((reach - SLACK) // 2)
-        self._bias_V = sayable(torch.device("cpu"))
-        self._state = State.empty(batch, k, torch.device("cpu"))
-        self._samples_B = torch.zeros(batch, dtype=torch.int64)
-        # What the first block's drafts, PAD, were drawn from.
-        self._q_BKV: Tensor | None = torch.zeros(batch, max(1, k - 1), VOCAB, dtype=torch.float64)
-        self._q_BKV[:, :, PAD] = 1
+        if options.sampling.temperature > 0:
+            self._call("sample", ctypes.byref(_Sampling.of(options.sampling)))
 
     def _function(self, name: str) -> Any:
         return getattr(self._library, f"{name}_{self._kind}")
@@ -126,63 +140,28 @@ class NativeStepper:
         """See Stepper. The prompt is fed in chunks, beside the rows that decode."""
         text_S = self._texts_BS[slot]
         text_S[: len(ids)] = torch.tensor(ids)
-        self._call("admit", ctypes.c_int64(slot), text_S, ctypes.c_int64(len(ids)),
-                   ctypes.c_int64(limit))  # fmt: skip
-        self._state.positions_B[slot], self._state.limits_B[slot] = len(ids) - 1, limit
-        self._state.done_B[slot] = False
-        self._samples_B[slot] = sample
+        numbers = (ctypes.c_int64(value) for value in (len(ids), limit, sample))
+        self._call("admit", ctypes.c_int64(slot), text_S, *numbers)
 
     def release(self, slot: int) -> None:
         """See Stepper."""
         self._call("stop", ctypes.c_int64(slot))
-        self._state.done_B[slot] = True
 
     def run(self, steps: int) -> tuple[Tensor, Tensor]:
         """See Stepper."""
-        if self.options.sampling.temperature > 0:
-            return self._run_sampled(steps)
-        return self._run_greedy(steps)
-
-    def _run_greedy(self, steps: int) -> tuple[Tensor, Tensor]:
         ids = torch.zeros(steps, self.batch, self.k, dtype=torch.int64)
         counts = torch.zeros(steps, self.batch, dtype=torch.int64)
         self._call("run", ctypes.c_int64(steps), ids, counts)
         return ids, counts
 
-    def _run_sampled(self, steps: int) -> tuple[Tensor, Tensor]:
-        with torch.inference_mode():
-            ids, counts = zip(*(self._sample() for _ in range(steps)), strict=True)
-            return torch.stack(ids), torch.stack(counts)
+    def fed(self) -> list[int]:
+        """Ids that each row fed in the last step. For tests."""
+        counts_B = torch.zeros(self.batch, dtype=torch.int64)
+        self._call("fed", counts_B)
+        return counts_B.tolist()
 
-    def _sample(self) -> tuple[Tensor, Tensor]:
-        """One step whose words are drawn here; see `bytelm.decode.sampling`."""
-        B, k, state, options = self.batch, self.k, self._state, self.options.sampling
-        logits_BTV = torch.zeros(B, k, VOCAB)
-        widths_B = torch.zeros(B, dtype=torch.int64)
-        self._call("begin", logits_BTV, widths_B)
-        decoding_B = widths_B > 0
-        ids_BT, at_B = verify(
-            logits_BTV + self._bias_V, state.block_BT, self._q_BKV, widths_B.clamp(min=1),
-            self._samples_B, state.positions_B, options,
-        )  # fmt: skip
-        counts_B, done_B = settle(ids_BT, at_B, state)
-        # A row in prefill has said nothing yet.
-        counts_B = torch.where(decoding_B, counts_B, 0)
-        done_B = torch.where(decoding_B, done_B, state.done_B)
-        draft_logits_BKV = torch.zeros(B, max(1, k - 1), VOCAB)
-        ids_BT = ids_BT.contiguous()
-        self._call("finish", ids_BT, counts_B, at_B,
-                   done_B.long(), draft_logits_BKV)  # fmt: skip
-        state.done_B.copy_(done_B)
-        state.positions_B.add_(counts_B)
-        if k > 1:
-            self._offer(ids_BT.gather(1, at_B[:, None]), draft_logits_BKV + self._bias_V)
-        return ids_BT, counts_B
-
-    def _offer(self, last_B1: Tensor, logits_BKV: Tensor) -> None:
-        state, options = self._state, self.options.sampling
-        drafts_BK, self._q_BKV = draft_ids(logits_BKV, self._samples_B, state.positions_B, options)
-        state.feed(last_B1, drafts_BK)
-        # (Drafts that were drawn must all be fed: a choice among them would bend the draw.)
-        sure_BK = logits_BKV.softmax(-1).amax(-1) if options.rule == "argmax" else None
-        self._call("offer", drafts_BK.contiguous(), sure_BK)
+    def peek(self, slot: int) -> Tensor:
+        """Logits (k, V) after a row's last known id, head 1's first; no step follows. For tests."""
+        logits_KV = torch.zeros(self.k, VOCAB)
+        self._call("peek", ctypes.c_int64(slot), logits_KV)
+        return logits_KV

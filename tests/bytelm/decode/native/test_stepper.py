@@ -1,6 +1,7 @@
 """The native step: the model's own logits, and the same bits at any width, batch and threads."""
 
 import os
+import platform
 import stat
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from support import random_model, small_config
 from torch import Tensor
 
-from bytelm.alphabet import BOS, VOCAB
+from bytelm.alphabet import BOS
 from bytelm.decode import generate as module
 from bytelm.decode.generate import generate, make_stepper
 from bytelm.decode.native import build
@@ -42,14 +43,8 @@ def native_logits(model: Model, ids: list[int], k: int = 1) -> tuple[Tensor, Ten
     """Head 1's logits after all `ids`, and the drafting heads', by the native step."""
     stepper = NativeStepper(model, 2, 256, DecodeOptions(10, k, 2, gate=0.0))
     stepper.admit(1, ids, 250, 0)
-    logits, widths = torch.zeros(2, k, VOCAB), torch.zeros(2, dtype=torch.int64)
-    while widths[1] == 0:
-        stepper._call("begin", logits, widths)
-    drafts, zeros = torch.zeros(2, max(1, k - 1), VOCAB), torch.zeros(2, dtype=torch.int64)
-    said = torch.zeros(2, k, dtype=torch.int64)
-    ones = torch.ones(2, dtype=torch.int64)
-    stepper._call("finish", said, ones, zeros, zeros, drafts)
-    return logits[1, 0], drafts[1]
+    logits_KV = stepper.peek(1)
+    return logits_KV[0], logits_KV[1:]
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -110,6 +105,42 @@ def test_any_number_of_threads_gives_the_same_bits() -> None:
         assert torch.equal(drafts, found[0][1])
 
 
+@pytest.mark.parametrize("window", [0, 200])
+def test_long_rows_are_the_same_alone_and_among_others(window: int) -> None:
+    """Alone, a row's chunks of the cache are shared by the threads; among others they are not.
+
+    The rows differ in length by some chunks, and one ring turns.
+    """
+    model = in_dtype(random_model(small_config(context=1000, window=window)), torch.bfloat16)
+    generator = torch.Generator().manual_seed(5)
+    prompts = [
+        bytes(torch.randint(0, 256, (length,), generator=generator).tolist())
+        for length in (0, 127, 128, 300, 505, 700, 900, 33, 640, 257)
+    ]
+    alone = [generate(model, [prompt], DecodeOptions(25, 1, 1))[0].text for prompt in prompts]
+    for threads, pairs in ((1, [(8, 3), (3, 16)]), (2, [(1, 1), (8, 1), (8, 10)])):
+        torch.set_num_threads(threads)
+        try:
+            for k, batch in pairs:
+                found = generate(model, prompts, DecodeOptions(25, k, batch))
+                assert [completion.text for completion in found] == alone
+        finally:
+            torch.set_num_threads(1)
+
+
+def test_a_prompts_last_layer_is_left_out_only_where_nothing_reads_it() -> None:
+    """A row in prefill beside one that decodes gives neither other bits."""
+    model = random_model(small_config(window=0))
+    ids = [BOS, *range(200)]
+    alone = native_logits(model, ids, k=8)
+    stepper = NativeStepper(model, 2, 256, DecodeOptions(10, 8, 2, gate=0.0))
+    stepper.admit(0, [BOS, 65], 250, 0)
+    stepper.admit(1, ids, 250, 0)
+    logits_KV = stepper.peek(1)
+    assert torch.equal(logits_KV[0], alone[0])
+    assert torch.equal(logits_KV[1:], alone[1])
+
+
 def test_panels_hold_the_matrix() -> None:
     matrix = torch.randn(70, 6)
     for dtype, pair in ((torch.float32, 1), (torch.bfloat16, 2)):
@@ -168,6 +199,26 @@ def test_without_a_compiler_decoding_is_eager_and_says_so(
     assert len(said) == 1
     assert "decoding runs eager" in said[0]
     assert "no C++ compiler" in said[0]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="needs an x86-64 compiler")
+def test_a_smaller_processor_computes_the_same_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compiled for AVX2: other registers, other tiles, bfloat16 by shifts."""
+    flags = tuple("-march=x86-64-v3" if f == "-march=native" else f for f in build.FLAGS)
+    monkeypatch.setattr(build, "FLAGS", flags)
+    build.library.cache_clear()
+    try:
+        for name in ("small", "full attention", "odd sizes"):
+            for dtype in (torch.float32, torch.bfloat16):
+                test_logits_are_the_models(name, dtype, 150)
+        model = in_dtype(random_model(small_config()), torch.bfloat16)
+        prompts = [bytes(range(length)) for length in (3, 130, 200)]
+        plain = [c.text for c in generate(model, prompts, DecodeOptions(40, 1, 1))]
+        found = [c.text for c in generate(model, prompts, DecodeOptions(40, 8, 3))]
+        assert found == plain
+    finally:
+        build.library.cache_clear()
 
 
 def test_a_compiler_that_fails_is_quoted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
