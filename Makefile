@@ -12,6 +12,9 @@ CHECKPOINT ?= $(RUN)
 SUITE ?= humaneval
 SAMPLES ?= $(RUN)/results/$(SUITE).jsonl
 COMPLETE ?=
+DRAFTS ?= $(RUN)-drafts
+DRAFT_PROMPTS ?= 1000
+DRAFT_TEXT ?=
 BENCH_CHECKPOINT ?= weights/plain-5m
 BENCH_OUT ?= results/bench.json
 BENCH ?=
@@ -68,6 +71,18 @@ train: data ## Train PRESET on CORPUS for MINUTES, into RUN; goes on where it wa
 # summary.json is written when a training run ends: what depends on it is of that checkpoint.
 $(RUN)/summary.json: | train ;
 
+# The model writes, plainly and by chance, and its drafting heads learn from that; the rest of it stays
+# as it is, and so does the text that it writes.
+drafts: data ## Train the drafting heads of CHECKPOINT (a PRESET) on its own text for MINUTES, into DRAFTS
+	$(PY) -m data prompts --data $(CORPUS) --split train --count $(DRAFT_PROMPTS) --bytes 512 --out $(DRAFTS)/prompts.jsonl
+	$(PY) -m bytelm generate --checkpoint $(CHECKPOINT) --prompts $(DRAFTS)/prompts.jsonl --with-prompt --batch 32 \
+		--dtype bfloat16 --out $(DRAFTS)/text/greedy.jsonl $(DRAFT_TEXT)
+	$(PY) -m bytelm generate --checkpoint $(CHECKPOINT) --prompts $(DRAFTS)/prompts.jsonl --with-prompt --batch 32 \
+		--dtype bfloat16 --temperature 0.8 --top-p 0.95 --out $(DRAFTS)/text/sampled.jsonl $(DRAFT_TEXT)
+	$(PY) -m data build --dataset $(DRAFTS)/text --column text --no-filters --out $(DRAFTS)/shards
+	$(PY) -m bytelm train --preset $(PRESET) --init $(CHECKPOINT) --drafts-only --data $(DRAFTS)/shards \
+		--run $(DRAFTS) --minutes $(MINUTES) --resume $(TRAIN)
+
 complete: setup ## Complete a suite's prompts: SUITE, CHECKPOINT, SAMPLES
 	$(PY) -m eval complete --suite $(SUITE) --checkpoint $(CHECKPOINT) --out $(SAMPLES) $(COMPLETE)
 
@@ -118,4 +133,4 @@ format: setup ## Format the code and mend what lint can mend
 clean: ## Remove runs, shards and caches; .venv stays
 	rm -rf runs data/shards .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help setup run data train complete grade report bench test check format clean readme
+.PHONY: help setup run data train drafts complete grade report bench test check format clean readme

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from bytelm.scoring import score_documents as score_documents
     from bytelm.sealing import seal as seal
     from bytelm.shards import Split as Split
+    from bytelm.shards import cuts as cuts
 
 _HOME = {
     "Checkpoint": "checkpoint",
@@ -56,6 +57,7 @@ _HOME = {
     "score_documents": "scoring",
     "seal": "sealing",
     "Split": "shards",
+    "cuts": "shards",
 }
 __all__ = sorted(_HOME)
 

@@ -131,6 +131,20 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
+def cuts(text: bytes, count: int, size: int, where: str) -> list[bytes]:
+    """`count` pieces of `size` bytes, spread evenly over `text`; `where` names it in errors.
+
+    Raises InputError if there is less than one piece.
+    """
+    if len(text) < size:
+        raise InputError(
+            f"{where} holds {len(text)} bytes, less than one prompt of {size}; "
+            "take more text, or ask for shorter prompts"
+        )
+    stride = (len(text) - size) // max(1, count - 1) if count > 1 else 0
+    return [text[index * stride : index * stride + size] for index in range(count)]
+
+
 class Split:
     """The documents of one split, memory-mapped.
 
@@ -195,3 +209,11 @@ class Split:
 
     def __iter__(self) -> Iterator[npt.NDArray[np.uint8]]:
         return (self.document(index) for index in range(self.documents))
+
+    def cuts(self, count: int, size: int) -> list[bytes]:
+        """`count` pieces of `size` bytes, spread evenly over the documents laid end to end.
+
+        Raises InputError if there is less than one piece.
+        """
+        text = b"".join(document.tobytes() for document in self)
+        return cuts(text, count, size, f"{self.folder} ({self.split})")

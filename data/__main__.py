@@ -1,4 +1,4 @@
-"""`python -m data build`: source trees and datasets become byte shards."""
+"""`python -m data build | prompts`: source trees and datasets become byte shards, and prompts."""
 
 import json
 import signal
@@ -9,6 +9,7 @@ import tyro
 
 from bytelm.shards import InputError
 from data.build import Build
+from data.prompts import Prompts
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -17,7 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         command = tyro.extras.subcommand_cli_from_dict(
-            {"build": Build},
+            {"build": Build, "prompts": Prompts},
             prog="python -m data",
             description=__doc__,
             args=list(sys.argv[1:] if arguments is None else arguments),

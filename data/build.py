@@ -55,6 +55,9 @@ class Build:
     """Share of the documents (by a hash of their names) that is held out."""
     max_file_bytes: int = 1 << 20
     """Larger files are left out."""
+    filters: bool = True
+    """Leave out what does not look like code written by hand; off, only empty documents,
+    duplicates and benchmark texts are left out (for text that a model has written)."""
 
     def run(self) -> dict[str, Any]:
         started = time.monotonic()
@@ -68,7 +71,9 @@ class Build:
                 seen: set[bytes] = set()
                 with tqdm(source.documents(), desc="reading", unit=" files", leave=False) as bar:
                     for document in bar:
-                        reason = reason_to_reject(document.name, document.content)
+                        reason = None
+                        if self.filters:
+                            reason = reason_to_reject(document.name, document.content)
                         if reason is None and benchmarks.found_in(document.content):
                             reason = "benchmark"
                         digest = hashlib.sha256(document.content).digest()
@@ -123,6 +128,7 @@ class Build:
             "source": source.about,
             "held_out_percent": self.held_out_percent,
             "max_file_bytes": self.max_file_bytes,
+            **({} if self.filters else {"filters": False}),
             "rejected": {
                 reason: {"documents": count, "bytes": sizes[reason]}
                 for reason, count in sorted(rejected.items())

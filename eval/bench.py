@@ -1,7 +1,7 @@
 """`python -m eval bench`: the decoder's tables in one sealed file, and their plots.
 
-Table S3 (speed by k), Figure S10 (by batch), the cost of a step beside the roofline, and other
-engines on the same weights.
+Table S3 (speed by k), the same for sampled text, Table S2 (code against prose), Figure S10 (by
+batch), the cost of a step beside the roofline, and other engines on the same weights.
 """
 
 import tempfile
@@ -18,6 +18,12 @@ from eval.step import Step
 
 # The paper's row of Table S3 for n = 8 heads: speedup and bytes a forward at batch 16, 7B.
 PAPER_S3 = {1: (1.00, 1.00), 2: (1.94, 1.98), 4: (3.67, 3.84), 8: (6.39, 7.04)}
+# Table S2, 7B with n = 4 heads of tokens, not bytes: speedup and tokens a forward; prose is their
+# Wikipedia.
+PAPER_S2 = {
+    ("code", 2): (1.85, 1.94), ("code", 3): (2.54, 2.78), ("code", 4): (3.05, 3.50),
+    ("prose", 2): (1.79, 1.88), ("prose", 3): (2.35, 2.57), ("prose", 4): (2.74, 3.12),
+}  # fmt: skip
 
 
 @dataclass
@@ -34,6 +40,12 @@ class Bench:
     """Shard folder: prompts are cut from its held-out documents."""
     out: Path = Path("results/bench.json")
     """The sealed figures; plots go beside it, as bench-*.png."""
+    s2_checkpoint: Path = Path("weights/plain-5m-n4")
+    """The model of Table S2, with 4 heads; left out where it is not there."""
+    prose: Path | None = None
+    """The text that Table S2 sets against code; default: the documentation that Python carries."""
+    temperature: float = 0.8
+    """Of the sampled text."""
     dtype: Literal["float32", "bfloat16"] = "bfloat16"
     """Of weights, keys and values in the tables of our own decoder."""
     prompts: int = 48
@@ -57,11 +69,16 @@ class Bench:
         checkpoint = load_checkpoint(where)
         heads = tuple(k for k in (1, 2, 4, 8, 16, 32) if k <= checkpoint.config.prediction_heads)
         say("Table S3: speed by k, in rounds that alternate")
-        table = self._speed(where, heads, (16, 1), self.prompts, self.rounds)
-        ungated = self._speed(where, (1, heads[-1]), (16, 1), self.prompts, self.rounds, 0.0)
+        table = self._speed(where, heads, (16, 1))
+        ungated = self._speed(where, (1, heads[-1]), (16, 1), gate=0.0)
         table += [row for row in ungated if row["k"] > 1]
+        say(f"the same for text sampled at a temperature of {self.temperature}")
+        sampled = self._speed(where, heads, (16, 1), temperature=self.temperature, rounds=1)
+        table_s2 = self._table_s2()
         say("Figure S10: speed by batch")
-        figure = self._speed(where, heads, self.batches, max(self.batches), 1, prompts_per_row=1)
+        figure = self._speed(
+            where, heads, self.batches, prompts=max(self.batches), rounds=1, prompts_per_row=1
+        )
         with tempfile.TemporaryDirectory() as scratch:
             preset = Path(scratch) / "preset.toml"
             preset.write_text(_toml(checkpoint.config.to_dict()), encoding="utf-8")
@@ -69,6 +86,9 @@ class Bench:
             step = Step(str(preset), widths=heads, dtype=self.dtype, device=self.device).run()
         figures: dict[str, Any] = {
             "table_s3": table,
+            "sampled": sampled,
+            "temperature": self.temperature,
+            "table_s2": table_s2,
             "figure_s10": figure,
             "step": {**step, "preset": "as the checkpoint"},
             "peers": [],
@@ -86,23 +106,59 @@ class Bench:
         return {
             "out": str(self.out),
             "seconds": figures["seconds"],
-            "identical": all(row["identical"] for row in table + figure),
-            "rows": len(table) + len(figure) + len(figures["peers"]),
+            "identical": all(row["identical"] for row in table + sampled + table_s2 + figure),
+            "rows": len(table + sampled + table_s2 + figure + figures["peers"]),
         }
 
     def _speed(
-        self, where: Path, heads: tuple[int, ...], batches: tuple[int, ...], prompts: int,
-        rounds: int, gate: float | None = None, prompts_per_row: int = 4,
+        self, where: Path, heads: tuple[int, ...], batches: tuple[int, ...],
+        gate: float | None = None, **changes: Any,
     ) -> list[dict[str, Any]]:  # fmt: skip
-        speed = Speed(
-            where, self.data, None, heads, batches, prompts, self.prompt_bytes, self.max_bytes,
-            rounds, gate, self.dtype, prompts_per_row, self.device,
-        )  # fmt: skip
+        """Rows of `python -m eval speed`, as this bench is set but for `changes`."""
+        values: dict[str, Any] = {
+            "data": self.data,
+            "prompts": self.prompts,
+            "prompt_bytes": self.prompt_bytes,
+            "max_bytes": self.max_bytes,
+            "rounds": self.rounds,
+            "dtype": self.dtype,
+            "device": self.device,
+            **changes,
+        }
+        speed = Speed(where, heads=heads, batches=batches, gate=gate, **values)
         rows: list[dict[str, Any]] = speed.run()["rows"]
         for row in rows:
             paper = PAPER_S3.get(row["k"]) if row["batch"] == 16 else None
             row["gate"] = gate
             row["paper"] = None if paper is None else {"speedup": paper[0], "forward": paper[1]}
+        return rows
+
+    def _table_s2(self) -> list[dict[str, Any]]:
+        """Code against prose: bytes a forward with every draft fed, and speedup as it is run."""
+        if not self.s2_checkpoint.exists():
+            say(f"Table S2: left out, there is no {self.s2_checkpoint}")
+            return []
+        say("Table S2: code against prose")
+        where = find_checkpoint(self.s2_checkpoint)
+        n = load_checkpoint(where).config.prediction_heads
+        heads = tuple(range(1, min(n, 4) + 1))
+        half = {"prompt_bytes": self.prompt_bytes // 2, "max_bytes": self.max_bytes // 2}
+        rows = []
+        with tempfile.TemporaryDirectory() as scratch:
+            prose = self.prose
+            if prose is None:
+                prose = Path(scratch) / "prose"
+                prose.write_bytes(documentation())
+            code: dict[str, Any] = {}
+            for domain, source in (("code", code), ("prose", {"data": None, "text": prose})):
+                sizes = {**half, **source, "prompts": min(16, self.prompts)}
+                fed = self._speed(where, heads, (16,), 0.0, **{**sizes, "rounds": 1})
+                for row, every in zip(self._speed(where, heads, (16,), **sizes), fed, strict=True):
+                    paper = PAPER_S2.get((domain, row["k"]))
+                    row["paper"] = paper and {"speedup": paper[0], "forward": paper[1]}
+                    row |= {"domain": domain, "n": n}
+                    row["all_fed"] = {k: every[k] for k in ("bytes_per_forward", "speedup")}
+                    rows.append(row)
         return rows
 
     def _peers(self, figures: dict[str, Any], where: Path, context: int) -> None:
@@ -134,17 +190,35 @@ def _toml(config: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def documentation() -> bytes:
+    """The language reference that Python carries for `help()`: prose, and no part of the corpus."""
+    from pydoc_data.topics import topics
+
+    return "\n".join(topics.values()).encode()
+
+
+def _beside(row: dict[str, Any], unit: str) -> str:
+    paper = row["paper"]
+    return "" if paper is None else f"{paper['forward']:.2f} {unit}, {paper['speedup']:.2f}x"
+
+
 def bench_table(figures: dict[str, Any]) -> list[str]:
-    """The figures for a person: Table S3, then the engines."""
+    """The figures for a person: Table S3, sampled text, Table S2, then the engines."""
     lines = ["batch    k  drafts fed    bytes/forward   bytes/s  speedup  share   paper (7B)"]
     for row in figures["table_s3"]:
-        paper = row["paper"]
-        beside = "" if paper is None else f"{paper['forward']:.2f} bytes, {paper['speedup']:.2f}x"
         fed = "" if row["k"] == 1 else "all" if row["gate"] == 0 else "the sure ones"
-        lines.append(
-            f"{row['batch']:5d} {row['k']:4d}  {fed:13s} {row['bytes_per_forward']:10.2f} "
-            f"{row['bytes_per_s']:11.0f} {row['speedup']:7.2f}x {row['share']:6.2f}   {beside}"
-        )
+        lines.append(_speed_line(row, fed) + _beside(row, "bytes"))
+    lines += ["", f"sampled at a temperature of {figures['temperature']}"]
+    for row in figures["sampled"]:
+        lines.append(_speed_line(row, "" if row["k"] == 1 else "the sure ones"))
+    if figures["table_s2"]:
+        lines += ["", "text     k of n   bytes/forward, all fed   speedup   paper (7B, tokens)"]
+    for row in figures["table_s2"]:
+        if row["k"] > 1:
+            lines.append(
+                f"{row['domain']:8s} {row['k']} of {row['n']} {row['all_fed']['bytes_per_forward']:23.2f} "
+                f"{row['speedup']:9.2f}x   {_beside(row, 'tokens')}"
+            )
     if figures["peers"]:
         lines += [
             "",
@@ -159,3 +233,10 @@ def bench_table(figures: dict[str, Any]) -> list[str]:
             f"{'' if ratio is None else f'{ratio:.2f}':>15s}   {same}"
         )
     return lines
+
+
+def _speed_line(row: dict[str, Any], fed: str) -> str:
+    return (
+        f"{row['batch']:5d} {row['k']:4d}  {fed:13s} {row['bytes_per_forward']:10.2f} "
+        f"{row['bytes_per_s']:11.0f} {row['speedup']:7.2f}x {row['share']:6.2f}   "
+    )

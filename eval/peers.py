@@ -28,7 +28,7 @@ from eval.engines import (
     open_engine,
     versions,
 )
-from eval.speed import DTYPES, held_out_prompts
+from eval.speed import DTYPES
 
 PLAIN, PEER = "bytelm-plain", "llama.cpp"
 
@@ -137,7 +137,7 @@ class Peers:
             raise InputError("--dtypes and --engines name at least one each")
         check_available(self.engines)
         split = Split(self.data, "held_out")
-        prompts = held_out_prompts(split, self.prompts, self.prompt_bytes)
+        prompts = split.cuts(self.prompts, self.prompt_bytes)
         exact = load_model(self.checkpoint, "float32")
         self._check_fits(exact)
         started = time.monotonic()

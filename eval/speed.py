@@ -14,7 +14,9 @@ from bytelm import (
     Completion,
     DecodeOptions,
     InputError,
+    SamplingOptions,
     Split,
+    cuts,
     generate,
     load_checkpoint,
     say,
@@ -32,18 +34,6 @@ def distinct_windows(texts: list[bytes]) -> float:
     return len(set(windows)) / len(windows) if windows else 1.0
 
 
-def held_out_prompts(split: Split, count: int, size: int) -> list[bytes]:
-    """`count` prompts of `size` bytes, spread evenly over the held-out documents end to end."""
-    text = b"".join(document.tobytes() for document in split)
-    if len(text) < size:
-        raise InputError(
-            f"{split.folder} holds {len(text)} bytes of held-out text, less than one prompt of "
-            f"{size}; build larger shards, or lower --prompt-bytes"
-        )
-    stride = (len(text) - size) // max(1, count - 1) if count > 1 else 0
-    return [text[index * stride : index * stride + size] for index in range(count)]
-
-
 @dataclass
 class Speed:
     """Measure greedy self-speculation against plain decoding, and that the output is the same.
@@ -55,8 +45,10 @@ class Speed:
 
     checkpoint: Path
     """A run folder, or one of its checkpoints."""
-    data: Path
+    data: Path | None = None
     """Shard folder: prompts are cut from its held-out documents."""
+    text: Path | None = None
+    """A file to cut prompts from, instead of --data."""
     out: Path | None = None
     """Also write the figures to this JSON file."""
     heads: tuple[int, ...] = (1, 2, 4, 8)
@@ -73,6 +65,8 @@ class Speed:
     """Times that each row is measured."""
     gate: float | None = None
     """As in `python -m bytelm generate`; 0 feeds every draft."""
+    temperature: float = 0.0
+    """Above 0: sampling, under the rule that gives the same text at every k."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Of weights, keys and values."""
     prompts_per_row: int = 4
@@ -87,7 +81,7 @@ class Speed:
             DecodeOptions(self.max_bytes, k).check(checkpoint.config.prediction_heads)
         if min(self.batches, default=0) < 1 or min(self.prompts, self.rounds) < 1:
             raise InputError("--batches, --prompts and --rounds must be at least 1")
-        prompts = held_out_prompts(Split(self.data, "held_out"), self.prompts, self.prompt_bytes)
+        prompts = self._prompts()
         generate(checkpoint.model, prompts[:1], DecodeOptions(16, heads[-1], 1))
         started = time.monotonic()
         rows: list[dict[str, Any]] = []
@@ -103,6 +97,7 @@ class Speed:
             "rounds": self.rounds,
             "dtype": self.dtype,
             "gate": self.gate,
+            "temperature": self.temperature,
             "seconds": round(time.monotonic() - started, 3),
             "checkpoint": str(checkpoint.folder),
             "checkpoint_sha256": checkpoint.sha256,
@@ -118,6 +113,17 @@ class Speed:
             )
         return figures
 
+    def _prompts(self) -> list[bytes]:
+        if (self.data is None) == (self.text is None):
+            raise InputError("give either --data or --text")
+        if self.data is not None:
+            return Split(self.data, "held_out").cuts(self.prompts, self.prompt_bytes)
+        assert self.text is not None
+        try:
+            return cuts(self.text.read_bytes(), self.prompts, self.prompt_bytes, str(self.text))
+        except OSError as error:
+            raise InputError(f"--text {self.text}: {error.strerror}") from error
+
     def _batch(
         self,
         checkpoint: Checkpoint,
@@ -131,7 +137,8 @@ class Speed:
         for _ in range(self.rounds):
             for k in heads:
                 begun = time.perf_counter()
-                options = DecodeOptions(self.max_bytes, k, batch, gate=self.gate)
+                sampling = SamplingOptions(self.temperature)
+                options = DecodeOptions(self.max_bytes, k, batch, sampling=sampling, gate=self.gate)
                 completions = generate(checkpoint.model, chosen, options)
                 seconds = time.perf_counter() - begun
                 found.setdefault(k, (completions, []))[1].append(seconds)

@@ -46,6 +46,8 @@ class Generate:
     """Prompts that run side by side."""
     stop: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
     r"""Text that ends a completion; repeatable; \n, \t, \\ and \xNN are understood."""
+    with_prompt: bool = False
+    """Add "text" to each row: the prompt and its completion."""
     stops_span_prompt: bool = False
     """Let a stop begin in the prompt's last bytes."""
     temperature: float = 0.0
@@ -122,10 +124,10 @@ class Generate:
         except (KeyboardInterrupt, SystemExit):
             if self.out is not None and found:
                 partial = self.out.with_name(self.out.name + ".partial")
-                write_bytes(partial, _lines(prompts, found, options.samples))
+                write_bytes(partial, self._lines(prompts, found))
                 say(f"stopped: the {len(found)} completions that had ended are in {partial}")
             raise
-        lines = _lines(prompts, found, options.samples)
+        lines = self._lines(prompts, found)
         if self.out is None:
             sys.stdout.buffer.write(lines)
             sys.stdout.buffer.flush()
@@ -145,22 +147,24 @@ class Generate:
             "seconds": round(seconds, 3),
         }
 
-
-def _lines(prompts: list[tuple[Any, bytes]], found: dict[int, Completion], samples: int) -> bytes:
-    """A JSON row a completion, in the order of the prompts and of their samples."""
-    lines = []
-    for index, completion in sorted(found.items()):
-        row = {
-            "id": prompts[index // samples][0],
-            **({"sample": index % samples} if samples > 1 else {}),
-            "completion": completion.text.decode("utf-8", "replace"),
-            "completion_base64": base64.b64encode(completion.text).decode(),
-            "finish_reason": completion.finish_reason,
-            "bytes": len(completion.text),
-            "forwards": completion.forwards,
-        }
-        lines.append(json.dumps(row).encode() + b"\n")
-    return b"".join(lines)
+    def _lines(self, prompts: list[tuple[Any, bytes]], found: dict[int, Completion]) -> bytes:
+        """A JSON row a completion, in the order of the prompts and of their samples."""
+        lines = []
+        for index, completion in sorted(found.items()):
+            name, prompt = prompts[index // self.samples]
+            whole = (prompt + completion.text).decode("utf-8", "replace")
+            row = {
+                "id": name,
+                **({"sample": index % self.samples} if self.samples > 1 else {}),
+                "completion": completion.text.decode("utf-8", "replace"),
+                "completion_base64": base64.b64encode(completion.text).decode(),
+                **({"text": whole} if self.with_prompt else {}),
+                "finish_reason": completion.finish_reason,
+                "bytes": len(completion.text),
+                "forwards": completion.forwards,
+            }
+            lines.append(json.dumps(row).encode() + b"\n")
+        return b"".join(lines)
 
 
 def _stream(model: Any, prompt: bytes, options: DecodeOptions) -> None:

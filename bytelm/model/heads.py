@@ -69,6 +69,10 @@ class Heads(nn.Module, ABC):
         """The transformer layers of head `index`; none by default."""
         return []
 
+    @abstractmethod
+    def drafting_parameters(self) -> list[nn.Parameter]:
+        """What heads 1.. have for themselves: changing it changes drafts, and never the text."""
+
 
 def _gather(z_BTD: Tensor, at_B: Tensor) -> Tensor:
     return z_BTD[torch.arange(len(at_B), device=at_B.device), at_B]
@@ -96,6 +100,9 @@ class UnembedHeads(Heads):
 
     def unembedding(self, index: int) -> Tensor:
         return self.weights_VD[index]
+
+    def drafting_parameters(self) -> list[nn.Parameter]:
+        return list(self.weights_VD[1:])
 
     def drafts(self, k: int) -> Drafts:
         packed = torch.cat([weight.detach() for weight in self.weights_VD[1:k]])
@@ -131,6 +138,9 @@ class BlockHeads(Heads):
 
     def unembedding(self, index: int) -> Tensor:
         return self.weight_VD
+
+    def drafting_parameters(self) -> list[nn.Parameter]:
+        return list(self.layers[1:].parameters())
 
     def drafts(self, k: int) -> Drafts:
         def draft(z_BTD: Tensor, place: Place, at_B: Tensor) -> Tensor:

@@ -31,7 +31,8 @@ class Objective:
     """Head 1's loss + `weight` x the sum of the others', and its gradients.
 
     `dtype` bfloat16 runs the matrices under autocast. `wrap` may compile the functions that hold
-    the arithmetic: the trunk, a head's projection, and the loss.
+    the arithmetic: the trunk, a head's projection, and the loss. What does not require gradients
+    gets none; a trunk that is frozen as a whole runs forward only.
     """
 
     def __init__(
@@ -57,16 +58,20 @@ class Objective:
 
     def backward(self, batch: Batch) -> Tensor:
         """Accumulate the objective's gradients; the heads' mean losses in nats, shape (n,)."""
+        learns = any(parameter.requires_grad for parameter in self.model.layers.parameters())
         with self._autocast(batch.ids_BT.device):
             place = self.model.place_alone(batch.ids_BT)
-            z_BTD = self._trunk(self.model.embed(batch.ids_BT), place)
+            with torch.set_grad_enabled(learns):
+                z_BTD = self._trunk(self.model.embed(batch.ids_BT), place)
             # The buffer: every head's backward ends here, and adds its gradient.
-            buffer = z_BTD.detach().requires_grad_()
+            buffer = z_BTD.detach().requires_grad_(learns)
             losses = []
             for index, labels_BT in enumerate(batch.labels_nBT):
                 loss = self.head_loss(index, buffer, place, labels_BT)
                 losses.append(loss.detach())
-                torch.autograd.backward(loss if index == 0 else self.weight * loss)
-        assert buffer.grad is not None
-        torch.autograd.backward(z_BTD, buffer.grad)
+                if loss.requires_grad:
+                    torch.autograd.backward(loss if index == 0 else self.weight * loss)
+        if learns:
+            assert buffer.grad is not None
+            torch.autograd.backward(z_BTD, buffer.grad)
         return torch.stack(losses)

@@ -5,6 +5,7 @@ rate serves both; embeddings, unembeddings and norms to AdamW; the n-gram tables
 touches few rows, to SparseAdam, which leaves the others alone.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -35,30 +36,38 @@ class OptimizerOptions:
     """The gradient's norm is scaled down to this, the sparse tables apart; 0: never."""
 
 
+def _learning(parameters: Iterable[Tensor]) -> list[Tensor]:
+    return [parameter for parameter in parameters if parameter.requires_grad]
+
+
 class Optimizers:
-    """The three optimizers as one: step, zero, scale the learning rates, save, load."""
+    """The three optimizers as one: step, zero, scale the learning rates, save, load.
+
+    Of parameters that require gradients; an optimizer that would have none is left out.
+    """
 
     def __init__(self, model: Model, options: OptimizerOptions) -> None:
-        tables = [] if model.ngrams is None else [model.ngrams.weight]
+        tables = [] if model.ngrams is None else _learning([model.ngrams.weight])
         if model.ngrams is not None:
             model.ngrams.sparse = True
         hidden = [*model.layers.modules(), *model.heads.modules()]
-        matrices = [module.weight for module in hidden if isinstance(module, nn.Linear)]
+        matrices = _learning([m.weight for m in hidden if isinstance(m, nn.Linear)])
         known = {id(p) for p in (*tables, *matrices)}
-        rest = [p for p in model.parameters() if id(p) not in known]
+        rest = [p for p in _learning(model.parameters()) if id(p) not in known]
         betas = (options.beta1, options.beta2)
-        self.parts: dict[str, torch.optim.Optimizer] = {
-            "muon": torch.optim.Muon(
+        self.parts: dict[str, torch.optim.Optimizer] = {}
+        if matrices:
+            self.parts["muon"] = torch.optim.Muon(
                 matrices,
                 lr=options.matrix_lr,
                 momentum=options.momentum,
                 weight_decay=options.weight_decay,
                 adjust_lr_fn="match_rms_adamw",
-            ),
-            "adamw": torch.optim.AdamW(
+            )
+        if rest:
+            self.parts["adamw"] = torch.optim.AdamW(
                 rest, lr=options.embedding_lr, betas=betas, weight_decay=0.0, fused=True
-            ),
-        }
+            )
         if tables:
             self.parts["sparse"] = torch.optim.SparseAdam(tables, lr=options.table_lr, betas=betas)
         self.peaks = {name: part.param_groups[0]["lr"] for name, part in self.parts.items()}

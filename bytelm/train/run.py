@@ -26,6 +26,11 @@ class Train:
     """Run folder to write, e.g. runs/tiny."""
     preset: str = "tiny"
     """A preset's name, or the path of a .toml file like one."""
+    init: Path | None = None
+    """Begin with the weights of this run folder or checkpoint, of the preset's shape."""
+    drafts_only: bool = False
+    """Train what heads 2..n have for themselves and nothing else, so that the text stays the same;
+    on text that the model wrote, this makes drafts that are accepted more often."""
     resume: bool = False
     """Go on from the newest whole checkpoint of the run folder; start where there is none."""
     minutes: float | None = None
@@ -50,21 +55,22 @@ class Train:
     def run(self) -> dict[str, Any]:
         import torch
 
-        from bytelm.checkpoint import list_checkpoints
         from bytelm.sealing import seal
         from bytelm.shards import Split
         from bytelm.train.options import resolve
         from bytelm.train.speedups import pick_dtype
-        from bytelm.train.trainer import Budget, Cadence, NotFiniteError, Trainer
+        from bytelm.train.trainer import Budget, Cadence, Trainer
 
         self._check(torch.cuda.is_available())
         config, options = resolve(self.preset, self.set)
+        init, start = self._start(config)
         train, held_out = Split(self.data, "train"), Split(self.data, "held_out")
         wanted = {
             "preset": self.preset,
             "model": config.to_dict(),
             "train": options.to_dict(),
             "data": _describe(train, held_out),
+            "start": start,
         }
         folder = self.run_folder
         stored = self._stored(wanted)
@@ -84,6 +90,8 @@ class Train:
             cadence=cadence,
             compiled=self.compile,
             device=self.device,
+            init=init,
+            drafts_only=self.drafts_only,
         )
         resumed = self.resume and trainer.resume()
         no_budget = self.minutes is None and self.bytes is None
@@ -94,8 +102,20 @@ class Train:
         if not stored:
             write_json(folder / "config.json", seal({**wanted, "dtype": dtype}))
         say(_opening(trainer.model.parameters_by_part(), dtype, resumed, trainer.step))
+        ended = self._train(trainer, budget)
+        figures = self._summarize(trainer, ended)
+        if ended != "budget":
+            say(f"stopped by {ended} and saved; go on with --resume")
+            raise Stopped(figures, 130 if ended == "SIGINT" else 143)
+        return figures
+
+    def _train(self, trainer: Any, budget: Any) -> str:
+        """Train; says what is left to go on from where that fails."""
+        from bytelm.checkpoint import list_checkpoints
+        from bytelm.train.trainer import NotFiniteError
+
         try:
-            ended = trainer.train(budget)
+            return str(trainer.train(budget))
         except NotFiniteError as error:
             raise InputError(
                 f"training diverged: {error}; nothing was saved since the last checkpoint in "
@@ -106,11 +126,6 @@ class Train:
             if whole:
                 say(f"the last whole checkpoint is {whole[0]}; make room and go on with --resume")
             raise
-        figures = self._summarize(trainer, ended)
-        if ended != "budget":
-            say(f"stopped by {ended} and saved; go on with --resume")
-            raise Stopped(figures, 130 if ended == "SIGINT" else 143)
-        return figures
 
     def _check(self, cuda: bool) -> None:
         if self.device.startswith("cuda") and not cuda:
@@ -119,6 +134,27 @@ class Train:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise InputError(f"--{name.replace('_', '-')} must be above 0, not {value}")
+
+    def _start(self, config: Any) -> tuple[Path | None, dict[str, Any]]:
+        """The checkpoint of --init, checked to be of the preset's shape; and what to remember."""
+        from bytelm.checkpoint import check_checkpoint, find_checkpoint
+
+        if self.drafts_only and config.prediction_heads == 1:
+            raise InputError("--drafts-only: a model with one prediction head has no drafts")
+        if self.drafts_only and self.init is None:
+            raise InputError("--drafts-only needs a trained model to begin with: --init DIR")
+        if self.init is None:
+            return None, {}
+        folder = find_checkpoint(self.init)
+        about = check_checkpoint(folder)
+        for name, value in json.loads(json.dumps(config.to_dict())).items():
+            if about["model"].get(name) != value:
+                raise InputError(
+                    f"--init {self.init} has model.{name} = {about['model'].get(name)!r}, the "
+                    f"preset {value!r}; give the preset that it was trained with, or --set"
+                )
+        sha256 = about["files"]["model.safetensors"]["sha256"]
+        return folder, {"init_sha256": sha256, "drafts_only": self.drafts_only}
 
     def _stored(self, wanted: dict[str, Any]) -> dict[str, Any]:
         """The run folder's config.json, checked against `wanted`; empty for a new run."""
@@ -138,9 +174,10 @@ class Train:
             return {}
         stored = read_config(folder)
         plain = json.loads(json.dumps(wanted))
-        for table in ("model", "train", "data"):
-            for name in sorted({*plain[table], *stored[table]} - {"folder"}):
-                old, new = stored[table].get(name), plain[table].get(name)
+        for table in ("model", "train", "data", "start"):
+            before = stored.get(table, {})
+            for name in sorted({*plain[table], *before} - {"folder"}):
+                old, new = before.get(name), plain[table].get(name)
                 if old != new:
                     raise InputError(
                         f"{folder} was begun with {table}.{name} = {old!r}, not {new!r}; "

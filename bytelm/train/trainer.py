@@ -93,7 +93,11 @@ def held_out_sample(split: Split, total_bytes: int) -> list[bytes]:
 
 
 class Trainer:
-    """One run in one folder. `train` goes on until the budget is spent or a signal comes."""
+    """One run in one folder. `train` goes on until the budget is spent or a signal comes.
+
+    `init` is a checkpoint whose weights a new run begins with. `drafts_only` freezes all but what
+    heads 2..n have for themselves.
+    """
 
     def __init__(
         self,
@@ -106,10 +110,18 @@ class Trainer:
         cadence: Cadence,
         compiled: bool,
         device: str,
+        init: Path | None = None,
+        drafts_only: bool = False,
     ) -> None:
         self.folder, self.config, self.options, self.cadence = folder, config, options, cadence
         self.device, self.dtype = device, dtype
         self.model = Model(config, options.seed).to(device)
+        if init is not None:
+            load_weights(self.model, init)
+        if drafts_only:
+            self.model.requires_grad_(False)
+            for parameter in self.model.heads.drafting_parameters():
+                parameter.requires_grad_(True)
         self.optimizers = Optimizers(self.model, options.optimizer)
         heads = config.prediction_heads
         self.packing = Packing(train, options.block, options.batch, heads, options.seed)

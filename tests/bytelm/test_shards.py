@@ -110,3 +110,15 @@ def test_the_manifest_is_plain_json(tmp_path: Path) -> None:
     manifest = json.loads((write(tmp_path / "s", [b"a", b"b"]) / "manifest.json").read_text())
     assert manifest["source"] == {"made": "here"}
     assert manifest["splits"]["train"]["documents"] == 1
+
+
+def test_cuts_are_spread_over_the_text(shards: Path) -> None:
+    split = Split(shards, "held_out")
+    text = b"".join(document.tobytes() for document in split)
+    prompts = split.cuts(5, 100)
+    assert prompts[0] == text[:100]
+    assert text.index(prompts[4]) + 100 > len(text) - 5
+    assert all(prompt in text for prompt in prompts)
+    assert split.cuts(1, 100) == [text[:100]]
+    with pytest.raises(InputError, match="less than one prompt"):
+        split.cuts(5, len(text) + 1)

@@ -41,6 +41,20 @@ def test_the_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
     assert files_of(tmp_path / "a") == files_of(tmp_path / "b")
 
 
+def test_without_filters_only_copies_and_empty_files_are_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = corpus(tmp_path / "src")
+    (source / "copy.py").write_bytes((source / "module7.py").read_bytes())
+    (source / "long.py").write_text("x = 1  #" + "a" * 2000)
+    arguments = ["--path", str(source), "--out", str(tmp_path / "out"), "--no-filters"]
+    assert main(["build", *arguments]) == 0
+    figures = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert figures["documents"] == 61
+    assert figures["rejected"] == {"duplicate": 1}
+    assert read_manifest(tmp_path / "out")["filters"] is False
+
+
 def test_the_figures_and_the_manifest_agree(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

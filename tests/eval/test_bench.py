@@ -27,7 +27,7 @@ def test_bench_seals_its_tables_and_draws_them(
     sizes = ["--prompts", "4", "--prompt-bytes", "40", "--max-bytes", "24", "--rounds", "1"]
     status, figures, err = run(
         capsys, "bench", "--checkpoint", str(run_folder), "--data", str(shards), "--out", str(out),
-        "--batches", "1", "2", "--no-peers", *sizes,
+        "--batches", "1", "2", "--no-peers", "--s2-checkpoint", str(run_folder), *sizes,
     )  # fmt: skip
     assert status == 0
     assert figures["identical"] is True

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from bytelm import InputError, Split, load_checkpoint, main, score_documents
+from bytelm import Split, load_checkpoint, main, score_documents
 from eval.__main__ import COMMANDS
-from eval.speed import distinct_windows, held_out_prompts
+from eval.speed import distinct_windows
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, dict[str, Any], str]:
@@ -80,18 +80,6 @@ def test_the_speed_table(
         if row["k"] == 1:
             assert (row["bytes_per_forward"], row["speedup"]) == (1.0, 1.0)
     assert "identical" in err
-
-
-def test_prompts_are_spread_over_the_held_out_text(shards: Path) -> None:
-    split = Split(shards, "held_out")
-    text = b"".join(document.tobytes() for document in split)
-    prompts = held_out_prompts(split, 5, 100)
-    assert prompts[0] == text[:100]
-    assert text.index(prompts[4]) + 100 > len(text) - 5
-    assert all(prompt in text for prompt in prompts)
-    assert held_out_prompts(split, 1, 100) == [text[:100]]
-    with pytest.raises(InputError, match="--prompt-bytes"):
-        held_out_prompts(split, 5, len(text) + 1)
 
 
 def test_distinct_windows() -> None:

@@ -69,6 +69,15 @@ def test_rows_for_prompts_in_order(
     assert figures["bytes"] == sum(row["bytes"] for row in found)
 
 
+def test_the_prompt_may_stand_before_its_completion(run_folder: Path, tmp_path: Path) -> None:
+    path, out = tmp_path / "p.jsonl", tmp_path / "o.jsonl"
+    path.write_text(json.dumps({"id": 1, "prompt": "naïve = "}) + "\n")
+    arguments = ["--checkpoint", str(run_folder), "--prompts", str(path), "--out", str(out)]
+    assert run(*arguments, "--max-bytes", "20", "--with-prompt") == 0
+    row = json.loads(out.read_text())
+    assert row["text"] == "naïve = " + row["completion"]
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [

@@ -49,6 +49,26 @@ def test_gradients_equal_those_of_the_plain_sum(kind: str, heads: int) -> None:
         assert difference <= 1e-5 * scale, name
 
 
+@pytest.mark.parametrize("kind", ["unembed", "block"])
+def test_a_frozen_trunk_gets_no_gradients_and_changes_none(kind: str) -> None:
+    """What heads 2..n have for themselves gets the gradients that it gets beside the rest."""
+    model = random_model(small_config(layers=6, head_kind=kind, prediction_heads=4))
+    batch = batch_of(4)
+    expected = plain_gradients(model.requires_grad_(True), batch, 0.3)
+    model.zero_grad()
+    model.requires_grad_(False)
+    for parameter in model.heads.drafting_parameters():
+        parameter.requires_grad_(True)
+    losses = Objective(model, 0.3).backward(batch)
+    assert losses.shape == (4,)
+    learning = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
+    assert 0 < len(learning) < len(expected)
+    for name, parameter in model.named_parameters():
+        assert (parameter.grad is not None) == (name in learning), name
+        if name in learning:
+            torch.testing.assert_close(parameter.grad, expected[name], rtol=1e-4, atol=1e-7)
+
+
 def test_a_head_without_labels_costs_nothing() -> None:
     batch = batch_of(2)
     batch.labels_nBT[1] = IGNORE

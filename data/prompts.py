@@ -1,0 +1,42 @@
+"""`python -m data prompts`: prompts cut from shards, for `python -m bytelm generate --prompts`."""
+
+import base64
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from bytelm.shards import InputError, Split
+
+
+@dataclass
+class Prompts:
+    """Cut prompts of equal length from a split's documents, spread evenly over all of them."""
+
+    data: Path
+    """Shard folder."""
+    out: Path
+    """The jsonl file to write: rows of "id" and "prompt" ("prompt_base64" where it is no UTF-8)."""
+    split: Literal["train", "held_out"] = "held_out"
+    """The documents to cut from."""
+    count: int = 64
+    """Prompts."""
+    bytes: int = 1024
+    """Bytes of a prompt."""
+
+    def run(self) -> dict[str, Any]:
+        for name in ("count", "bytes"):
+            if getattr(self, name) < 1:
+                raise InputError(f"--{name} must be at least 1, not {getattr(self, name)}")
+        prompts = Split(self.data, self.split).cuts(self.count, self.bytes)
+        self.out.parent.mkdir(parents=True, exist_ok=True)
+        self.out.write_bytes(b"".join(_row(*pair) for pair in enumerate(prompts)))
+        return {"out": str(self.out), "prompts": len(prompts), "bytes": self.count * self.bytes}
+
+
+def _row(index: int, prompt: bytes) -> bytes:
+    try:
+        row = {"id": index, "prompt": prompt.decode()}
+    except UnicodeDecodeError:
+        row = {"id": index, "prompt_base64": base64.b64encode(prompt).decode()}
+    return json.dumps(row).encode() + b"\n"
