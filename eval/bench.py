@@ -215,8 +215,9 @@ def bench_table(figures: dict[str, Any]) -> list[str]:
         lines += ["", "text     k of n   bytes/forward, all fed   speedup   paper (7B, tokens)"]
     for row in figures["table_s2"]:
         if row["k"] > 1:
+            forward = row["all_fed"]["bytes_per_forward"]
             lines.append(
-                f"{row['domain']:8s} {row['k']} of {row['n']} {row['all_fed']['bytes_per_forward']:23.2f} "
+                f"{row['domain']:8s} {row['k']} of {row['n']} {forward:23.2f} "
                 f"{row['speedup']:9.2f}x   {_beside(row, 'tokens')}"
             )
     if figures["peers"]:

@@ -71,6 +71,8 @@ class Speed:
     """Of weights, keys and values."""
     prompts_per_row: int = 4
     """A batch takes at most this many times its size of prompts."""
+    engine: Literal["auto", "native", "compiled", "eager"] = "auto"
+    """As in `python -m bytelm generate`."""
     device: str = "cpu"
     """cpu or cuda."""
 
@@ -82,7 +84,7 @@ class Speed:
         if min(self.batches, default=0) < 1 or min(self.prompts, self.rounds) < 1:
             raise InputError("--batches, --prompts and --rounds must be at least 1")
         prompts = self._prompts()
-        generate(checkpoint.model, prompts[:1], DecodeOptions(16, heads[-1], 1))
+        generate(checkpoint.model, prompts[:1], DecodeOptions(16, heads[-1], 1, engine=self.engine))
         started = time.monotonic()
         rows: list[dict[str, Any]] = []
         reference: list[bytes] = []

@@ -1,24 +1,36 @@
 #!/usr/bin/env bash
-# What waits for a machine with a GPU, in under 9 minutes: scripts/gpu.sh OUT [PYTHON]
-# Each part has its own limit, and one that fails leaves the others their turn.
+# What waits for a machine with a GPU: scripts/gpu.sh OUT [PYTHON] [PART...]
+# All parts (tests, step-7b, speed, batches) take under 9 minutes; each has its own limit, and one that
+# fails leaves the others their turn. Name parts to run those alone.
 set -uo pipefail
-out=${1:?usage: scripts/gpu.sh OUT [PYTHON]}
+out=${1:?usage: scripts/gpu.sh OUT [PYTHON] [PART...]}
 python=${2:-python3}
+parts=${*:3}
 cd "$(dirname "$0")/.."
 mkdir -p "$out"
+# Compiled code is kept here, for a second call on the same machine.
+export TORCHINDUCTOR_CACHE_DIR=${TORCHINDUCTOR_CACHE_DIR:-$PWD/runs/.cache/inductor}
+device=${DEVICE:-cuda}
 status=0
 part() {  # part NAME SECONDS COMMAND...
     local name=$1 limit=$2
     shift 2
+    case " ${parts:-$name} " in *" $name "*) ;; *) return ;; esac
     echo "== $name"
+    local begun=$SECONDS
     timeout "$limit" "$@" >"$out/$name.out" 2>"$out/$name.err" || { status=1; echo "$name failed: $?"; }
-    tail -n 20 "$out/$name.out"
+    echo "$name took $((SECONDS - begun)) s"
+    tail -c 2000 "$out/$name.err" | tr '\r' '\n' | tail -n 20
 }
-part tests 120 "$python" -m pytest tests/bytelm/decode/test_cuda.py
 test -f data/shards/stdlib/manifest.json ||
-    part data 60 "$python" -m data build --recipe stdlib --out data/shards/stdlib
-part step-7b 150 "$python" -m eval step --preset paper-7b --device cuda --dtype bfloat16 \
-    --widths 1 2 4 8 --batches 1 16 42 --positions 1024 2000 --out "$out/step-7b.json"
-part bench 210 "$python" -m eval bench --device cuda --no-peers --rounds 2 --prompts 32 \
-    --batches 1 4 16 64 --out "$out/bench-gpu.json"
+    timeout 60 "$python" -m data build --recipe stdlib --out data/shards/stdlib >"$out/data.out" 2>&1
+part tests 60 "$python" -m pytest tests/bytelm/decode/test_cuda.py
+# Twelve shapes, each compiled once for all layers: batch 1, 16, 42 at widths 1 to 8.
+part step-7b 210 "$python" -m eval step --preset "${PRESET:-paper-7b}" --device "$device" --dtype bfloat16 \
+    --engine compiled --widths 1 2 4 8 --batches 1 16 42 --positions 2000 --out "$out/step-7b.json"
+part speed 130 "$python" -m eval speed --checkpoint weights/plain-5m --data data/shards/stdlib --device "$device" \
+    --engine compiled --dtype bfloat16 --heads 1 2 4 8 --batches 16 1 --prompts 48 --rounds 2 --out "$out/table-s3-gpu.json"
+part batches 130 "$python" -m eval speed --checkpoint weights/plain-5m --data data/shards/stdlib --device "$device" \
+    --engine compiled --dtype bfloat16 --heads 1 2 4 8 --batches 1 4 16 64 --prompts 64 --prompts-per-row 1 --rounds 1 \
+    --out "$out/figure-s10-gpu.json"
 exit "$status"

@@ -20,8 +20,10 @@ from bytelm.decode.step import Drafter, HeadDrafter, State, sayable, settle, ste
 from bytelm.model.cache import Cache
 from bytelm.model.model import Model
 
-# Attention reads the cache in multiples of this many slots.
+# Attention reads the cache in multiples of this many slots; each is compiled anew, so there are
+# fewer of them where code is compiled.
 BUCKET = 128
+COMPILED_BUCKET = 512
 # Prompt ids a forward in prefill; with a window, fewer, since the cache holds window + block.
 CHUNK = 512
 WINDOW_CHUNK = 64
@@ -79,6 +81,7 @@ class TorchStepper:
             self.advance = self._sampled
         if self.k > 1 and options.sampling.rule == "sampled":
             self.q_BKV = torch.zeros(batch, self.k - 1, VOCAB, dtype=torch.float64).to(self.device)
+        self.bucket = COMPILED_BUCKET if compiled else BUCKET
         if compiled:
             self.advance = CompiledStep(self.advance, self, self.device)
 
@@ -146,7 +149,7 @@ class TorchStepper:
             # One view for all: a bucket's edge would depend on how far the others have come.
             return self.cache.look_at(slots)
         last = int(state.positions_B.max()) + state.block_BT.shape[1] * steps
-        return self.cache.look_at(min(-(-last // BUCKET) * BUCKET, slots))
+        return self.cache.look_at(min(-(-last // self.bucket) * self.bucket, slots))
 
     def _greedy(self) -> tuple[Tensor, Tensor]:
         return step(self.model, self.cache, self.state, self.drafter, self.bias_V)

@@ -9,6 +9,7 @@ because the n-gram embeddings hash the bytes before a block.
 Shapes: B batch row, T position in block, S cache slot, L ids of history, G KV head, C head dim.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -19,17 +20,36 @@ from bytelm.config import ModelConfig
 
 
 @dataclass
+class Held:
+    """The cache of one layer; attention reads its first `stop` slots."""
+
+    keys_BSGC: Tensor
+    values_BSGC: Tensor
+    stop: int
+
+    def write(
+        self, flat_slots: Tensor, keys_BTGC: Tensor, values_BTGC: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Store a block's keys and values; returns the slots that attention reads."""
+        self.keys_BSGC.flatten(0, 1).index_copy_(0, flat_slots, keys_BTGC.flatten(0, 1))
+        self.values_BSGC.flatten(0, 1).index_copy_(0, flat_slots, values_BTGC.flatten(0, 1))
+        return self.keys_BSGC[:, : self.stop], self.values_BSGC[:, : self.stop]
+
+
+@dataclass
 class Cache:
     """Keys and values of every layer (the trunk's, then the heads'), and the ids, by slot.
 
     Attention reads the first `stop` slots: a caller who knows that no row has gone further lowers
-    it, and steps get cheaper. By default all.
+    it, and steps get cheaper. By default all. `compute`, if given, runs a layer in place of
+    Layer.compute: compiled code, for blocks that are fed with this cache.
     """
 
     keys_BSGC: list[Tensor]
     values_BSGC: list[Tensor]
     ids_BS: Tensor
     stop: int = 0
+    compute: Callable[..., Tensor] | None = None
 
     def __post_init__(self) -> None:
         self.stop = self.stop or self.slots
@@ -79,16 +99,9 @@ class Cache:
         slots_S = torch.arange(self.stop, device=last_B1.device)
         return last_B1 - (last_B1 - slots_S) % self.slots
 
-    def write(
-        self, layer: int, flat_slots: Tensor, keys_BTGC: Tensor, values_BTGC: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Store a block's keys and values; returns the slots that attention reads."""
-        found = []
-        for store, block in ((self.keys_BSGC, keys_BTGC), (self.values_BSGC, values_BTGC)):
-            whole = store[layer]
-            whole.flatten(0, 1).index_copy_(0, flat_slots, block.flatten(0, 1))
-            found.append(whole[:, : self.stop])
-        return found[0], found[1]
+    def of_layer(self, layer: int) -> "Held":
+        """What layer number `layer` reads and writes."""
+        return Held(self.keys_BSGC[layer], self.values_BSGC[layer], self.stop)
 
     def write_ids(self, flat_slots: Tensor, ids_BT: Tensor) -> None:
         self.ids_BS.flatten().index_copy_(0, flat_slots, ids_BT.flatten())

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bytelm.config import ModelConfig
-from bytelm.model.cache import Cache
+from bytelm.model.cache import Cache, Held
 
 
 @dataclass
@@ -64,17 +64,17 @@ class Attention(nn.Module):
         self.qkv = nn.Linear(config.width, rows, bias=False)
         self.out = nn.Linear(config.width, config.width, bias=False)
 
-    def forward(self, x_BTD: Tensor, place: Place, layer: int) -> Tensor:
+    def forward(self, x_BTD: Tensor, place: Place, held: Held | None) -> Tensor:
         B, T, D = x_BTD.shape
         H, G, C = self.heads, self.kv_heads, self.head_size
         qkv = self.qkv(x_BTD).view(B, T, H + 2 * G, C)
         qk, v_BTGC = torch.split(qkv, [H + G, G], dim=2)
         q_BTHC, k_BTGC = torch.split(rotate(qk, place), [H, G], dim=2)
-        if place.cache is None:
+        if held is None:
             y_BHTC = _attend_causally(q_BTHC, k_BTGC, v_BTGC, place.mask)
             return self.out(y_BHTC.transpose(1, 2).reshape(B, T, D))
         assert place.flat_slots is not None
-        keys, values = place.cache.write(layer, place.flat_slots, k_BTGC, v_BTGC)
+        keys, values = held.write(place.flat_slots, k_BTGC, v_BTGC)
         # A group's queries share their keys: fold them into the query length instead of copying.
         folded = q_BTHC.view(B, T, G, H // G, C).permute(0, 2, 3, 1, 4).reshape(B, G, -1, C)
         y = F.scaled_dot_product_attention(
@@ -132,5 +132,12 @@ class Layer(nn.Module):
         nn.init.zeros_(self.feed_forward.down.weight)
 
     def forward(self, x_BTD: Tensor, place: Place) -> Tensor:
-        x_BTD = x_BTD + self.attention(self.attention_norm(x_BTD), place, self.layer)
+        if place.cache is None:
+            return self.compute(x_BTD, place, None)
+        compute = place.cache.compute or Layer.compute
+        return compute(self, x_BTD, place, place.cache.of_layer(self.layer))
+
+    def compute(self, x_BTD: Tensor, place: Place, held: Held | None) -> Tensor:
+        """The arithmetic. Nothing in it depends on which layer this is: compile one, serve all."""
+        x_BTD = x_BTD + self.attention(self.attention_norm(x_BTD), place, held)
         return x_BTD + self.feed_forward(self.feed_forward_norm(x_BTD))

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from support import p_value, random_model, small_config
+from torch._dynamo.utils import counters
 
 from bytelm.alphabet import BOS, BYTES, EOD
 from bytelm.checkpoint import load_checkpoint
@@ -137,11 +138,25 @@ def test_compiled_steps_give_the_eager_ones_bytes(sampling: SamplingOptions) -> 
     assert texts(model, replace(base, engine="compiled")) == texts(model, base)
 
 
+@pytest.mark.slow
+def test_one_compilation_serves_all_layers() -> None:
+    """And all steppers of one shape; a test that counts graphs, since a GPU's minutes are few."""
+    torch._dynamo.reset()
+    counters.clear()
+    model = random_model(small_config(layers=5, window=0))
+    options = DecodeOptions(10, 1, 2, engine="compiled")
+    first = texts(model, options)
+    graphs = counters["stats"]["unique_graphs"]
+    assert 1 <= graphs <= 2
+    assert texts(model, options) == first
+    assert counters["stats"]["unique_graphs"] == graphs
+
+
 def test_compiling_that_fails_leaves_an_eager_step_that_says_so(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def broken(function: Callable[..., Any], **_: Any) -> Callable[..., Any]:
-        def call() -> None:
+        def call(*_: Any) -> None:
             raise RuntimeError("no compiler here\nmore")
 
         return call
