@@ -82,6 +82,39 @@ def test_the_speed_table(
     assert "identical" in err
 
 
+def test_sampled_speed_on_the_text_of_a_file(
+    run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "text").write_bytes(b"Prose, and no shards. " * 20)
+    sizes = ["--prompts", "3", "--prompt-bytes", "80", "--max-bytes", "40", "--rounds", "1"]
+    base = ["speed", "--checkpoint", str(run_folder), "--batches", "2", "--heads", "1", "8", *sizes]
+    text = ["--text", str(tmp_path / "text"), "--temperature", "0.8"]
+    status, figures, _ = run(capsys, *base, *text)
+    assert status == 0
+    assert figures["temperature"] == 0.8
+    assert [row["k"] for row in figures["rows"]] == [1, 8]
+    # The rule of the argmax draws the same bytes at every k.
+    assert all(row["identical"] for row in figures["rows"])
+    _, greedy, _ = run(capsys, *base, *text[:2])
+    assert greedy["rows"][0]["distinct_windows"] != figures["rows"][0]["distinct_windows"]
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ([], "give either --data or --text"),
+        (["--text", "x", "--data", "y"], "give either --data or --text"),
+        (["--text", "nowhere"], "--text nowhere: No such file"),
+    ],
+)
+def test_prompts_come_from_one_place(
+    run_folder: Path, capsys: pytest.CaptureFixture[str], more: list[str], words: str
+) -> None:
+    status, _, err = run(capsys, "speed", "--checkpoint", str(run_folder), *more)
+    assert status == 2
+    assert words in err
+
+
 def test_distinct_windows() -> None:
     assert distinct_windows([b"ab" * 100]) == pytest.approx(2 / 169)
     assert distinct_windows([bytes(range(200))]) == 1.0

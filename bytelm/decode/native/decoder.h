@@ -46,16 +46,19 @@ struct Decoder : Engine<P> {
   // sure of each its head was, and all before it (rows, k - 1).
   std::vector<i64> fed, first_pick, at, drafts;
   std::vector<float> sure;
-  std::vector<i64> picks, all_picks, said;  // tokens that head 1 reads, their numbers, its words
-  std::vector<i64> drafting;     // rows that draft
-  std::vector<i64> asking, accepted;  // of these, by their number, the ones still asking heads
-  std::vector<float> logits, draft_logits, chances;
-  std::vector<i64> lengths, widths;
+  std::vector<i64> picks, all_picks;  // tokens that head 1 reads, and their numbers
+  std::vector<i64> said;              // its words (rows, k)
+  // Rows that draft; by their numbers among these, those still asking heads, how many drafts of
+  // each may be fed and how many ids are, and the drafts' chances (rows, k - 1).
+  std::vector<i64> drafting, asking, lengths, widths;
+  std::vector<float> chances;
+  std::vector<i64> accepted;  // picks that the asked head reads
+  std::vector<float> logits, draft_logits;
   i64 vocab_stride, draft_stride, chunk;
   Feeding feeding;
-  Sampling sampling;                      // greedy at temperature 0
-  std::vector<Distribution> drawn_from;   // under the rule "sampled": drafts' (rows, k - 1)
-  std::vector<Guesses> guesses;  // by row
+  std::vector<Guesses> guesses;          // by row
+  Sampling sampling;                     // greedy at temperature 0
+  std::vector<Distribution> drawn_from;  // under the rule "sampled": drafts' (rows, k - 1)
 
   Decoder(const Sizes& sizes, float eps, i64 most)
       : E(sizes, eps), chunk(most), feeding(sizes.batch, sizes.k) {
@@ -254,12 +257,13 @@ struct Decoder : Engine<P> {
       sure[to] = (float)q.largest();
     } else {
       drafts[to] = best_id(draft_row(i, head), &sure[to]);
-      guesses[drafting[i]].add(row.position, head, drafts[to], sure[to]);
     }
     // A head's probability already counts what may go wrong before its byte, so a run of drafts is
     // as likely as its least likely one, not as their product.
-    float& chance = chances[i * (s.k - 1) + head - 1];
     if (head > 1) sure[to] = std::min(sure[to], sure[to - 1]);
+    if (!sampling.drawn_drafts)
+      guesses[drafting[i]].add(row.position, head, drafts[to], sure[to]);
+    float& chance = chances[i * (s.k - 1) + head - 1];
     chance = feeding.chance(head, sure[to]);
     if (head > 1) chance = std::min(chance, (&chance)[-1]);
     if (feeding.promising(chance)) lengths[i] = head;
