@@ -134,12 +134,17 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 def cuts(text: bytes, count: int, size: int, where: str) -> list[bytes]:
     """`count` pieces of `size` bytes, spread evenly over `text`; `where` names it in errors.
 
-    Raises InputError if there is less than one piece.
+    Raises InputError if there are not as many different pieces.
     """
     if len(text) < size:
         raise InputError(
             f"{where} holds {len(text)} bytes, less than one prompt of {size}; "
             "take more text, or ask for shorter prompts"
+        )
+    if len(text) < size + count - 1:
+        raise InputError(
+            f"{where} holds {len(text)} bytes, too few for {count} different prompts of {size}; "
+            "take more text, or ask for fewer prompts"
         )
     stride = (len(text) - size) // max(1, count - 1) if count > 1 else 0
     return [text[index * stride : index * stride + size] for index in range(count)]

@@ -56,8 +56,8 @@ class Build:
     max_file_bytes: int = 1 << 20
     """Larger files are left out."""
     filters: bool = True
-    """Leave out what does not look like code written by hand; off, only empty documents,
-    duplicates and benchmark texts are left out (for text that a model has written)."""
+    """Leave out what does not look like code written by hand; off, that is taken too (for text
+    that a model has written)."""
 
     def run(self) -> dict[str, Any]:
         started = time.monotonic()

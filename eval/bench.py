@@ -10,7 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from bytelm import InputError, find_checkpoint, load_checkpoint, say, seal, write_json
+from bytelm import (
+    InputError,
+    SamplingOptions,
+    find_checkpoint,
+    load_checkpoint,
+    say,
+    seal,
+    write_json,
+)
 from eval.bench_plots import plot_batches, plot_peers, plot_table_s3
 from eval.peers import Peers
 from eval.speed import Speed
@@ -65,6 +73,7 @@ class Bench:
 
     def run(self) -> dict[str, Any]:
         started = time.monotonic()
+        self._check()
         where = find_checkpoint(self.checkpoint)
         checkpoint = load_checkpoint(where)
         heads = tuple(k for k in (1, 2, 4, 8, 16, 32) if k <= checkpoint.config.prediction_heads)
@@ -110,6 +119,16 @@ class Bench:
             "rows": len(table + sampled + table_s2 + figure + figures["peers"]),
         }
 
+    def _check(self) -> None:
+        """What would be found wrong only after minutes of measuring."""
+        SamplingOptions(self.temperature).check()
+        if self.temperature == 0:
+            raise InputError("--temperature: the sampled text needs one above 0")
+        if self.prose is not None and not self.prose.is_file():
+            raise InputError(f"--prose {self.prose} is not a file")
+        if self.s2_checkpoint.exists():
+            find_checkpoint(self.s2_checkpoint)
+
     def _speed(
         self, where: Path, heads: tuple[int, ...], batches: tuple[int, ...],
         gate: float | None = None, **changes: Any,
@@ -149,14 +168,16 @@ class Bench:
             if prose is None:
                 prose = Path(scratch) / "prose"
                 prose.write_bytes(documentation())
-            code: dict[str, Any] = {}
-            for domain, source in (("code", code), ("prose", {"data": None, "text": prose})):
-                sizes = {**half, **source, "prompts": min(16, self.prompts)}
+            for domain in ("code", "prose"):
+                sizes: dict[str, Any] = {**half, "prompts": min(16, self.prompts)}
+                if domain == "prose":
+                    sizes |= {"data": None, "text": prose}
                 fed = self._speed(where, heads, (16,), 0.0, **{**sizes, "rounds": 1})
                 for row, every in zip(self._speed(where, heads, (16,), **sizes), fed, strict=True):
                     paper = PAPER_S2.get((domain, row["k"]))
                     row["paper"] = paper and {"speedup": paper[0], "forward": paper[1]}
                     row |= {"domain": domain, "n": n}
+                    row["identical"] &= every["identical"]
                     row["all_fed"] = {k: every[k] for k in ("bytes_per_forward", "speedup")}
                     rows.append(row)
         return rows

@@ -36,7 +36,7 @@ def distinct_windows(texts: list[bytes]) -> float:
 
 @dataclass
 class Speed:
-    """Measure greedy self-speculation against plain decoding, and that the output is the same.
+    """Measure self-speculation against plain decoding, and that the output is the same.
 
     Rounds alternate over k. A row's time is that of everything, prefill included; its speedup is
     the median over rounds of the ratio to k = 1 at the same batch. `identical` compares every byte
@@ -100,6 +100,7 @@ class Speed:
             "dtype": self.dtype,
             "gate": self.gate,
             "temperature": self.temperature,
+            "engine": self.engine,
             "seconds": round(time.monotonic() - started, 3),
             "checkpoint": str(checkpoint.folder),
             "checkpoint_sha256": checkpoint.sha256,
@@ -140,7 +141,9 @@ class Speed:
             for k in heads:
                 begun = time.perf_counter()
                 sampling = SamplingOptions(self.temperature)
-                options = DecodeOptions(self.max_bytes, k, batch, sampling=sampling, gate=self.gate)
+                options = DecodeOptions(
+                    self.max_bytes, k, batch, sampling=sampling, gate=self.gate, engine=self.engine
+                )
                 completions = generate(checkpoint.model, chosen, options)
                 seconds = time.perf_counter() - begun
                 found.setdefault(k, (completions, []))[1].append(seconds)

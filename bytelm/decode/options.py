@@ -32,7 +32,8 @@ class DecodeOptions:
     """Completions of each prompt."""
     gate: float | None = None
     """Feed a draft only if its head, and each before it, is at least this sure of its byte;
-    0: feed every draft. None: as sure as pays on this machine, by the cost of a step."""
+    0: feed every draft. None: as sure as pays on this machine, by the cost of a step; for drafts
+    that are drawn (rule "sampled"), whose choice must not depend on other rows, 0.4."""
     engine: str = "auto"
     """`native` (C++ on a CPU), `compiled` (torch.compile, with CUDA graphs on a GPU) or `eager`."""
     exact: bool = False

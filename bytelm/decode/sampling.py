@@ -11,7 +11,8 @@ as drafters: Stern et al. 2018, arXiv 1811.03115). Two rules:
 - "sampled": a head draws x from its own distribution q, and x is accepted with min(1, p(x) / q(x)),
   else replaced by a draw from max(0, p - q). That accepts with sum min(p, q) in place of p(x): more
   where p is broad and q near it. For one seed the ids differ between k (only their distribution is
-  equal), but not between batches.
+  equal), or in which drafts are fed
+  (the gate), but not between batches.
 
 Randomness is a function of (seed, sample, position, stream), so a sample depends neither on its
 batch mates nor on the batch's size, and a seed replays it. A position's uniforms may serve in more

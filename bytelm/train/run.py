@@ -145,6 +145,8 @@ class Train:
             raise InputError("--drafts-only needs a trained model to begin with: --init DIR")
         if self.init is None:
             return None, {}
+        if not self.init.exists():
+            raise InputError(f"--init {self.init} does not exist; it is a run folder or checkpoint")
         folder = find_checkpoint(self.init)
         about = check_checkpoint(folder)
         for name, value in json.loads(json.dumps(config.to_dict())).items():

@@ -120,5 +120,8 @@ def test_cuts_are_spread_over_the_text(shards: Path) -> None:
     assert text.index(prompts[4]) + 100 > len(text) - 5
     assert all(prompt in text for prompt in prompts)
     assert split.cuts(1, 100) == [text[:100]]
+    assert len(set(split.cuts(len(text) - 99, 100))) > 1000
+    with pytest.raises(InputError, match="too few for"):
+        split.cuts(len(text) - 98, 100)
     with pytest.raises(InputError, match="less than one prompt"):
         split.cuts(5, len(text) + 1)

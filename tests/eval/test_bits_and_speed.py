@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bytelm import Split, load_checkpoint, main, score_documents
+from bytelm import DecodeOptions, Split, generate, load_checkpoint, main, score_documents
 from eval.__main__ import COMMANDS
 from eval.speed import distinct_windows
 
@@ -113,6 +113,23 @@ def test_prompts_come_from_one_place(
     status, _, err = run(capsys, "speed", "--checkpoint", str(run_folder), *more)
     assert status == 2
     assert words in err
+
+
+def test_the_engine_that_is_asked_for_is_measured(
+    monkeypatch: pytest.MonkeyPatch, run_folder: Path, shards: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    asked: set[str] = set()
+
+    def spy(model: Any, prompts: list[bytes], options: DecodeOptions) -> list[Any]:
+        asked.add(options.engine)
+        return generate(model, prompts, options)
+
+    monkeypatch.setattr("eval.speed.generate", spy)
+    sizes = ["--prompts", "2", "--prompt-bytes", "20", "--max-bytes", "8", "--rounds", "1"]
+    base = ["speed", "--checkpoint", str(run_folder), "--data", str(shards), *sizes]
+    _, figures, _ = run(capsys, *base, "--heads", "2", "--batches", "1", "--engine", "eager")
+    assert asked == {figures["engine"]} == {"eager"}
 
 
 def test_distinct_windows() -> None:

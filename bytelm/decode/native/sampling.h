@@ -36,7 +36,7 @@ struct Distribution {
   double largest() const { return *std::max_element(of, of + SAYABLE); }
 };
 
-// What a weight of 1 is as a whole number: sums of a vocabulary of 262 stay exact in 53 bits.
+// What a weight of 1 is as a whole number: sums of a vocabulary of 264 stay exact in 53 bits.
 static constexpr double WHOLE = 0x1p44;
 
 // Head 1's distribution, or a drafting head's, after temperature, top-k and top-p.

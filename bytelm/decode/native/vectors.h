@@ -61,7 +61,7 @@ static constexpr float ROUNDER = 12582912.0f;  // 1.5 * 2^23: adding it rounds t
 static inline vf exponential_fine(vf x) {
   const vi alive = x > spreadf(-87.0f);  // what follows is of no account where x is less
   vf n = x * LOG2E + ROUNDER;
-  const vi whole = (vi)n;
+  const vu whole = (vu)n;
   n = n - ROUNDER;
   vf r = x - n * 0.693359375f;
   r = r - n * -2.12194440e-4f;
@@ -72,7 +72,7 @@ static inline vf exponential_fine(vf x) {
   y = y * r + 1.6666665459e-1f;
   y = y * r + 5.0000001201e-1f;
   y = y * r * r + r + 1.0f;
-  return choose(alive, (vf)((vi)y + (whole << 23)), vf{});
+  return choose(alive, (vf)((vu)y + (whole << 23)), vf{});
 }
 
 // The same, right to about 1e-5 of itself: far within what bfloat16 keeps.
@@ -84,7 +84,7 @@ static inline vf exponential_rough(vf x) {
   y = y * f + 2.40247458e-1f;
   y = y * f + 6.93121791e-1f;
   y = y * f + 9.99999285e-1f;
-  return choose(alive, (vf)((vi)y + ((vi)n << 23)), vf{});
+  return choose(alive, (vf)((vu)y + ((vu)n << 23)), vf{});
 }
 
 struct F32 {

@@ -166,3 +166,12 @@ def test_escapes() -> None:
     assert unescape(r"a\\n\x00é") == b"a\\n\x00" + "é".encode()
     with pytest.raises(InputError, match="backslash"):
         unescape("\\")
+
+
+def test_the_prompt_cannot_stand_before_streamed_bytes(
+    run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "p").write_bytes(b"x")
+    arguments = ["--checkpoint", str(run_folder), "--prompt-file", str(tmp_path / "p")]
+    assert run(*arguments, "--with-prompt") == 2
+    assert "--samples and --with-prompt go with --prompts" in capsys.readouterr().err
