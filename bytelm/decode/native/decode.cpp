@@ -35,8 +35,8 @@ static Decoder<P>* build(const i64* sizes, float eps, i64 chunk, void* const* po
   }                                                                                                \
   EXPORT void stop_##P(void* d, i64 b) { ((Decoder<P>*)d)->rows[b].live = false; }                 \
   EXPORT void gate_##P(void* d, float gate) { ((Decoder<P>*)d)->feeding.fix(gate); }               \
-  EXPORT void price_##P(void* d, const double* costs_s) {                                          \
-    ((Decoder<P>*)d)->feeding.price(costs_s);                                                      \
+  EXPORT void price_##P(void* d, const double* costs_s, i64 by_clock) {                            \
+    ((Decoder<P>*)d)->feeding.price(costs_s, by_clock);                                            \
   }                                                                                                \
   EXPORT double cost_##P(void* d, i64 position, i64 width, i64 rounds) {                           \
     return ((Decoder<P>*)d)->cost(position, width, rounds);                                        \

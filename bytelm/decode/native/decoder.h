@@ -57,6 +57,8 @@ struct Decoder : Engine<P> {
   i64 vocab_stride, draft_stride, chunk;
   Feeding feeding;
   std::vector<Guesses> guesses;          // by row
+  std::chrono::steady_clock::time_point heard;  // when words were said last,
+  bool timed = false;                           // with no prompt beside
   Sampling sampling;                     // greedy at temperature 0
   std::vector<Distribution> drawn_from;  // under the rule "sampled": drafts' (rows, k - 1)
 
@@ -90,6 +92,7 @@ struct Decoder : Engine<P> {
     E::text[b] = text;
     E::newest[b] = -1;
     guesses[b].clear();
+    timed = false;
   }
 
   // What this step feeds. Prompts in waiting share what room the decoding rows leave.
@@ -186,7 +189,12 @@ struct Decoder : Engine<P> {
       bytes += counts[b] = count;
       advance(b, word, count);
     }
-    if (tokens.count == (i64)picks.size() && bytes > 0) feeding.spent(tokens.count, bytes);
+    // The time since the last step's words, unless prompts were read in it.
+    const auto now = std::chrono::steady_clock::now();
+    const std::chrono::duration<double> took = now - heard;
+    if (timed && tokens.count == (i64)picks.size() && bytes > 0)
+      feeding.spent(tokens.count, bytes, took.count());
+    heard = now, timed = tokens.count == (i64)picks.size();
   }
 
   void advance(i64 b, const i64* ids, i64 count) {

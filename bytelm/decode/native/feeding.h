@@ -3,8 +3,8 @@
 // A draft that is fed brings a byte if it and all before it are accepted, and costs what the step
 // takes longer for it. The rate of bytes a second is highest if a step feeds the drafts, likeliest
 // first, up to where expected bytes - rate * seconds is largest, with the rate that results
-// (Dinkelbach 1967 on ratios); the rate is followed as decoding goes. Seconds are measured before
-// decoding begins. How likely a draft is to be accepted is learnt, since a model's own text is more
+// (Dinkelbach 1967 on ratios). The rate is that of the last steps, by the clock; what more ids cost
+// is measured before decoding begins. How likely a draft is to be accepted is learnt, since a model's own text is more
 // predictable than what its heads were trained on: a head that says 0.5 may be right 9 times in 10.
 // Every draft is judged, fed or not, once the text has come to where it lies. Nothing here can
 // change a byte of the output.
@@ -20,8 +20,10 @@ class Feeding {
 
   // Feed a draft iff it and all before it are at least this sure; instead of prices.
   void fix(float gate) { gate_ = gate, priced_ = false; }
-  // Seconds of a step in which every row feeds 1 .. k ids.
-  void price(const double* costs_s) {
+  // Seconds of a step in which every row feeds 1 .. k ids. Not `by_clock`: steps are taken to cost
+  // just that (tests).
+  void price(const double* costs_s, bool by_clock) {
+    by_clock_ = by_clock;
     costs_s_.assign(costs_s, costs_s + k_);
     // More ids cost no less: what says otherwise is noise.
     for (i64 w = 1; w < k_; ++w) costs_s_[w] = std::max(costs_s_[w], costs_s_[w - 1]);
@@ -71,12 +73,15 @@ class Feeding {
     of_head_[head * BINS + at].add(right);
     of_all_[at].add(right);
   }
-  // A step fed `ids` ids and brought `bytes` bytes.
-  void spent(i64 ids, i64 bytes) {
+  // A step of `ids` ids took `seconds` and brought `bytes` bytes. (The clock knows what the prices
+  // do not: how far the rows have come, what the caches hold, who else is here. A step that was
+  // interrupted says nothing.)
+  void spent(i64 ids, i64 bytes, double seconds) {
     if (!priced_) return;
     const double weight = recent_s_ > 0 ? 0.05 : 1;
     recent_bytes_ += weight * ((double)bytes - recent_bytes_);
-    recent_s_ += weight * (cost_s(ids) - recent_s_);
+    const double cost = cost_s(ids);
+    recent_s_ += weight * ((by_clock_ ? std::min(seconds, 4 * cost) : cost) - recent_s_);
   }
 
  private:
@@ -114,7 +119,7 @@ class Feeding {
 
   const i64 batch_, k_;
   float gate_ = 0;
-  bool priced_ = false;
+  bool priced_ = false, by_clock_ = true;
   std::vector<double> costs_s_;
   double recent_bytes_ = 0, recent_s_ = 0;
   std::vector<Record> of_head_, of_all_;

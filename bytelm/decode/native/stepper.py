@@ -100,7 +100,7 @@ class NativeStepper:
         if gate is not None:
             self._call("gate", ctypes.c_float(gate))
         elif k > 1:
-            self._price((reach - SLACK) // 2)
+            self._price((reach - SLACK) * 2 // 3)
         if options.sampling.temperature > 0:
             self._call("sample", ctypes.byref(_Sampling.of(options.sampling)))
 
@@ -117,7 +117,7 @@ class NativeStepper:
             self._call("delete")
 
     def _price(self, position: int) -> None:
-        """Tell the C++ side what steps cost by the ids that a row feeds, half way through the text.
+        """Tell the C++ side what steps cost by the ids that a row feeds, well into the texts.
 
         Each cost is the shortest of a few, since what else runs here only ever adds.
         """
@@ -129,7 +129,10 @@ class NativeStepper:
             while len(turns) < 8 and sum(map(sum, turns)) < PRICING_S:
                 turns.append([self.step_s(position, width, 1) for width in widths])
             costs_s[key] = tuple(min(costs) for costs in zip(*turns, strict=True))
-        self._call("price", (ctypes.c_double * self.k)(*costs_s[key]))
+        self._set_prices(costs_s[key])
+
+    def _set_prices(self, costs_s: Sequence[float], by_clock: bool = True) -> None:
+        self._call("price", (ctypes.c_double * self.k)(*costs_s), ctypes.c_int64(by_clock))
 
     def step_s(self, position: int, width: int, rounds: int) -> float:
         """The shortest of `rounds` steps with every row at `position`; ends all rows."""

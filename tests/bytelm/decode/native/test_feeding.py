@@ -1,7 +1,5 @@
 """Which drafts a step feeds: those that pay, by prices and by what came true."""
 
-import ctypes
-
 import torch
 from support import random_model, small_config
 
@@ -36,7 +34,7 @@ def looping_model() -> Model:
 def widths(model: Model, costs_s: list[float], steps: int) -> list[int]:
     """Bytes of each step of one row, with every step priced like that."""
     stepper = NativeStepper(model, 1, 2000, DecodeOptions(10, K, 1, gate=0.0))
-    stepper._call("price", (ctypes.c_double * K)(*costs_s))
+    stepper._set_prices(costs_s, by_clock=False)
     stepper.admit(0, [BOS], 1900, 0)
     return stepper.run(steps)[1][:, 0].tolist()
 
@@ -69,7 +67,7 @@ def test_wrong_drafts_are_learnt_to_be_worthless() -> None:
             model.heads.unembedding(head).zero_()
             model.heads.unembedding(head)[66] = 1
     stepper = NativeStepper(model, 1, 2000, DecodeOptions(10, K, 1, gate=0.0))
-    stepper._call("price", (ctypes.c_double * K)(1.0, 1.2, 1.4, 1.6))
+    stepper._set_prices([1.0, 1.2, 1.4, 1.6], by_clock=False)
     stepper.admit(0, [BOS], 1900, 0)
     fed = []
     for _ in range(120):
