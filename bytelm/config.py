@@ -16,8 +16,8 @@ class ModelConfig:
     """The shape of a model. Everything that a checkpoint needs to be rebuilt.
 
     `layers` counts those of the trunk and of the prediction heads together, so that models of the
-    same `layers` and different n compare at equal parameters (paper, section 2): `block` heads
-    take n of them and leave the trunk `layers - n`; `unembed` heads have none.
+    same `layers` and different n compare at equal parameters (paper, section 2): `block`, `causal`
+    and `anticausal` heads take n of them and leave the trunk `layers - n`; others have none.
     """
 
     width: int
@@ -37,7 +37,8 @@ class ModelConfig:
     prediction_heads: int = 8
     """n: head i predicts the byte i places ahead."""
     head_kind: str = "unembed"
-    """`unembed` (n unembedding matrices) or `block` (one transformer layer a head)."""
+    """`unembed` (n unembedding matrices), `linear` (a matrix each), `block` (a transformer layer
+    each, in parallel), `causal` or `anticausal` (in a row); see bytelm.model.head_kinds."""
     ngram_orders: tuple[int, ...] = ()
     """Lengths of the byte n-grams whose hashed embeddings are added to the byte's own."""
     ngram_rows: int = 0
@@ -55,6 +56,7 @@ class ModelConfig:
             _check(whole, f"{name} must be a whole number, not {value!r}")
         for name in (*sizes, "prediction_heads"):
             _check(getattr(self, name) >= 1, f"{name} must be at least 1")
+        _check(self.prediction_heads <= MOST_HEADS, f"prediction_heads: at most {MOST_HEADS}")
         _check(self.width % self.attention_heads == 0, "attention_heads must divide width")
         _check(self.attention_heads % self.kv_heads == 0, "kv_heads must divide attention_heads")
         _check(self.head_size % 2 == 0, "width / attention_heads must be even")
@@ -75,18 +77,27 @@ class ModelConfig:
     @property
     def head_layers(self) -> int:
         """Transformer layers inside the prediction heads, all together."""
-        return self.prediction_heads if self.head_kind == "block" else 0
+        return self.prediction_heads if self.head_kind in LAYERED_KINDS else 0
 
     @property
     def trunk_layers(self) -> int:
         """Transformer layers of the trunk."""
         return self.layers - self.head_layers
 
+    @property
+    def next_byte_layers(self) -> int:
+        """Transformer layers that the next byte's prediction goes through."""
+        heads = {"block": 1, "causal": 1, "anticausal": self.prediction_heads}
+        return self.trunk_layers + heads.get(self.head_kind, 0)
+
     def to_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
 
 
-HEAD_KINDS = ("unembed", "block")
+LAYERED_KINDS = ("block", "causal", "anticausal")
+HEAD_KINDS = ("unembed", "linear", *LAYERED_KINDS)
+# The paper's largest n. Decoding may write so many drafts past the end of a text.
+MOST_HEADS = 32
 
 
 def _check(holds: bool, message: str) -> None:

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from bytelm.alphabet import BYTES, EOD, PAD, VOCAB
 from bytelm.model.cache import Cache
-from bytelm.model.model import Model, Output
+from bytelm.model.heads import Output
+from bytelm.model.model import Model
 
 # A drafter gives the next drafts: (output, at_B, positions_B) -> ids (B, k - 1), where `at_B` is
 # the index in the block of each row's last accepted id, and positions_B where the next block lies.
@@ -76,7 +77,7 @@ class HeadDrafter:
         self._bias_V = bias_V
 
     def __call__(self, output: Output, at_B: Tensor, positions_B: Tensor) -> Tensor:
-        logits = self._logits(output.z_BTD, output.place, at_B)
+        logits = self._logits(output, at_B)
         return lowest_argmax(logits + self._bias_V)
 
 

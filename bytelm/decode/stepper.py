@@ -118,7 +118,7 @@ class TorchStepper:
         cache.look_at(min(start + len(ids_T), cache.slots))
         positions_B = torch.tensor([start], device=self.device)
         output = self.model(ids_T[None], cache, positions_B)
-        self.model.heads.fill(self.k, output.z_BTD, output.place)
+        self.model.heads.fill(self.k, output)
 
     @torch.inference_mode()
     def release(self, slot: int) -> None:
@@ -169,7 +169,7 @@ class TorchStepper:
         state.positions_B.add_(counts_B)
         drafts_BK = None
         if self._draft_logits is not None:
-            logits_BKV = self._draft_logits(output.z_BTD, output.place, at_B).float() + self.bias_V
+            logits_BKV = self._draft_logits(output, at_B).float() + self.bias_V
             drafts_BK, q_BKV = draft_ids(logits_BKV, self.samples_B, state.positions_B, options)
             if q_BKV is not None and self.q_BKV is not None:
                 self.q_BKV.copy_(q_BKV)

@@ -100,7 +100,7 @@ def _add_shape(writer: Any, config: ModelConfig) -> None:
     writer.add_vocab_size(VOCAB)
     writer.add_context_length(config.context)
     writer.add_embedding_length(config.width)
-    writer.add_block_count(config.trunk_layers)
+    writer.add_block_count(config.next_byte_layers)
     writer.add_feed_forward_length(config.hidden)
     writer.add_head_count(config.attention_heads)
     writer.add_head_count_kv(config.kv_heads)

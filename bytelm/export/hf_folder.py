@@ -45,7 +45,7 @@ def _config(config: ModelConfig, dtype: str) -> dict[str, Any]:
         "vocab_size": VOCAB,
         "hidden_size": config.width,
         "intermediate_size": config.hidden,
-        "num_hidden_layers": config.trunk_layers,
+        "num_hidden_layers": config.next_byte_layers,
         "num_attention_heads": config.attention_heads,
         "num_key_value_heads": config.kv_heads,
         "head_dim": config.head_size,

@@ -1,8 +1,10 @@
 """A model as a Llama: what can be one, and its tensors under the names of others.
 
-The trunk and head 1 of an `unembed` model are a Llama as it stands: RMSNorm before attention and
-SwiGLU, half-split rotary pairs as in transformers, grouped keys and values, no biases, an
-unembedding of its own. The other heads stay behind: no engine here could draft with them.
+The trunk and head 1 are a Llama as they stand: RMSNorm before attention and SwiGLU, half-split
+rotary pairs as in transformers, grouped keys and values, no biases, an unembedding of its own. The
+layers that lie between trunk and next byte (one of `block` and `causal` heads, all of `anticausal`
+ones) are the Llama's last; the matrix of a `linear` head is multiplied into its unembedding. The
+other heads stay behind: no engine here could draft with them.
 
 Shapes: D width, V id, H attention head, G KV head, C head dim, N rows of a matrix.
 """
@@ -63,11 +65,6 @@ def check_is_llama(config: ModelConfig, where: str) -> None:
             f"each position attends to the last {config.window} only (window), where a Llama "
             "attends to all"
         )
-    if config.head_kind != "unembed":
-        reasons.append(
-            f"its heads are of the kind {config.head_kind!r}, and only that of `unembed` heads is "
-            "a Llama's one matrix"
-        )
     if reasons:
         raise InputError(
             f"{where} cannot be exported: {'; '.join(reasons)}. Models of the preset plain-5m can"
@@ -79,7 +76,7 @@ def parts(model: Model) -> Iterator[Part]:
     config = model.config
     H, G, C = config.attention_heads, config.kv_heads, config.head_size
     yield Part("model.embed_tokens.weight", "token_embd.weight", model.embedding.weight)
-    for index, layer in enumerate(model.trunk()):
+    for index, layer in enumerate([*model.trunk(), *model.heads.next_layers()]):
         hf, gguf = f"model.layers.{index}", f"blk.{index}"
         q_ND, k_ND, v_ND = torch.split(layer.attention.qkv.weight, [H * C, G * C, G * C])
         gate_ND, value_ND = layer.feed_forward.up.weight.chunk(2)
@@ -95,7 +92,7 @@ def parts(model: Model) -> Iterator[Part]:
         yield Part(f"{hf}.mlp.up_proj.weight", f"{gguf}.ffn_up.weight", value_ND)
         yield Part(f"{hf}.mlp.down_proj.weight", f"{gguf}.ffn_down.weight", down)
     yield Part("model.norm.weight", "output_norm.weight", model.heads.norm.weight)
-    yield Part("lm_head.weight", "output.weight", model.heads.unembedding(0))
+    yield Part("lm_head.weight", "output.weight", model.heads.folded(0))
 
 
 def in_dtype(part: Part, dtype: str) -> Tensor:

@@ -4,30 +4,47 @@ Head i (counted from 0 in code, from 1 in print) reads the trunk's output at pos
 predicts the id at t + i + 1. A kind of head says
 
     enter(x)              what all heads share of the way out of the trunk, computed once
-    project(i, z, place)  what head i does before its unembedding, at every position of a block
-    unembedding(i)        the matrix that turns that into logits
-    drafts(k)             a function of (z, place, at) that gives the logits of heads 1..k-1 at one
-                          position of each row: what decoding drafts from
-    fill(k, z, place)     leave in the cache what heads 0..k-1 will want of a block (prefill)
+    source(i)             whose output head i reads: another head's, or (None) what `enter` gave
+    run(i, x, place)      what head i does with what it reads, at every position of a block
+    leave(y)              what all heads share of the way to their logits
+    unembedding(i)        the matrix that then gives the logits
 
-so that training runs one head at a time and decoding runs the heads only where it needs them.
+so that training runs one head at a time, and decoding only those that it needs, where it needs
+them. The kinds are in `head_kinds`.
 
 Shapes: B batch row, T position in block, D width, V id, K prediction head.
 """
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bytelm.alphabet import VOCAB
 from bytelm.config import ModelConfig
 from bytelm.model.layers import Layer, Place, RMSNorm
 
-Drafts = Callable[[Tensor, Place, Tensor], Tensor]
+
+@dataclass
+class Output:
+    """What the trunk gives the heads: the hidden states of a block, and where the block lies.
+
+    `heads` remembers what heads have made of it, for those that read it and for who asks again.
+    """
+
+    z_BTD: Tensor
+    place: Place
+    heads: dict[int, Tensor] = field(default_factory=dict)
+
+
+Drafts = Callable[[Output, Tensor], Tensor]
+
+
+def gather(z_BTD: Tensor, at_B: Tensor) -> Tensor:
+    """One position of each row: (B, D)."""
+    return z_BTD[torch.arange(len(at_B), device=at_B.device), at_B]
 
 
 class Heads(nn.Module, ABC):
@@ -40,124 +57,84 @@ class Heads(nn.Module, ABC):
 
     @abstractmethod
     def initialize(self, generator: torch.Generator) -> None:
-        """See the module."""
+        """Draw the weights anew."""
 
     @abstractmethod
     def enter(self, x_BTD: Tensor) -> Tensor:
         """See the module."""
 
+    def source(self, index: int) -> int | None:
+        """See the module; by default every head reads the trunk."""
+        return None
+
     @abstractmethod
-    def project(self, index: int, z_BTD: Tensor, place: Place) -> Tensor:
+    def run(self, index: int, x_BTD: Tensor, place: Place) -> Tensor:
+        """See the module."""
+
+    @abstractmethod
+    def leave(self, y_BTD: Tensor) -> Tensor:
         """See the module."""
 
     @abstractmethod
     def unembedding(self, index: int) -> Tensor:
         """See the module."""
 
-    def logits(self, index: int, z_BTD: Tensor, place: Place) -> Tensor:
+    def running(self, k: int) -> list[int]:
+        """The heads that must run for heads 0..k-1 to speak, each after the one that it reads."""
+        order: list[int] = []
+        for head in range(k):
+            chain, at = [], head
+            while at not in order:
+                chain.append(at)
+                source = self.source(at)
+                if source is None:
+                    break
+                at = source
+            order += reversed(chain)
+        return order
+
+    @property
+    def chained(self) -> bool:
+        """Whether heads read one another."""
+        return any(self.source(head) is not None for head in range(self.n))
+
+    def output(self, index: int, output: Output) -> Tensor:
+        """What head `index` makes of a block, (B, T, D), before `leave`; computed once a block.
+
+        Heads with layers leave in the block's cache what they will want of it later.
+        """
+        if index not in output.heads:
+            source = self.source(index)
+            x_BTD = output.z_BTD if source is None else self.output(source, output)
+            output.heads[index] = self.run(index, x_BTD, output.place)
+        return output.heads[index]
+
+    def logits(self, index: int, output: Output) -> Tensor:
         """Head `index` at every position: (B, T, V)."""
-        return F.linear(self.project(index, z_BTD, place), self.unembedding(index))
+        return F.linear(self.leave(self.output(index, output)), self.unembedding(index))
 
     @abstractmethod
     def drafts(self, k: int) -> Drafts:
-        """A function (z_BTD, place, at_B) -> logits (B, k - 1, V) of heads 1..k-1 at `at_B`."""
+        """A function (output, at_B) -> logits (B, k - 1, V) of heads 1..k-1 at `at_B`.
 
-    def fill(self, k: int, z_BTD: Tensor, place: Place) -> None:
-        """Leave in the cache what heads 0..k-1 will want of a block; nothing by default."""
+        What decoding drafts from.
+        """
+
+    def fill(self, k: int, output: Output) -> None:
+        """Leave in the cache what heads 0..k-1 will want of a block (prefill)."""
 
     def layers_of(self, index: int) -> list[Layer]:
         """The transformer layers of head `index`; none by default."""
         return []
 
-    @abstractmethod
+    def next_layers(self) -> list[Layer]:
+        """The layers between trunk and next byte, in order: with them, head 1 is a Llama."""
+        return [layer for head in self.running(1) for layer in self.layers_of(head)]
+
+    def folded(self, index: int) -> Tensor:
+        """`unembedding(index)` with what head `index` does linearly before it multiplied in."""
+        return self.unembedding(index)
+
     def drafting_parameters(self) -> list[nn.Parameter]:
         """What heads 1.. have for themselves: changing it changes drafts, and never the text."""
-
-
-def _gather(z_BTD: Tensor, at_B: Tensor) -> Tensor:
-    return z_BTD[torch.arange(len(at_B), device=at_B.device), at_B]
-
-
-class UnembedHeads(Heads):
-    """n unembedding matrices on the trunk's normed output: what the paper's byte models use."""
-
-    def __init__(self, config: ModelConfig) -> None:
-        super().__init__(config)
-        # A list and not one tensor: each head's backward then touches its own matrix only.
-        self.weights_VD = nn.ParameterList(
-            nn.Parameter(torch.empty(VOCAB, config.width)) for _ in range(self.n)
-        )
-
-    def initialize(self, generator: torch.Generator) -> None:
-        for weight in self.weights_VD:
-            nn.init.normal_(weight, std=0.1 / math.sqrt(weight.shape[1]), generator=generator)
-
-    def enter(self, x_BTD: Tensor) -> Tensor:
-        return self.norm(x_BTD)
-
-    def project(self, index: int, z_BTD: Tensor, place: Place) -> Tensor:
-        return z_BTD
-
-    def unembedding(self, index: int) -> Tensor:
-        return self.weights_VD[index]
-
-    def drafting_parameters(self) -> list[nn.Parameter]:
-        return list(self.weights_VD[1:])
-
-    def drafts(self, k: int) -> Drafts:
-        packed = torch.cat([weight.detach() for weight in self.weights_VD[1:k]])
-
-        def draft(z_BTD: Tensor, place: Place, at_B: Tensor) -> Tensor:
-            return F.linear(_gather(z_BTD, at_B), packed).view(len(at_B), k - 1, VOCAB)
-
-        return draft
-
-
-class BlockHeads(Heads):
-    """One transformer layer a head, in parallel, and one unembedding for all (paper, section 2)."""
-
-    def __init__(self, config: ModelConfig) -> None:
-        super().__init__(config)
-        first = config.trunk_layers
-        self.layers = nn.ModuleList(Layer(config, first + index) for index in range(self.n))
-        self.weight_VD = nn.Parameter(torch.empty(VOCAB, config.width))
-
-    def initialize(self, generator: torch.Generator) -> None:
-        nn.init.normal_(
-            self.weight_VD, std=0.1 / math.sqrt(self.weight_VD.shape[1]), generator=generator
-        )
-        for index in range(self.n):
-            for layer in self.layers_of(index):
-                layer.initialize(generator)
-
-    def enter(self, x_BTD: Tensor) -> Tensor:
-        return x_BTD
-
-    def project(self, index: int, z_BTD: Tensor, place: Place) -> Tensor:
-        return self.norm(self.layers[index](z_BTD, place))
-
-    def unembedding(self, index: int) -> Tensor:
-        return self.weight_VD
-
-    def drafting_parameters(self) -> list[nn.Parameter]:
-        return list(self.layers[1:].parameters())
-
-    def drafts(self, k: int) -> Drafts:
-        def draft(z_BTD: Tensor, place: Place, at_B: Tensor) -> Tensor:
-            # Every position goes through the layer, since later queries need its keys and values.
-            outputs = [_gather(layer(z_BTD, place), at_B) for layer in self.layers[1:k]]
-            return F.linear(self.norm(torch.stack(outputs, dim=1)), self.weight_VD)
-
-        return draft
-
-    def fill(self, k: int, z_BTD: Tensor, place: Place) -> None:
-        for layer in self.layers[:k]:
-            layer(z_BTD, place)
-
-    def layers_of(self, index: int) -> list[Layer]:
-        layer = self.layers[index]
-        assert isinstance(layer, Layer)
-        return [layer]
-
-
-KINDS: dict[str, type[Heads]] = {"unembed": UnembedHeads, "block": BlockHeads}
+        return []

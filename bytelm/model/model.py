@@ -5,8 +5,6 @@
 Shapes: B batch row, T position in block, S cache slot, D width, V id, R query heads of a KV head.
 """
 
-from dataclasses import dataclass
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -14,20 +12,13 @@ from torch import Tensor, nn
 from bytelm.alphabet import PAD, VOCAB
 from bytelm.config import ModelConfig
 from bytelm.model.cache import Cache
-from bytelm.model.heads import KINDS, Drafts, Heads
+from bytelm.model.head_kinds import KINDS
+from bytelm.model.heads import Drafts, Heads, Output
 from bytelm.model.layers import Layer, Place, rotations
 from bytelm.model.ngrams import NgramEmbedding
 
 # Slots and rotations past the context: a block that begins at the last position still fits.
 SLACK = 32
-
-
-@dataclass
-class Output:
-    """What the trunk gives the heads: the hidden states of a block, and where the block lies."""
-
-    z_BTD: Tensor
-    place: Place
 
 
 class Model(nn.Module):
@@ -126,7 +117,7 @@ class Model(nn.Module):
 
     def logits(self, output: Output, head: int = 0) -> Tensor:
         """Head `head` (0: the next byte) at every position of the block: (B, T, V)."""
-        return self.heads.logits(head, output.z_BTD, output.place)
+        return self.heads.logits(head, output)
 
     def drafts(self, k: int) -> Drafts:
         """See Heads.drafts."""
@@ -182,7 +173,8 @@ class Model(nn.Module):
             attended = min(attended, self.config.window)
         matrices = parts["trunk"] + parts["heads"]
         layers = self.config.trunk_layers + self.config.head_layers
-        if self.config.head_kind == "block":
+        if self.config.head_kind != "unembed":
+            # One unembedding, multiplied by n times.
             matrices += (self.heads.n - 1) * VOCAB * self.config.width
         forward = 2 * matrices + 4 * layers * self.config.width * attended
         return 3 * forward if training else forward

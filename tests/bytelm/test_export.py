@@ -10,7 +10,7 @@ from support import random_model, small_config
 
 from bytelm.alphabet import BOS, BYTES, EOD, PAD, VOCAB
 from bytelm.checkpoint import save_checkpoint
-from bytelm.config import ModelConfig
+from bytelm.config import HEAD_KINDS, LAYERED_KINDS, ModelConfig
 from bytelm.decode.generate import generate
 from bytelm.decode.options import DecodeOptions
 from bytelm.errors import InputError
@@ -42,10 +42,16 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Model]:
     return folder, saved(folder, llama_config(rope_base=5000.0))
 
 
-@pytest.mark.parametrize("kv_heads", [1, 2, 4])
-def test_transformers_computes_our_logits(tmp_path: Path, kv_heads: int) -> None:
+@pytest.mark.parametrize(
+    ("kv_heads", "kind"),
+    [(1, "unembed"), (2, "unembed"), (4, "unembed"), *((2, kind) for kind in HEAD_KINDS[1:])],
+)
+def test_transformers_computes_our_logits(tmp_path: Path, kv_heads: int, kind: str) -> None:
+    """Of every kind of head the part that says the next byte."""
     transformers = pytest.importorskip("transformers")
-    model = saved(tmp_path, llama_config(kv_heads=kv_heads, rope_base=5000.0, norm_eps=1e-3))
+    layers = 5 if kind in LAYERED_KINDS else 2
+    shape = {"layers": layers, "head_kind": kind, "prediction_heads": 3, "kv_heads": kv_heads}
+    model = saved(tmp_path, llama_config(rope_base=5000.0, norm_eps=1e-3, **shape))
     figures = Export(tmp_path, "hf", tmp_path / "hf").run()
     other = transformers.LlamaForCausalLM.from_pretrained(tmp_path / "hf", local_files_only=True)
     assert other.dtype == torch.float32
@@ -143,7 +149,6 @@ def test_bfloat16_in_the_folder(model: tuple[Path, Model], tmp_path: Path) -> No
     [
         ({"ngram_orders": (2, 3), "ngram_rows": 97}, "n-grams .ngram_orders 2, 3."),
         ({"window": 48}, "the last 48 only"),
-        ({"head_kind": "block", "layers": 9}, "'block'"),
     ],
 )
 @pytest.mark.parametrize("format", ["hf", "gguf"])

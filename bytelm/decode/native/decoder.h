@@ -126,7 +126,7 @@ struct Decoder : Engine<P> {
     if (me == 0) plan_step();
     team.barrier();
     E::run_trunk(picks, me);
-    E::fill_heads(me);
+    E::fill_heads(picks, me);
     const float* out = E::z.data();
     if (s.head_layers) {
       if (me == 0) all_picks.resize(picks.size()), std::iota(all_picks.begin(), all_picks.end(), 0);

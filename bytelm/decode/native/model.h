@@ -10,9 +10,13 @@
 
 struct Sizes {  // as `sizes` in stepper.py, in this order
   i64 width, padded_width, head_size, padded_head, heads, kv_heads, hidden_panels, trunk_layers,
-      head_layers, prediction_heads, vocab, window, batch, slots, padded_slots, context, orders,
+      head_layers, chained, vocab, window, batch, slots, padded_slots, context, orders,
       table_rows, history, capacity, k, threads;
 };
+
+// Sizes::chained: 0 where heads read the trunk; else which way each reads another's output. The
+// layers come in the order in which they run.
+enum { CAUSAL = 1, ANTICAUSAL = 2 };
 
 struct LayerWeights {
   const float* attention_norm;
@@ -59,7 +63,7 @@ struct Engine {
   Tokens tokens, z_tokens, picked;
   std::vector<const i64*> text;   // a row's ids, for the n-grams' history
   std::vector<i64> newest;        // the newest position of each row that has been written
-  std::vector<float> x, z, picked_x, projected, kv_projected, parts;
+  std::vector<float> x, z, picked_x, links, projected, kv_projected, parts;
   std::vector<Value> normed, queries, mixed, inner;
   std::vector<Task> tasks, whole;  // what threads take; and, where rows are split, what was split
   std::atomic<i64> next_task{0};
@@ -79,6 +83,7 @@ struct Engine {
     x.resize(most * s.padded_width);
     z.resize(most * s.padded_width);
     picked_x.resize(most * s.padded_width);
+    if (s.chained) links.resize(s.head_layers * s.batch * s.k * s.padded_width);
     projected.resize(most * q_panels * PANEL);
     kv_projected.resize(most * kv_panels * PANEL);
     normed.resize(most * s.padded_width);
@@ -342,11 +347,16 @@ struct Engine {
     if (!all && z_tokens.count) run_layer(layers[last], z_tokens, z.data(), false, true, me);
   }
 
-  // Leave in the cache what the heads in use will want of these tokens: keys and values.
-  void fill_heads(int me) {
-    for (i64 l = 0; l < std::min(s.head_layers, s.k); ++l)
-      run_layer(layers[s.trunk_layers + l], tokens, x.data(), true, false, me);
+  // Leave in the cache what the heads' layers will want of these tokens: keys and values. Of heads
+  // in a row also what each makes of the tokens `wanted`, since the next one reads it anyway.
+  void fill_heads(const std::vector<i64>& wanted, int me) {
+    for (i64 l = 0; l < s.head_layers; ++l) {
+      run_layer(layers[s.trunk_layers + l], tokens, x.data(), true, s.chained != 0, me);
+      if (s.chained) gather(x.data(), wanted, link(l), me);
+    }
   }
+  // The outputs of the row's layer `l`.
+  float* link(i64 l) { return links.data() + l * s.batch * s.k * s.padded_width; }
 
   void gather(const float* from, const std::vector<i64>& which, float* to, int me) {
     for (i64 i = share(which.size(), me); i < share(which.size(), me + 1); ++i)
@@ -355,7 +365,7 @@ struct Engine {
     team.barrier();
   }
 
-  // What leaves head `head` at the given rows of z, before its norm: its own layer's output, or z.
+  // What leaves head `head` at the given rows of z, before its norm: its layer's output, or z.
   void run_head(i64 head, const std::vector<i64>& which, int me) {
     if (me == 0) {
       picked.count = (i64)which.size();
@@ -364,8 +374,9 @@ struct Engine {
         picked.position[i] = z_tokens.position[which[i]];
       }
     }
-    gather(z.data(), which, picked_x.data(), me);
-    if (s.head_layers)
+    const i64 at = s.chained == ANTICAUSAL ? s.head_layers - 1 - head : head;
+    gather(s.chained ? link(at) : z.data(), which, picked_x.data(), me);
+    if (s.head_layers && !s.chained)
       run_layer(layers[s.trunk_layers + head], picked, picked_x.data(), false, true, me);
   }
 

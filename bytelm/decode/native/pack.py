@@ -89,21 +89,21 @@ class PackedModel:
             model.sin_SC.float().contiguous(),
             vector(model.heads.norm.weight, wide),
         ]
-        self.first = panels(model.heads.unembedding(0), wide, self.dtype)
+        self.first = panels(model.heads.folded(0), wide, self.dtype)
         # Seconds of a step by the ids a row feeds (1 to k), by whatever they depend on.
         self.costs_s: dict[tuple[int, ...], tuple[float, ...]] = {}
         self._drafting: dict[int, tuple[list[list[Tensor]], Tensor]] = {}
 
     def drafting(self, model: Model, k: int) -> tuple[list[list[Tensor]], Tensor]:
-        """The layers of heads 1..k, and the unembeddings of heads 2..k as one matrix."""
+        """The layers that heads 1..k need, in order; the unembeddings of heads 2..k in one."""
         if k not in self._drafting:
             wide = up_to(model.config.width, LANES)
             layers = [
                 pack_layer(layer, self.dtype)
-                for head in range(k)
+                for head in model.heads.running(k)
                 for layer in model.heads.layers_of(head)
             ]
-            own = [model.heads.unembedding(head) for head in range(1, k)]
+            own = [model.heads.folded(head) for head in range(1, k)]
             # Heads with layers share head 1's unembedding.
             one = k == 1 or bool(layers)
             matrix = self.first if one else panels(torch.cat(own), wide, self.dtype)

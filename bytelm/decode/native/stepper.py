@@ -24,6 +24,9 @@ PRICING_S = 0.1
 # Which drawn drafts to feed must not depend on what is learnt from other rows, or a sample would.
 DRAWN_GATE = 0.4
 
+# model.h's ways of heads that read one another.
+CHAINED = {"causal": 1, "anticausal": 2}
+
 KINDS = {torch.float32: "F32", torch.bfloat16: "BF16"}
 
 
@@ -79,7 +82,7 @@ class NativeStepper:
         sizes = [
             config.width, wide, config.head_size, head, config.attention_heads, config.kv_heads,
             up_to(config.hidden, PANEL // 2) // (PANEL // 2), config.trunk_layers, len(drafting),
-            config.prediction_heads, VOCAB, config.window, batch, slots, padded_slots,
+            CHAINED.get(config.head_kind, 0), VOCAB, config.window, batch, slots, padded_slots,
             config.context, len(config.ngram_orders), config.ngram_rows,
             max(config.ngram_orders, default=1) - 1, batch * k + ROOM, k, torch.get_num_threads(),
         ]  # fmt: skip

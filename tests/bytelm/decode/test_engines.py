@@ -12,7 +12,8 @@ from support import p_value, random_model, small_config
 from torch._dynamo.utils import counters
 
 from bytelm.alphabet import BOS, BYTES, EOD
-from bytelm.checkpoint import load_checkpoint
+from bytelm.checkpoint import load_checkpoint, save_checkpoint
+from bytelm.config import HEAD_KINDS, LAYERED_KINDS
 from bytelm.decode import compiled
 from bytelm.decode.generate import generate
 from bytelm.decode.options import DecodeOptions
@@ -192,3 +193,23 @@ def test_a_stop_across_the_prompts_end_counts_when_asked() -> None:
 def test_options_that_cannot_be(trained: Model, options: DecodeOptions, words: str) -> None:
     with pytest.raises(InputError, match=words):
         generate(trained, [b"x"], options)
+
+
+@pytest.mark.parametrize("kind", HEAD_KINDS)
+@pytest.mark.parametrize("n", [1, 2, 4, 8])
+def test_all_heads_of_all_kinds_change_no_byte_and_survive_saving(
+    kind: str, n: int, tmp_path: Path
+) -> None:
+    """Eager and native, all drafts fed, against plain decoding; and again from a checkpoint."""
+    layers = 10 if kind in LAYERED_KINDS else 2
+    config = small_config(layers=layers, head_kind=kind, prediction_heads=n)
+    model = random_model(config, seed=n)
+    prompts = [b"", b"def f(x):\n", bytes(range(200))]
+    plain = [c.text for c in generate(model, prompts, DecodeOptions(50, 1, 3, engine="eager"))]
+    save_checkpoint(tmp_path, 1, config, model.state_dict(), {}, {})
+    loaded = load_checkpoint(tmp_path).model
+    for name, weight in model.state_dict().items():
+        assert torch.equal(weight, loaded.state_dict()[name]), name
+    for engine in ENGINES:
+        options = DecodeOptions(50, n, 2, engine=engine, gate=0.0)  # type: ignore[arg-type]
+        assert [c.text for c in generate(loaded, prompts, options)] == plain

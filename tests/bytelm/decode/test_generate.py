@@ -11,6 +11,7 @@ from torch import Tensor
 
 from bytelm.alphabet import BOS, BYTES, EOD
 from bytelm.checkpoint import load_checkpoint
+from bytelm.config import HEAD_KINDS, LAYERED_KINDS
 from bytelm.decode.generate import generate
 from bytelm.decode.options import DecodeOptions
 from bytelm.decode.row import Completion
@@ -84,7 +85,7 @@ def test_the_same_when_half_of_the_rows_stop_early(trained: Model, prompts: list
             assert [c.finish_reason for c in found] == reasons
 
 
-@pytest.mark.parametrize("kind", ["unembed", "block"])
+@pytest.mark.parametrize("kind", HEAD_KINDS)
 @settings(max_examples=10, deadline=None)
 @given(
     lengths=st.lists(st.integers(0, 254), min_size=1, max_size=6),
@@ -96,7 +97,8 @@ def test_the_same_when_half_of_the_rows_stop_early(trained: Model, prompts: list
 def test_random_models_and_lengths_up_to_the_contexts_end(
     kind: str, lengths: list[int], k: int, batch: int, max_bytes: int, seed: int
 ) -> None:
-    model = random_model(small_config(layers=10 if kind == "block" else 2, head_kind=kind), seed)
+    layers = 10 if kind in LAYERED_KINDS else 2
+    model = random_model(small_config(layers=layers, head_kind=kind), seed)
     generator = torch.Generator().manual_seed(seed)
     prompts = [
         bytes(torch.randint(0, 256, (length,), generator=generator).tolist()) for length in lengths

@@ -15,7 +15,10 @@ CONFIGS = [
     small_config(),
     small_config(window=0),
     small_config(ngram_orders=(), ngram_rows=0),
+    small_config(head_kind="linear"),
     small_config(layers=10, head_kind="block"),
+    small_config(layers=6, head_kind="causal", prediction_heads=4),
+    small_config(layers=6, head_kind="anticausal", prediction_heads=4),
     small_config(attention_heads=2, kv_heads=1, prediction_heads=2),
 ]
 MODELS = [random_model(config) for config in CONFIGS]
@@ -86,7 +89,7 @@ def test_ragged_rows_equal_single_rows(which: int, lengths: list[int], block: in
     heads = model.config.prediction_heads
     for row, length in enumerate(lengths):
         output = model(ids[row : row + 1, :length], cache.row(row), torch.tensor([0]))
-        model.heads.fill(heads, output.z_BTD, output.place)
+        model.heads.fill(heads, output)
     blocks = torch.stack([ids[r, n : n + block] for r, n in enumerate(lengths)])
     together = model(blocks, cache, torch.tensor(lengths))
     for row, length in enumerate(lengths):
@@ -104,9 +107,9 @@ def test_a_rejected_draft_leaves_no_trace(model: Model) -> None:
     cache = model.new_cache(1)
     heads = model.config.prediction_heads
     first = model(ids[:, :20], cache, torch.tensor([0]))
-    model.heads.fill(heads, first.z_BTD, first.place)
+    model.heads.fill(heads, first)
     wrong = model(random_ids(1, 15, seed=99), cache, torch.tensor([20]))
-    model.heads.fill(heads, wrong.z_BTD, wrong.place)
+    model.heads.fill(heads, wrong)
     again = model(ids[:, 20:], cache, torch.tensor([20]))
     for head in range(heads):
         torch.testing.assert_close(model.logits(again, head), clean[head, :, 20:])

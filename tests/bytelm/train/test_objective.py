@@ -4,6 +4,7 @@ import pytest
 import torch
 from support import ROOT, python, random_model, small_config
 
+from bytelm.config import HEAD_KINDS
 from bytelm.model.model import Model
 from bytelm.train.objective import Objective, cross_entropy
 from bytelm.train.packing import IGNORE, Batch
@@ -32,7 +33,7 @@ def plain_gradients(model: Model, batch: Batch, weight: float) -> dict[str, torc
     return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
 
 
-@pytest.mark.parametrize("kind", ["unembed", "block"])
+@pytest.mark.parametrize("kind", HEAD_KINDS)
 @pytest.mark.parametrize("heads", [1, 2, 4, 8])
 def test_gradients_equal_those_of_the_plain_sum(kind: str, heads: int) -> None:
     config = small_config(layers=10, head_kind=kind, prediction_heads=heads)
@@ -49,7 +50,7 @@ def test_gradients_equal_those_of_the_plain_sum(kind: str, heads: int) -> None:
         assert difference <= 1e-5 * scale, name
 
 
-@pytest.mark.parametrize("kind", ["unembed", "block"])
+@pytest.mark.parametrize("kind", ["unembed", "linear", "block", "causal"])
 def test_a_frozen_trunk_gets_no_gradients_and_changes_none(kind: str) -> None:
     """What heads 2..n have for themselves gets the gradients that it gets beside the rest."""
     model = random_model(small_config(layers=6, head_kind=kind, prediction_heads=4))
@@ -85,7 +86,7 @@ def test_cross_entropy_is_torchs() -> None:
     expected = torch.nn.functional.cross_entropy(
         (y @ weight.T).flatten(0, 1), labels.flatten(), ignore_index=IGNORE
     )
-    torch.testing.assert_close(cross_entropy(y, weight, labels), expected)
+    torch.testing.assert_close(cross_entropy(y, weight, labels, torch.tensor(9)), expected)
 
 
 MEMORY = """

@@ -13,6 +13,7 @@ from support import random_model, small_config
 from torch import Tensor
 
 from bytelm.alphabet import BOS
+from bytelm.config import HEAD_KINDS, LAYERED_KINDS
 from bytelm.decode import generate as module
 from bytelm.decode.generate import generate, make_stepper
 from bytelm.decode.native import build
@@ -27,7 +28,10 @@ CONFIGS = {
     "small": {},
     "full attention": {"window": 0},
     "odd sizes": {"width": 36, "attention_heads": 6, "kv_heads": 3, "hidden": 50},
+    "linear": {"head_kind": "linear"},
     "block": {"layers": 10, "head_kind": "block"},
+    "causal": {"layers": 10, "head_kind": "causal"},
+    "anticausal": {"layers": 10, "head_kind": "anticausal"},
     "wide heads": {"width": 320, "attention_heads": 2, "kv_heads": 1},
     "no n-grams": {"ngram_orders": (), "ngram_rows": 0},
 }
@@ -67,7 +71,7 @@ def test_logits_are_the_models(name: str, dtype: torch.dtype, length: int) -> No
         assert (drafts[head - 1] - wanted).norm() < near * wanted.norm()
 
 
-@pytest.mark.parametrize("kind", ["unembed", "block"])
+@pytest.mark.parametrize("kind", HEAD_KINDS)
 @settings(max_examples=12, deadline=None)
 @given(
     lengths=st.lists(st.integers(0, 240), min_size=1, max_size=6),
@@ -79,7 +83,7 @@ def test_logits_are_the_models(name: str, dtype: torch.dtype, length: int) -> No
 def test_bfloat16_is_the_same_at_every_width_and_batch(
     kind: str, lengths: list[int], k: int, batch: int, gate: float | None, seed: int
 ) -> None:
-    config = small_config(layers=10 if kind == "block" else 2, head_kind=kind)
+    config = small_config(layers=10 if kind in LAYERED_KINDS else 2, head_kind=kind)
     model = in_dtype(random_model(config, seed), torch.bfloat16)
     generator = torch.Generator().manual_seed(seed)
     prompts = [

@@ -1,0 +1,185 @@
+"""The kinds of prediction heads (paper, section 2, Tables S4 and S13, Figure S11).
+
+    unembed      n unembedding matrices on the trunk's normed output: the paper's byte models
+    linear       one matrix a head, added to what it reads, before a shared unembedding
+    block        one transformer layer a head, side by side, before a shared unembedding
+    causal       the same in a row: each head reads the output of the one before it
+    anticausal   in a row from the last: head i reads head i + 1, so head 1 comes after all others
+
+Shapes: B batch row, T position in block, D width, V id, K prediction head.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bytelm.alphabet import VOCAB
+from bytelm.config import ModelConfig
+from bytelm.model.heads import Drafts, Heads, Output, gather
+from bytelm.model.layers import Layer, Place
+
+
+def _draw_unembedding(weight_VD: Tensor, generator: torch.Generator) -> None:
+    nn.init.normal_(weight_VD, std=0.1 / math.sqrt(weight_VD.shape[1]), generator=generator)
+
+
+class UnembedHeads(Heads):
+    """Heads that are one matrix: nothing happens between the trunk's norm and the logits."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__(config)
+        # A list and not one tensor: each head's backward then touches its own matrix only.
+        self.weights_VD = nn.ParameterList(
+            nn.Parameter(torch.empty(VOCAB, config.width)) for _ in range(self.n)
+        )
+
+    def initialize(self, generator: torch.Generator) -> None:
+        for weight in self.weights_VD:
+            _draw_unembedding(weight, generator)
+
+    def enter(self, x_BTD: Tensor) -> Tensor:
+        return self.norm(x_BTD)
+
+    def run(self, index: int, x_BTD: Tensor, place: Place) -> Tensor:
+        return x_BTD
+
+    def leave(self, y_BTD: Tensor) -> Tensor:
+        return y_BTD
+
+    def unembedding(self, index: int) -> Tensor:
+        return self.weights_VD[index]
+
+    def drafting_parameters(self) -> list[nn.Parameter]:
+        return list(self.weights_VD[1:])
+
+    def drafts(self, k: int) -> Drafts:
+        packed = torch.cat([weight.detach() for weight in self.weights_VD[1:k]])
+
+        def draft(output: Output, at_B: Tensor) -> Tensor:
+            return F.linear(gather(output.z_BTD, at_B), packed).view(len(at_B), k - 1, VOCAB)
+
+        return draft
+
+
+class LinearHeads(Heads):
+    """z + A_i z, with A_i zero at first: the heads begin alike."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__(config)
+        self.linears = nn.ModuleList(
+            nn.Linear(config.width, config.width, bias=False) for _ in range(self.n)
+        )
+        self.weight_VD = nn.Parameter(torch.empty(VOCAB, config.width))
+
+    def initialize(self, generator: torch.Generator) -> None:
+        _draw_unembedding(self.weight_VD, generator)
+        for index in range(self.n):
+            nn.init.zeros_(self.matrix_DD(index))
+
+    def matrix_DD(self, index: int) -> Tensor:
+        """A_i."""
+        linear = self.linears[index]
+        assert isinstance(linear, nn.Linear)
+        return linear.weight
+
+    def enter(self, x_BTD: Tensor) -> Tensor:
+        return self.norm(x_BTD)
+
+    def run(self, index: int, x_BTD: Tensor, place: Place) -> Tensor:
+        return x_BTD + self.linears[index](x_BTD)
+
+    def leave(self, y_BTD: Tensor) -> Tensor:
+        return y_BTD
+
+    def unembedding(self, index: int) -> Tensor:
+        return self.weight_VD
+
+    def folded(self, index: int) -> Tensor:
+        return self.weight_VD + self.weight_VD @ self.matrix_DD(index)
+
+    def drafting_parameters(self) -> list[nn.Parameter]:
+        return list(self.linears[1:].parameters())
+
+    def drafts(self, k: int) -> Drafts:
+        def draft(output: Output, at_B: Tensor) -> Tensor:
+            z_BD = gather(output.z_BTD, at_B)
+            outputs = [self.run(head, z_BD, output.place) for head in range(1, k)]
+            return F.linear(torch.stack(outputs, dim=1), self.weight_VD)
+
+        return draft
+
+
+class BlockHeads(Heads):
+    """One transformer layer a head, in parallel; and what those in a row share with them."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__(config)
+        first = config.trunk_layers
+        self.layers = nn.ModuleList(Layer(config, first + index) for index in range(self.n))
+        self.weight_VD = nn.Parameter(torch.empty(VOCAB, config.width))
+
+    def initialize(self, generator: torch.Generator) -> None:
+        _draw_unembedding(self.weight_VD, generator)
+        for index in range(self.n):
+            for layer in self.layers_of(index):
+                layer.initialize(generator)
+
+    def enter(self, x_BTD: Tensor) -> Tensor:
+        return x_BTD
+
+    def run(self, index: int, x_BTD: Tensor, place: Place) -> Tensor:
+        return self.layers[index](x_BTD, place)
+
+    def leave(self, y_BTD: Tensor) -> Tensor:
+        return self.norm(y_BTD)
+
+    def unembedding(self, index: int) -> Tensor:
+        return self.weight_VD
+
+    def drafting_parameters(self) -> list[nn.Parameter]:
+        return list(self.layers[1:].parameters())
+
+    def drafts(self, k: int) -> Drafts:
+        def draft(output: Output, at_B: Tensor) -> Tensor:
+            # Every position goes through the layers, since later queries need keys and values.
+            outputs = [gather(self.output(head, output), at_B) for head in range(1, k)]
+            return F.linear(self.leave(torch.stack(outputs, dim=1)), self.weight_VD)
+
+        return draft
+
+    def fill(self, k: int, output: Output) -> None:
+        for head in range(k):
+            self.output(head, output)
+
+    def layers_of(self, index: int) -> list[Layer]:
+        layer = self.layers[index]
+        assert isinstance(layer, Layer)
+        return [layer]
+
+
+class CausalHeads(BlockHeads):
+    """Head i reads head i - 1."""
+
+    def source(self, index: int) -> int | None:
+        return index - 1 if index > 0 else None
+
+
+class AnticausalHeads(BlockHeads):
+    """Head i reads head i + 1, so that no head has anything that head 1 does not go through."""
+
+    def source(self, index: int) -> int | None:
+        return index + 1 if index + 1 < self.n else None
+
+    def drafting_parameters(self) -> list[nn.Parameter]:
+        return []
+
+
+KINDS: dict[str, type[Heads]] = {
+    "unembed": UnembedHeads,
+    "linear": LinearHeads,
+    "block": BlockHeads,
+    "causal": CausalHeads,
+    "anticausal": AnticausalHeads,
+}
