@@ -12,7 +12,8 @@ class Export:
     """Write a checkpoint for other engines (hf, gguf), or its weights alone (bytelm).
 
     For other engines it is the trunk and head 1, which are a Llama. Only a model without n-gram
-    tables and without a window is one; others are refused. The heads that draft stay behind, so other engines give the same bytes one at a time.
+    tables and without a window is one; others are refused. The heads that draft stay behind, so
+    other engines give the same bytes one at a time.
     """
 
     checkpoint: Path

@@ -76,9 +76,9 @@ class LinearHeads(Heads):
     def initialize(self, generator: torch.Generator) -> None:
         _draw_unembedding(self.weight_VD, generator)
         for index in range(self.n):
-            nn.init.zeros_(self.matrix_DD(index))
+            nn.init.zeros_(self.matrix(index))
 
-    def matrix_DD(self, index: int) -> Tensor:
+    def matrix(self, index: int) -> Tensor:
         """A_i."""
         linear = self.linears[index]
         assert isinstance(linear, nn.Linear)
@@ -97,7 +97,7 @@ class LinearHeads(Heads):
         return self.weight_VD
 
     def folded(self, index: int) -> Tensor:
-        return self.weight_VD + self.weight_VD @ self.matrix_DD(index)
+        return self.weight_VD + self.weight_VD @ self.matrix(index)
 
     def drafting_parameters(self) -> list[nn.Parameter]:
         return list(self.linears[1:].parameters())

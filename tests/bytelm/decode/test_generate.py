@@ -17,7 +17,8 @@ from bytelm.decode.options import DecodeOptions
 from bytelm.decode.row import Completion
 from bytelm.decode.step import lowest_argmax
 from bytelm.errors import InputError
-from bytelm.model.model import Model, Output
+from bytelm.model.heads import Output
+from bytelm.model.model import Model
 from bytelm.shards import Split
 
 
