@@ -6,19 +6,23 @@ A checkpoint is a folder `step-000001234` with
     model.safetensors       the weights
     optimizer.safetensors   the optimizers' state, for resuming
 
-written aside, synced and renamed. Nothing in it can run code.
+written aside, synced and renamed. Nothing in it can run code. Where several ranks train, each
+writes a part of weights and state into files of its own instead (see `bytelm.sharded`), and
+checkpoint.json says "sharded"; what reads checkpoints reads both.
 """
 
 import errno
+import hashlib
 import json
 import re
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -27,6 +31,7 @@ from bytelm.config import ModelConfig, model_config
 from bytelm.errors import InputError
 from bytelm.files import new_folder, sha256_of, write_json
 from bytelm.model.model import Model
+from bytelm.ranks import world_size
 
 FORMAT = "bytelm-checkpoint-1"
 _NAME = re.compile(r"step-(\d{9})")
@@ -55,11 +60,74 @@ def save_checkpoint(
     optimizer: dict[str, Tensor],
     progress: dict[str, Any],
 ) -> Path:
-    """Write `parent/step-…` whole, or raise OSError (a full disk) and leave nothing of it."""
+    """Write `parent/step-…` whole, or raise OSError (a full disk) and leave nothing of it.
+
+    With several ranks, all of them call it, each with its parts of sharded tensors.
+    """
     folder = parent / f"step-{step:09d}"
-    files = {"model.safetensors": weights, "optimizer.safetensors": optimizer}
-    _write(folder, files, {"step": step, "model": config.to_dict(), "progress": progress})
+    about = {"step": step, "model": config.to_dict(), "progress": progress}
+    if world_size() > 1:
+        from bytelm.sharded import save_sharded
+
+        tensors = {f"model.{name}": weight for name, weight in weights.items()}
+        tensors |= {f"optimizer.{name}": value for name, value in optimizer.items()}
+        save_sharded(folder, tensors, {"format": FORMAT, "sharded": True, **about})
+    else:
+        files = {"model.safetensors": weights, "optimizer.safetensors": optimizer}
+        _write(folder, files, about)
     return folder
+
+
+def load_optimizer(
+    folder: Path, blank: Callable[[dict[str, tuple[int, ...]]], dict[str, Tensor]]
+) -> dict[str, Tensor]:
+    """The optimizers' state in a checkpoint. `blank` makes the tensors to fill, of given shapes."""
+    tensors = blank(_stored_shapes(folder, "optimizer"))
+    _fill(folder, "optimizer", tensors)
+    return tensors
+
+
+def is_sharded(folder: Path) -> bool:
+    """Whether a checkpoint is in parts, as several ranks wrote it."""
+    return bool(json.loads((folder / "checkpoint.json").read_bytes()).get("sharded"))
+
+
+def _stored_shapes(folder: Path, part: str) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of the `part` of a checkpoint: model or optimizer."""
+    if is_sharded(folder):
+        from bytelm.sharded import stored_shapes
+
+        return stored_shapes(folder, part)
+    path = folder / f"{part}.safetensors"
+    try:
+        with safe_open(path, "pt") as file:
+            return {name: tuple(file.get_slice(name).get_shape()) for name in list(file.keys())}
+    except (SafetensorError, OSError) as error:
+        raise DamagedError(f"{path} is damaged: {error}") from error
+
+
+def _fill(folder: Path, part: str, tensors: dict[str, Tensor]) -> None:
+    """Fill `tensors` with the `part` of a checkpoint; sharded ones each with its rows."""
+    try:
+        if is_sharded(folder) or world_size() > 1:
+            # Imported where it is needed: torch.distributed takes its time.
+            from bytelm.sharded import copy_rows, load_sharded
+
+            if is_sharded(folder):
+                return load_sharded(folder, part, tensors)
+            fill = copy_rows
+        else:
+            fill = _copy
+        for name, whole in load_tensors(folder / f"{part}.safetensors").items():
+            fill(tensors[name], whole)
+    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
+        text = str(error).strip().splitlines()
+        raise DamagedError(f"{folder} is damaged: {text[-1] if text else error!r}") from error
+
+
+def _copy(target: Tensor, whole: Tensor) -> None:
+    with torch.no_grad():
+        target.copy_(whole)
 
 
 def save_weights(folder: Path, checkpoint: "Checkpoint") -> None:
@@ -169,6 +237,15 @@ def find_checkpoint(where: Path) -> Path:
     )
 
 
+def weights_sha256(about: dict[str, Any]) -> str:
+    """What names a checkpoint's weights: their file's hash; of parts, that of all their hashes."""
+    files = about["files"]
+    if "model.safetensors" in files:
+        return str(files["model.safetensors"]["sha256"])
+    parts = "".join(entry["sha256"] for _, entry in sorted(files.items()))
+    return hashlib.sha256(parts.encode()).hexdigest()
+
+
 def load_tensors(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
@@ -194,22 +271,29 @@ def load_checkpoint(
     model.requires_grad_(False).eval()
     for parameter in model.parameters():
         parameter.data = parameter.data.to(dtype)
-    sha256 = about["files"]["model.safetensors"]["sha256"]
-    return Checkpoint(folder, config, model, about["progress"], sha256)
+    return Checkpoint(folder, config, model, about["progress"], weights_sha256(about))
 
 
 def load_weights(model: Model, folder: Path) -> None:
     """Fill `model` with a checkpoint's weights. Raises DamagedError if they do not fit it."""
-    path = folder / "model.safetensors"
-    tensors = load_tensors(path)
-    wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    for name in sorted({*wanted, *found}):
-        if wanted.get(name) != found.get(name):
+    own = dict(model.state_dict())
+    stored = _stored_shapes(folder, "model")
+    wanted = {name: tuple(tensor.shape) for name, tensor in own.items()}
+    for name in sorted({*wanted, *stored}):
+        if wanted.get(name) != stored.get(name):
             raise DamagedError(
-                f"{path}: tensor {name} has shape {found.get(name)}, {wanted.get(name)} expected"
+                f"{folder}: tensor {name} has shape {stored.get(name)}, {wanted.get(name)} expected"
             )
+    _fill(folder, "model", own)
+    not_finite = first_not_finite(own)
+    if not_finite:
+        raise DamagedError(f"{folder}: tensor {not_finite} holds values that are not finite")
+
+
+def first_not_finite(tensors: dict[str, Tensor]) -> str | None:
+    """The name of a tensor with NaN or infinity in it, or in this rank's rows of it."""
     for name, tensor in tensors.items():
-        if not torch.isfinite(tensor).all():
-            raise DamagedError(f"{path}: tensor {name} holds values that are not finite")
-    model.load_state_dict(tensors)
+        part = tensor.to_local() if hasattr(tensor, "to_local") else tensor
+        if not torch.isfinite(part).all():
+            return name
+    return None

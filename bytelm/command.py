@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import tyro
 
 from bytelm.errors import InputError
+from bytelm.ranks import rank, world_size
 
 
 class Command(Protocol):
@@ -31,8 +32,9 @@ class Stopped(BaseException):
 
 
 def say(text: str) -> None:
-    """One line for a person, on stderr."""
-    print(text, file=sys.stderr, flush=True)
+    """One line for a person, on stderr; under torchrun it says which rank speaks."""
+    speaker = f"rank {rank()}: " if world_size() > 1 else ""
+    print(speaker + text, file=sys.stderr, flush=True)
 
 
 def main(

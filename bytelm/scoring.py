@@ -70,7 +70,8 @@ def _segments(lengths: Sequence[int], size: int, overlap: int) -> list[_Segment]
     return sorted(found, key=lambda segment: -segment.length)
 
 
-@torch.inference_mode()
+# Not inference_mode: what sharded layers gather in it could not be trained with afterwards.
+@torch.no_grad()
 def score_documents(
     model: Model,
     documents: Sequence[bytes],

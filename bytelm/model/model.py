@@ -101,14 +101,22 @@ class Model(nn.Module):
                 cache.write_ids(place.flat_slots, ids_BT)
         return Output(self.run_trunk(self.embed(ids_BT, history_BL), place), place)
 
-    def embed(self, ids_BT: Tensor, history_BL: Tensor | None = None) -> Tensor:
-        """The trunk's input: each byte's embedding and those of the n-grams that end there."""
+    def embed(
+        self,
+        ids_BT: Tensor,
+        history_BL: Tensor | None = None,
+        starts_BT: Tensor | None = None,
+    ) -> Tensor:
+        """The trunk's input: each byte's embedding and those of the n-grams that end there.
+
+        N-grams reach back no further than `starts_BT`, as if nothing had been before.
+        """
         x_BTD = self.embedding(ids_BT)
         if self.ngrams is None:
             return x_BTD
         if history_BL is None:
             history_BL = ids_BT.new_full((ids_BT.shape[0], self.ngrams.history), PAD)
-        return x_BTD + self.ngrams(history_BL, ids_BT)
+        return x_BTD + self.ngrams(history_BL, ids_BT, starts_BT)
 
     def run_trunk(self, x_BTD: Tensor, place: Place) -> Tensor:
         for layer in self.layers:
@@ -123,14 +131,19 @@ class Model(nn.Module):
         """See Heads.drafts."""
         return self.heads.drafts(k)
 
-    def place_alone(self, ids_BT: Tensor) -> Place:
-        """Where a block without a cache lies: at position 0."""
+    def place_alone(self, ids_BT: Tensor, starts_BT: Tensor | None = None) -> Place:
+        """Where a block without a cache lies: at position 0.
+
+        Positions see none before `starts_BT`, the index in the block where their document begins.
+        """
         T, window = ids_BT.shape[1], self.config.window
         assert len(self.cos_SC) >= T, f"a block of {T} exceeds the context"
         mask = None
-        if 0 < window < T:
+        if 0 < window < T or starts_BT is not None:
             at = torch.arange(T, device=ids_BT.device)
-            seen = (at <= at[:, None]) & (at > at[:, None] - window)
+            seen = (at <= at[:, None]) & (at > at[:, None] - (window or T))
+            if starts_BT is not None:
+                seen = (seen & (at >= starts_BT[..., None]))[:, None]
             mask = self._additive(seen)
         return Place(self.cos_SC[None, :T, None], self.sin_SC[None, :T, None], mask)
 

@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bytelm.alphabet import PAD
+
 _MASK = (1 << 64) - 1
 
 
@@ -54,16 +56,26 @@ class NgramEmbedding(nn.Module):
         for name, values in (("multipliers_OL", multipliers), ("offsets_O", offsets)):
             self.register_buffer(name, torch.tensor(values, device=device), persistent=False)
 
-    def hash(self, history_BL: Tensor, ids_BT: Tensor) -> Tensor:
-        """The table rows (B, T, O) of a block, given the `history` ids before it."""
+    def hash(self, history_BL: Tensor, ids_BT: Tensor, starts_BT: Tensor | None = None) -> Tensor:
+        """The table rows (B, T, O) of a block, given the `history` ids before it.
+
+        With `starts_BT`, ids before that index of the block count as PAD.
+        """
         stream = torch.cat((history_BL, ids_BT), dim=1) + 1
         # windows[..., j] is the id j places back.
         windows_BTL = stream.unfold(1, self.history + 1, 1).flip(-1)
+        if starts_BT is not None:
+            back_L = torch.arange(self.history + 1, device=ids_BT.device)
+            at_T1 = torch.arange(ids_BT.shape[1], device=ids_BT.device)[:, None]
+            before = at_T1 - back_L < starts_BT[..., None]
+            windows_BTL = torch.where(before, PAD + 1, windows_BTL)
         sums_BTO = (windows_BTL.unsqueeze(-2) * self.multipliers_OL).sum(-1)
         return ((sums_BTO >> 33) & 0x7FFFFFFF) % self.rows + self.offsets_O
 
-    def forward(self, history_BL: Tensor, ids_BT: Tensor) -> Tensor:
-        rows_BTO = self.hash(history_BL, ids_BT)
+    def forward(
+        self, history_BL: Tensor, ids_BT: Tensor, starts_BT: Tensor | None = None
+    ) -> Tensor:
+        rows_BTO = self.hash(history_BL, ids_BT, starts_BT)
         bags = rows_BTO.view(-1, len(self.orders))
         x = F.embedding_bag(bags, self.weight, mode="sum", sparse=self.sparse)
         return x.view(*ids_BT.shape, -1)

@@ -34,16 +34,16 @@ def cross_entropy(
 
 
 def label_counts(batch: Batch) -> Tensor:
-    """How many labels count, by head, and at least 1: (n,)."""
-    return (batch.labels_nBT != IGNORE).sum((1, 2)).clamp(min=1)
+    """How many labels count, by head: (n,)."""
+    return (batch.labels_nBT != IGNORE).sum((1, 2))
 
 
 class Objective:
     """Head 1's loss + `weight` x the sum of the others', and its gradients.
 
-    `dtype` bfloat16 runs the matrices under autocast. `wrap` may compile the functions that hold
-    the arithmetic: the trunk, a head, and the loss. What does not require gradients gets none; a
-    trunk that is frozen as a whole runs forward only.
+    `dtype` bfloat16 runs the matrices under autocast. `wrap` may compile the trunk and a head,
+    `wrap_loss` what turns a head's output into its loss. What does not require gradients gets none;
+    a trunk that is frozen as a whole runs forward only.
     """
 
     def __init__(
@@ -52,12 +52,13 @@ class Objective:
         weight: float,
         dtype: torch.dtype = torch.float32,
         wrap: Callable[[Any], Any] = lambda function: function,
+        wrap_loss: Callable[[Any], Any] = lambda function: function,
     ) -> None:
         self.model, self.weight, self.dtype = model, weight, dtype
         self._trunk = wrap(model.run_trunk)
         heads = model.heads
         self._run = wrap(heads.run) if model.config.head_kind != "unembed" else heads.run
-        self._loss = wrap(self._head_loss)
+        self._loss = wrap_loss(self._head_loss)
 
     def _head_loss(
         self, y_BTD: Tensor, unembedding_VD: Tensor, labels_BT: Tensor, count: Tensor
@@ -73,12 +74,13 @@ class Objective:
         A loss is the mean over `counts_n` labels: by default those of this batch; those of all
         the batches of a step, where this is one of several.
         """
-        counts_n = label_counts(batch) if counts_n is None else counts_n
+        counts_n = label_counts(batch).clamp(min=1) if counts_n is None else counts_n
         learns = any(parameter.requires_grad for parameter in self.model.layers.parameters())
         with self._autocast(batch.ids_BT.device):
-            place = self.model.place_alone(batch.ids_BT)
+            place = self.model.place_alone(batch.ids_BT, batch.starts_BT)
             with torch.set_grad_enabled(learns):
-                z_BTD = self._trunk(self.model.embed(batch.ids_BT), place)
+                x_BTD = self.model.embed(batch.ids_BT, starts_BT=batch.starts_BT)
+                z_BTD = self._trunk(x_BTD, place)
             # The buffer: every head's backward ends here, and adds its gradient.
             buffer = z_BTD.detach().requires_grad_(learns)
             each = self._chained if self.model.heads.chained else self._side_by_side

@@ -1,4 +1,4 @@
-"""Torch's own optimizers, one per kind of parameter: Muon, AdamW, SparseAdam.
+"""One optimizer per kind of parameter: Muon, and torch's own AdamW and SparseAdam.
 
 Hidden matrices go to Muon (Jordan et al. 2024) with updates of AdamW's size, so that one learning
 rate serves both; embeddings, unembeddings and norms to AdamW; the n-gram tables, of which a batch
@@ -9,9 +9,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 
 from bytelm.model.model import Model
+from bytelm.train.muon import Muon, local
 
 
 @dataclass(frozen=True)
@@ -57,12 +60,8 @@ class Optimizers:
         betas = (options.beta1, options.beta2)
         self.parts: dict[str, torch.optim.Optimizer] = {}
         if matrices:
-            self.parts["muon"] = torch.optim.Muon(
-                matrices,
-                lr=options.matrix_lr,
-                momentum=options.momentum,
-                weight_decay=options.weight_decay,
-                adjust_lr_fn="match_rms_adamw",
+            self.parts["muon"] = Muon(
+                matrices, options.matrix_lr, options.momentum, options.weight_decay
             )
         if rest:
             self.parts["adamw"] = torch.optim.AdamW(
@@ -74,17 +73,29 @@ class Optimizers:
         self.clip = options.clip
         self.clipped: list[Tensor] = [*matrices, *rest]
 
+    def _grads(self, sharded: bool) -> list[Tensor]:
+        """The gradients of what is clipped: this rank's parts of sharded ones, or the whole."""
+        return [
+            local(p.grad)
+            for p in self.clipped
+            if p.grad is not None and isinstance(p, DTensor) == sharded
+        ]
+
     def norm(self) -> float:
         """The gradient's 2-norm, the sparse tables apart (their rows' scale is Adam's affair)."""
-        grads = [p.grad for p in self.clipped if p.grad is not None]
-        return float(nn.utils.get_total_norm(grads, foreach=True))
+        norm = nn.utils.get_total_norm(self._grads(sharded=False), foreach=True)
+        parts = self._grads(sharded=True)
+        if not parts:
+            return float(norm)
+        square = nn.utils.get_total_norm(parts, foreach=True) ** 2
+        dist.all_reduce(square)
+        return float((norm**2 + square) ** 0.5)
 
     def step(self, scale: float, norm: float) -> None:
         """One update at `scale` times the peak rates, the gradient of norm `norm` clipped."""
         if self.clip and norm > self.clip:
-            nn.utils.clip_grads_with_norm_(
-                self.clipped, self.clip, torch.tensor(norm), foreach=True
-            )
+            grads = self._grads(sharded=False) + self._grads(sharded=True)
+            torch._foreach_mul_(grads, self.clip / (norm + 1e-6))
         for name, part in self.parts.items():
             part.param_groups[0]["lr"] = self.peaks[name] * scale
             part.step()
@@ -93,6 +104,16 @@ class Optimizers:
     def zero(self) -> None:
         for part in self.parts.values():
             part.zero_grad(set_to_none=True)
+
+    def blank(self, shapes: dict[str, tuple[int, ...]]) -> dict[str, Tensor]:
+        """Tensors to be filled with a state of `shapes`: sharded where their parameters are."""
+        found = {}
+        for where, shape in shapes.items():
+            name, index, _ = where.split(".")
+            parameter = self.parts[name].param_groups[0]["params"][int(index)]
+            like = tuple(parameter.shape) == shape
+            found[where] = torch.zeros_like(parameter) if like else torch.zeros(shape)
+        return found
 
     def tensors(self) -> tuple[dict[str, Tensor], dict[str, int]]:
         """The state as named tensors, and the plain numbers beside them."""

@@ -7,50 +7,62 @@ from typing import Any
 
 from bytelm.config import ModelConfig, load_preset, model_config
 from bytelm.errors import InputError
+from bytelm.model.equal import at_equal_parameters
+from bytelm.train.guard import GuardOptions
 from bytelm.train.optimizer import OptimizerOptions
 from bytelm.train.schedule import ScheduleOptions
 
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """The table [train] of a preset, flat: these and the optimizer's and the schedule's options."""
+    """The table [train] of a preset, flat: these and the options of the parts."""
 
     block: int = 512
     """T: bytes in a training block."""
     batch: int = 8
-    """B: blocks in a batch."""
+    """B: blocks in a batch, that of all ranks together: what one step learns from."""
     head_weight: float = 0.3
     """Weight of the losses of heads 2..n against head 1's."""
+    document_masks: bool = False
+    """Positions attend within their own document only, where a block holds several."""
     seed: int = 0
     """Of the initial weights and of the order of the data."""
     optimizer: OptimizerOptions = field(default_factory=OptimizerOptions)
     schedule: ScheduleOptions = field(default_factory=ScheduleOptions)
+    guard: GuardOptions = field(default_factory=GuardOptions)
 
     def to_dict(self) -> dict[str, Any]:
         """Flat, as in a preset."""
         values = dataclasses.asdict(self)
-        nested = values.pop("optimizer") | values.pop("schedule")
-        return values | nested
+        for part in PARTS:
+            values |= values.pop(part)
+        return values
+
+
+PARTS: dict[str, Any] = {
+    "optimizer": OptimizerOptions,
+    "schedule": ScheduleOptions,
+    "guard": GuardOptions,
+}
 
 
 def train_options(values: dict[str, Any], where: str) -> TrainOptions:
     """TrainOptions of the flat `values`; `where` names their source in errors."""
-    parts: dict[str, dict[str, Any]] = {"": {}, "optimizer": {}, "schedule": {}}
-    home = {f.name: "optimizer" for f in dataclasses.fields(OptimizerOptions)}
-    home |= {f.name: "schedule" for f in dataclasses.fields(ScheduleOptions)}
-    plain = [f for f in dataclasses.fields(TrainOptions) if f.name not in parts]
-    home |= {f.name: "" for f in plain}
+    home = {f.name: ("", f) for f in dataclasses.fields(TrainOptions) if f.name not in PARTS}
+    for part, kind in PARTS.items():
+        home |= {f.name: (part, f) for f in dataclasses.fields(kind)}
+    found: dict[str, dict[str, Any]] = {"": {}, **{part: {} for part in PARTS}}
     for name, value in values.items():
         if name not in home:
             raise InputError(f"{where}: unknown train option {name!r}; known: {', '.join(home)}")
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise InputError(f"{where}: the train option {name!r} must be a number, not {value!r}")
-        parts[home[name]][name] = value
-    options = TrainOptions(
-        **parts[""],
-        optimizer=OptimizerOptions(**parts["optimizer"]),
-        schedule=ScheduleOptions(**parts["schedule"]),
-    )
+        part, known = home[name]
+        _check_type(name, value, type(known.default), where)
+        found[part][name] = value
+    try:
+        made = {part: kind(**found[part]) for part, kind in PARTS.items()}
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from error
+    options = TrainOptions(**found[""], **made)
     for name in ("block", "batch"):
         size = getattr(options, name)
         if not isinstance(size, int) or size < 1:
@@ -58,8 +70,20 @@ def train_options(values: dict[str, Any], where: str) -> TrainOptions:
     return options
 
 
-def resolve(preset: str, overrides: tuple[str, ...]) -> tuple[ModelConfig, TrainOptions]:
-    """The preset with `overrides` such as "model.width=256" or "train.batch=4" applied."""
+def _check_type(name: str, value: Any, wanted: type, where: str) -> None:
+    words = {str: "a text in quotes", bool: "true or false"}.get(wanted, "a number")
+    fits = isinstance(value, wanted if wanted in (str, bool) else int | float)
+    if not fits or (isinstance(value, bool) and wanted is not bool):
+        raise InputError(f"{where}: the train option {name!r} must be {words}, not {value!r}")
+
+
+def resolve(
+    preset: str, overrides: tuple[str, ...], equal_parameters: bool = False
+) -> tuple[ModelConfig, TrainOptions]:
+    """The preset with `overrides` such as "model.width=256" or "train.batch=4" applied.
+
+    With `equal_parameters` the model has as many parameters as with one head.
+    """
     tables = load_preset(preset)
     for text in overrides:
         name, equals, value = text.partition("=")
@@ -74,6 +98,8 @@ def resolve(preset: str, overrides: tuple[str, ...]) -> tuple[ModelConfig, Train
             ) from error
     where = f"preset {preset}"
     model = model_config(tables["model"], where)
+    if equal_parameters:
+        model = at_equal_parameters(model, model.prediction_heads, model.head_kind)
     train = train_options(tables["train"], where)
     if train.block > model.context:
         raise InputError(f"{where}: the block of {train.block} exceeds the context {model.context}")

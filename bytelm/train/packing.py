@@ -24,17 +24,28 @@ IGNORE = -100
 
 @dataclass
 class Batch:
-    """A batch of blocks: `ids_BT` to read, `labels_nBT[i]` what head i is to say (or IGNORE)."""
+    """A batch of blocks: `ids_BT` to read, `labels_nBT[i]` what head i is to say (or IGNORE).
+
+    `starts_BT`, where documents are not to see each other: the index in the block at which each
+    position's document begins.
+    """
 
     ids_BT: Tensor
     labels_nBT: Tensor
+    starts_BT: Tensor | None = None
 
 
 class Packing:
-    """Batches of `batch` blocks of `block` ids, with labels for `heads` heads."""
+    """Batches of `batch` blocks of `block` ids, with labels for `heads` heads.
 
-    def __init__(self, split: Split, block: int, batch: int, heads: int, seed: int) -> None:
+    With `apart`, batches say where documents begin.
+    """
+
+    def __init__(
+        self, split: Split, block: int, batch: int, heads: int, seed: int, apart: bool = False
+    ) -> None:
         self.split, self.block, self.batch, self.heads, self.seed = split, block, batch, heads, seed
+        self.apart = apart
         self.lengths = split.lengths_N + 2
         self.stream = int(self.lengths.sum())
         # The last label of the last head lies `heads` past the block.
@@ -84,18 +95,28 @@ class Packing:
         if skip + len(inside) < len(into):
             into[-1] = EOD
 
-    def batch_at(self, step: int) -> Batch:
-        """Batch number `step`, counted from 0 over all epochs."""
+    def batch_at(self, step: int, first: int = 0, rows: int | None = None) -> Batch:
+        """Batch number `step`, counted from 0 over all epochs; of it, `rows` rows from `first`."""
         T, n = self.block, self.heads
-        ids = np.empty((self.batch, T + n), dtype=np.int64)
-        owners = np.empty((self.batch, T + n), dtype=np.int64)
-        for row in range(self.batch):
-            epoch, index = divmod(step * self.batch + row, self.blocks)
+        rows = self.batch if rows is None else rows
+        ids = np.empty((rows, T + n), dtype=np.int64)
+        owners = np.empty((rows, T + n), dtype=np.int64)
+        for row in range(rows):
+            epoch, index = divmod(step * self.batch + first + row, self.blocks)
             self._enter(epoch)
             ids[row], owners[row] = self._piece(int(self._blocks[index]) * T, T + n)
-        labels = np.empty((n, self.batch, T), dtype=np.int64)
+        labels = np.empty((n, rows, T), dtype=np.int64)
         for head in range(n):
             ahead = slice(head + 1, head + 1 + T)
             same = owners[:, ahead] == owners[:, :T]
             labels[head] = np.where(same, ids[:, ahead], IGNORE)
-        return Batch(torch.from_numpy(ids[:, :T].copy()), torch.from_numpy(labels))
+        starts = torch.from_numpy(_starts(owners[:, :T])) if self.apart else None
+        return Batch(torch.from_numpy(ids[:, :T].copy()), torch.from_numpy(labels), starts)
+
+
+def _starts(owners_BT: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """The index in the block at which each position's document begins."""
+    begins = np.zeros_like(owners_BT)
+    at = np.arange(owners_BT.shape[1])
+    begins[:, 1:] = np.where(owners_BT[:, 1:] != owners_BT[:, :-1], at[1:], 0)
+    return np.maximum.accumulate(begins, axis=1)

@@ -1,6 +1,7 @@
 """`python -m bytelm train`: a preset and shards become a run folder."""
 
 import json
+import statistics
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -27,10 +28,13 @@ class Train:
     preset: str = "tiny"
     """A preset's name, or the path of a .toml file like one."""
     init: Path | None = None
-    """Begin with the weights of this run folder or checkpoint, of the preset's shape."""
+    """Begin with the weights of this run folder or checkpoint. Heads may differ in number and kind;
+    what the next byte goes through must be of the preset's shape."""
     drafts_only: bool = False
     """Train what heads 2..n have for themselves and nothing else, so that the text stays the same;
     on text that the model wrote, this makes drafts that are accepted more often."""
+    equal_parameters: bool = False
+    """Shrink the rest of the preset's model so that it has as many parameters as with one head."""
     resume: bool = False
     """Go on from the newest whole checkpoint of the run folder; start where there is none."""
     minutes: float | None = None
@@ -44,7 +48,15 @@ class Train:
     compile: bool = True
     """Compile the model where a compiler is present."""
     device: str = "cpu"
-    """cpu or cuda."""
+    """cpu or cuda; under torchrun each rank takes a device of its own."""
+    micro_batch: int = 0
+    """Blocks that a device runs at a time; gradients add up to those of the whole batch. 0: all."""
+    recompute: bool = False
+    """Compute activations again in the backward instead of keeping them: less memory, more time."""
+    tensorboard: bool = False
+    """Write scalars for TensorBoard into the run folder's tensorboard/."""
+    profile: bool = False
+    """Profile some of the first steps, into the run folder's profile/."""
     eval_steps: int = 100
     """Score held-out text every so many steps."""
     save_minutes: float = 1.0
@@ -52,17 +64,26 @@ class Train:
     save_steps: int = 0
     """Steps between checkpoints, instead of minutes; 0: by minutes."""
 
-    def run(self) -> dict[str, Any]:
+    def run(self) -> dict[str, Any] | None:
         import torch
 
-        from bytelm.sealing import seal
-        from bytelm.shards import Split
-        from bytelm.train.options import resolve
-        from bytelm.train.speedups import pick_dtype
-        from bytelm.train.trainer import Budget, Cadence, Trainer
+        from bytelm.ranks import is_first, joined
 
         self._check(torch.cuda.is_available())
-        config, options = resolve(self.preset, self.set)
+        with joined(self.device):
+            figures = self._run()
+        return figures if is_first() else None
+
+    def _run(self) -> dict[str, Any]:
+        from bytelm.ranks import barrier, is_first
+        from bytelm.sealing import seal
+        from bytelm.shards import Split
+        from bytelm.train.budget import Budget
+        from bytelm.train.options import resolve
+        from bytelm.train.speedups import matmul_flops_per_s
+
+        config, options = resolve(self.preset, self.set, self.equal_parameters)
+        self._check_batch(options.batch)
         init, start = self._start(config)
         train, held_out = Split(self.data, "train"), Split(self.data, "held_out")
         wanted = {
@@ -72,60 +93,120 @@ class Train:
             "data": _describe(train, held_out),
             "start": start,
         }
-        folder = self.run_folder
         stored = self._stored(wanted)
-        dtype = stored.get("dtype") or str(pick_dtype(self.dtype, self.device))
-        if self.dtype not in ("auto", dtype.removeprefix("torch.")):
-            say(f"--dtype {self.dtype} is not applied: {folder} was begun with {dtype}")
-        cadence = Cadence(
-            self.eval_steps, save_minutes=self.save_minutes, save_steps=self.save_steps
-        )
-        trainer = Trainer(
-            folder=folder,
-            config=config,
-            options=options,
-            train=train,
-            held_out=held_out,
-            dtype=getattr(torch, dtype.removeprefix("torch.")),
-            cadence=cadence,
-            compiled=self.compile,
-            device=self.device,
-            init=init,
-            drafts_only=self.drafts_only,
-        )
+        # Later ranks must not find what the first one is about to write.
+        barrier()
+        dtype = self._dtype(stored.get("dtype"))
+        trainer = self._trainer(config, options, train, held_out, dtype, init)
         resumed = self.resume and trainer.resume()
         no_budget = self.minutes is None and self.bytes is None
         budget = Budget(self.bytes, 4.0 if no_budget else self.minutes)
+        self._matmul_flops_per_s = matmul_flops_per_s(trainer.learner.how.dtype, self.device)
         if resumed and budget.spent(trainer.bytes, trainer.elapsed_s) >= 1:
             return self._already(trainer)
-        trainer.require_space()
-        if not stored:
-            write_json(folder / "config.json", seal({**wanted, "dtype": dtype}))
-        say(_opening(trainer.model.parameters_by_part(), dtype, resumed, trainer.step))
+        if is_first():
+            trainer.require_space()
+        barrier()
+        if not stored and is_first():
+            write_json(self.run_folder / "config.json", seal({**wanted, "dtype": dtype}))
+        if is_first():
+            say(_opening(trainer.learner.parameters, dtype, resumed, trainer.step))
         ended = self._train(trainer, budget)
         figures = self._summarize(trainer, ended)
         if ended != "budget":
-            say(f"stopped by {ended} and saved; go on with --resume")
+            if is_first():
+                say(f"stopped by {ended} and saved; go on with --resume")
             raise Stopped(figures, 130 if ended == "SIGINT" else 143)
         return figures
+
+    def _dtype(self, stored: str | None) -> str:
+        """The type to train in: that of the run, or what --dtype says, the first rank's choice."""
+        from bytelm.ranks import gather_objects
+        from bytelm.train.speedups import pick_dtype
+
+        dtype = stored or str(pick_dtype(self.dtype, self.device))
+        dtype = gather_objects(dtype)[0].removeprefix("torch.")
+        if self.dtype not in ("auto", dtype):
+            say(f"--dtype {self.dtype} is not applied: {self.run_folder} was begun with {dtype}")
+        return str(dtype)
+
+    def _trainer(
+        self, config: Any, options: Any, train: Any, held_out: Any, dtype: str, init: Path | None
+    ) -> Any:
+        import torch
+
+        from bytelm.ranks import local_device
+        from bytelm.train.budget import Cadence
+        from bytelm.train.learner import How, Learner
+        from bytelm.train.trainer import Trainer
+
+        how = How(
+            device=local_device(self.device),
+            dtype=getattr(torch, dtype),
+            compiled=self.compile,
+            micro=self.micro_batch,
+            recompute=self.recompute,
+            cache=self.run_folder.parent / ".cache" / "inductor",
+        )
+        cadence = Cadence(
+            self.eval_steps, save_minutes=self.save_minutes, save_steps=self.save_steps
+        )
+        learner = Learner(config, options, how, init, self.drafts_only)
+        return Trainer(self.run_folder, learner, train, held_out, cadence)
 
     def _train(self, trainer: Any, budget: Any) -> str:
         """Train; says what is left to go on from where that fails."""
         from bytelm.checkpoint import list_checkpoints
-        from bytelm.train.trainer import NotFiniteError
+        from bytelm.train.guard import NotFiniteError
 
         try:
-            return str(trainer.train(budget))
+            return str(trainer.train(budget, self._watchers(trainer, budget)))
         except NotFiniteError as error:
+            good = list_checkpoints(trainer.checkpoints)
+            last = f"the last good checkpoint is {good[0]}" if good else "no checkpoint was saved"
             raise InputError(
-                f"training diverged: {error}; nothing was saved since the last checkpoint in "
-                f"{trainer.checkpoints}; lower the learning rates (--set train.matrix_lr=...)"
+                f"training diverged: {error}; {last}; "
+                "lower the learning rates (--set train.matrix_lr=...)"
             ) from error
         except OSError:
             whole = list_checkpoints(trainer.checkpoints)
             if whole:
                 say(f"the last whole checkpoint is {whole[0]}; make room and go on with --resume")
             raise
+
+    def _mfu(self, trainer: Any) -> float | None:
+        """The median step's rate against that of a large matrix product on as many devices."""
+        from bytelm.ranks import world_size
+
+        if not trainer.rates:
+            return None
+        flops_per_s = statistics.median(trainer.rates) * trainer.learner.flops_per_byte
+        return round(flops_per_s / self._matmul_flops_per_s / world_size(), 4)
+
+    def _watchers(self, trainer: Any, budget: Any) -> list[Any]:
+        from bytelm.ranks import is_first
+        from bytelm.train.watching import Bar, Profiler, TensorBoard
+
+        share = budget.spent(trainer.bytes, trainer.elapsed_s)
+        watchers: list[Any] = []
+        if self.tensorboard and is_first():
+            watchers.append(TensorBoard(self.run_folder / "tensorboard"))
+        if self.profile:
+            watchers.append(Profiler(self.run_folder / "profile", self.device))
+        bar = Bar(share, trainer.learner.flops_per_byte, self._matmul_flops_per_s)
+        return [*watchers, bar]
+
+    def _check_batch(self, batch: int) -> None:
+        from bytelm.ranks import world_size
+
+        ranks = world_size()
+        if batch % ranks:
+            raise InputError(f"a batch of {batch} blocks cannot be shared by {ranks} ranks evenly")
+        if self.micro_batch < 0 or (self.micro_batch and batch // ranks % self.micro_batch):
+            raise InputError(
+                f"--micro-batch {self.micro_batch} does not divide the {batch // ranks} blocks "
+                "that a rank has of each batch"
+            )
 
     def _check(self, cuda: bool) -> None:
         if self.device.startswith("cuda") and not cuda:
@@ -137,10 +218,13 @@ class Train:
 
     def _start(self, config: Any) -> tuple[Path | None, dict[str, Any]]:
         """The checkpoint of --init, checked to be of the preset's shape; and what to remember."""
-        from bytelm.checkpoint import check_checkpoint, find_checkpoint
+        from bytelm.checkpoint import check_checkpoint, find_checkpoint, weights_sha256
+        from bytelm.train.transfer import check_fits
 
         if self.drafts_only and config.prediction_heads == 1:
             raise InputError("--drafts-only: a model with one prediction head has no drafts")
+        if self.drafts_only and config.head_kind == "anticausal":
+            raise InputError("--drafts-only: the next byte goes through every anticausal head")
         if self.drafts_only and self.init is None:
             raise InputError("--drafts-only needs a trained model to begin with: --init DIR")
         if self.init is None:
@@ -148,21 +232,17 @@ class Train:
         if not self.init.exists():
             raise InputError(f"--init {self.init} does not exist; it is a run folder or checkpoint")
         folder = find_checkpoint(self.init)
-        about = check_checkpoint(folder)
-        for name, value in json.loads(json.dumps(config.to_dict())).items():
-            if about["model"].get(name) != value:
-                raise InputError(
-                    f"--init {self.init} has model.{name} = {about['model'].get(name)!r}, the "
-                    f"preset {value!r}; give the preset that it was trained with, or --set"
-                )
-        sha256 = about["files"]["model.safetensors"]["sha256"]
+        check_fits(folder, config)
+        sha256 = weights_sha256(check_checkpoint(folder))
         return folder, {"init_sha256": sha256, "drafts_only": self.drafts_only}
 
     def _stored(self, wanted: dict[str, Any]) -> dict[str, Any]:
         """The run folder's config.json, checked against `wanted`; empty for a new run."""
         from bytelm.checkpoint import list_checkpoints
+        from bytelm.train.options import TrainOptions
         from bytelm.train.trainer import read_config
 
+        defaults = TrainOptions().to_dict()
         folder = self.run_folder
         if folder.exists() and not folder.is_dir():
             raise InputError(f"--run {folder} is a file, not a folder")
@@ -179,7 +259,9 @@ class Train:
         for table in ("model", "train", "data", "start"):
             before = stored.get(table, {})
             for name in sorted({*plain[table], *before} - {"folder"}):
-                old, new = before.get(name), plain[table].get(name)
+                # Of an option that came later a run had the default.
+                old = before.get(name, defaults.get(name) if table == "train" else None)
+                new = plain[table].get(name)
                 if old != new:
                     raise InputError(
                         f"{folder} was begun with {table}.{name} = {old!r}, not {new!r}; "
@@ -203,29 +285,52 @@ class Train:
         return {**summary, "trained_now": False}
 
     def _summarize(self, trainer: Any, ended: str) -> dict[str, Any]:
-        from bytelm.checkpoint import check_checkpoint, list_checkpoints
+        from bytelm.checkpoint import check_checkpoint, list_checkpoints, weights_sha256
+        from bytelm.ranks import is_first, world_size
         from bytelm.sealing import seal
+        from bytelm.train.watching import peak_bytes
 
         score = trainer.evaluate()
         newest = list_checkpoints(trainer.checkpoints)[0]
-        sha256 = check_checkpoint(newest)["files"]["model.safetensors"]["sha256"]
+        sha256 = weights_sha256(check_checkpoint(newest))
+        learner = trainer.learner
         figures = {
             "run": str(self.run_folder),
             "ended": ended,
             "steps": trainer.step,
             "bytes": trainer.bytes,
             "train_s": round(trainer.elapsed_s, 1),
-            "compiled": trainer.compiled,
-            "dtype": str(trainer.dtype).removeprefix("torch."),
-            "parameters": trainer.model.parameters_by_part(),
-            "flops_per_byte": trainer.model.flops_per_byte(trainer.options.block // 2, True),
+            "ranks": world_size(),
+            "compiled": learner.compiled,
+            "dtype": str(learner.how.dtype).removeprefix("torch."),
+            "parameters": learner.parameters,
+            "flops_per_byte": learner.flops_per_byte,
+            "matmul_flops_per_s": round(self._matmul_flops_per_s),
+            "mfu": self._mfu(trainer),
+            "peak_bytes": peak_bytes(learner.how.device),
+            "skipped": learner.guard.skipped,
             "held_out_bpb": score.heads_bpb(),
             "forecast": {str(k): value for k, value in score.forecast.items()},
             "checkpoint": str(newest.relative_to(self.run_folder)),
             "checkpoint_sha256": sha256,
         }
-        write_json(self.run_folder / "summary.json", seal(figures))
+        if is_first():
+            write_json(self.run_folder / "summary.json", seal(figures))
+            say(_closing(figures))
         return {**figures, "trained_now": True}
+
+
+def _closing(figures: dict[str, Any]) -> str:
+    skipped = f", {figures['skipped']} steps skipped" if figures["skipped"] else ""
+    rate = figures["matmul_flops_per_s"] / 1e9
+    used = ""
+    if figures["mfu"] is not None:
+        used = f"{100 * figures['mfu']:.0f}% MFU (of {rate:.0f} GFLOP/s, a matrix product's), "
+    return (
+        f"{figures['steps']} steps, {figures['bytes'] / 1e6:.2f} MB, "
+        f"{figures['held_out_bpb'][0]:.3f} bpb held out{skipped}; "
+        f"{used}{figures['peak_bytes'] / 1e6:.0f} MB of memory at most"
+    )
 
 
 def _describe(train: Any, held_out: Any) -> dict[str, Any]:

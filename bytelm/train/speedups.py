@@ -40,6 +40,18 @@ def pick_dtype(wanted: str, device: str) -> torch.dtype:
     return torch.bfloat16 if faster else torch.float32
 
 
+def matmul_flops_per_s(dtype: torch.dtype, device: str) -> float:
+    """The rate of a large square matrix product here, the best of some: what a step could reach."""
+    size = 4096 if device.startswith("cuda") else 1024
+    a = torch.randn(size, size, device=device).to(dtype)
+    best = float("inf")
+    for _ in range(12):
+        start = time.perf_counter()
+        float((a @ a)[0, 0])
+        best = min(best, time.perf_counter() - start)
+    return 2 * size**3 / best
+
+
 def compiler(cache: Path) -> Callable[[Any], Any]:
     """A function that compiles functions, keeping the machine code in the folder `cache`."""
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache.absolute()))

@@ -18,11 +18,16 @@ class StopRequested(BaseException):
 
 
 class Stopping:
-    """Installs the handlers for the time of a `with` block; main thread only."""
+    """Installs the handlers for the time of a `with` block; main thread only.
+
+    With `deferred`, a signal is only noted: who runs in step with other ranks must agree with them
+    on where to stop.
+    """
 
     SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
-    def __init__(self) -> None:
+    def __init__(self, deferred: bool = False) -> None:
+        self.deferred = deferred
         self.signal: signal.Signals | None = None
         self._protected = self._held = False
         self._previous: dict[int, Any] = {}
@@ -45,7 +50,7 @@ class Stopping:
         first = self.signal is None
         self.signal = signal.Signals(number)
         # Once: a second Ctrl-C while the first is being served must not tear up the saving.
-        if first and not self._protected and not self._held:
+        if first and not (self._protected or self._held or self.deferred):
             # What unwinds (a compiler, above all) may warn of the exception that ends it.
             warnings.simplefilter("ignore")
             raise StopRequested
@@ -59,7 +64,7 @@ class Stopping:
             yield
         finally:
             self._protected = False
-        if self.signal is not None and not self._held:
+        if self.signal is not None and not (self._held or self.deferred):
             raise StopRequested
 
     def hold(self) -> None:

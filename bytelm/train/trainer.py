@@ -1,9 +1,12 @@
 """The training run: steps until the budget is spent, metrics, held-out scores, checkpoints.
 
-A run's state is the weights, the optimizers' state, the number of steps and the seconds spent; the
-data's position and the learning rate follow from these. So a run that is killed and resumed goes
-on as if nothing had happened, bit for bit (with a budget in bytes; one in minutes depends on the
-clock by nature).
+A run's state is the weights, the optimizers' state, the guard's, the number of steps and the
+seconds spent; the data's position and the learning rate follow from these. So a run that is killed
+and resumed goes on as if nothing had happened, bit for bit (with a budget in bytes; one in minutes
+depends on the clock by nature).
+
+With several ranks all of them run this. The first one's clock counts and it alone writes metrics;
+where to stop and when to save they agree on before every step.
 """
 
 import contextlib
@@ -11,71 +14,37 @@ import errno
 import json
 import math
 import shutil
+import signal
 import time
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
-
-import torch
-from torch import Tensor
-from tqdm import tqdm
 
 from bytelm.checkpoint import (
     DamagedError,
     check_checkpoint,
     find_checkpoint,
+    first_not_finite,
     list_checkpoints,
-    load_tensors,
+    load_optimizer,
     load_weights,
     prune_checkpoints,
     remove_leftovers,
     save_checkpoint,
 )
-from bytelm.command import say
-from bytelm.config import ModelConfig
-from bytelm.model.model import Model
-from bytelm.scoring import LN2, Score, score_documents
+from bytelm.ranks import barrier, gather_objects, is_first, rank, world_size
+from bytelm.scoring import Score, score_documents
 from bytelm.shards import Split
+from bytelm.train.budget import Budget, Cadence
+from bytelm.train.guard import NotFiniteError
+from bytelm.train.learner import Learner
+from bytelm.train.loading import Loader
 from bytelm.train.metrics import Metrics
-from bytelm.train.objective import Objective
-from bytelm.train.optimizer import Optimizers
-from bytelm.train.options import TrainOptions
-from bytelm.train.packing import Batch, Packing
+from bytelm.train.packing import Packing
 from bytelm.train.schedule import learning_rate_scale
-from bytelm.train.speedups import compiler, why
 from bytelm.train.stopping import Stopping, StopRequested
-
-
-@dataclass(frozen=True)
-class Budget:
-    """When a run ends: after so many bytes or minutes, whichever is first."""
-
-    bytes: int | None = None
-    minutes: float | None = None
-
-    def spent(self, trained_bytes: int, elapsed_s: float) -> float:
-        """The share that is gone, 1.0 or more at the end."""
-        shares = [0.0]
-        if self.bytes is not None:
-            shares.append(trained_bytes / self.bytes)
-        if self.minutes is not None:
-            shares.append(elapsed_s / (60 * self.minutes))
-        return max(shares)
-
-
-@dataclass(frozen=True)
-class Cadence:
-    """How often a run looks at held-out text and saves. Neither changes what is learnt."""
-
-    eval_steps: int = 100
-    eval_bytes: int = 32_768
-    save_minutes: float = 1.0
-    save_steps: int = 0
-    keep: int = 2
-
-
-class NotFiniteError(ArithmeticError):
-    """The loss or its gradient is NaN or infinite."""
+from bytelm.train.watching import Watcher
 
 
 def held_out_sample(split: Split, total_bytes: int) -> list[bytes]:
@@ -93,60 +62,33 @@ def held_out_sample(split: Split, total_bytes: int) -> list[bytes]:
 
 
 class Trainer:
-    """One run in one folder. `train` goes on until the budget is spent or a signal comes.
-
-    `init` is a checkpoint whose weights a new run begins with. `drafts_only` freezes all but what
-    heads 2..n have for themselves.
-    """
+    """One run in one folder. `train` goes on until the budget is spent or a signal comes."""
 
     def __init__(
-        self,
-        folder: Path,
-        config: ModelConfig,
-        options: TrainOptions,
-        train: Split,
-        held_out: Split,
-        dtype: torch.dtype,
-        cadence: Cadence,
-        compiled: bool,
-        device: str,
-        init: Path | None = None,
-        drafts_only: bool = False,
+        self, folder: Path, learner: Learner, train: Split, held_out: Split, cadence: Cadence
     ) -> None:
-        self.folder, self.config, self.options, self.cadence = folder, config, options, cadence
-        self.device, self.dtype = device, dtype
-        self.model = Model(config, options.seed).to(device)
-        if init is not None:
-            load_weights(self.model, init)
-        if drafts_only:
-            self.model.requires_grad_(False)
-            for parameter in self.model.heads.drafting_parameters():
-                parameter.requires_grad_(True)
-        self.optimizers = Optimizers(self.model, options.optimizer)
-        heads = config.prediction_heads
-        self.packing = Packing(train, options.block, options.batch, heads, options.seed)
+        self.folder, self.learner, self.cadence = folder, learner, cadence
+        self.model, self.options = learner.model, learner.options
+        options, heads = self.options, self.model.config.prediction_heads
+        packing = Packing(
+            train, options.block, options.batch, heads, options.seed, options.document_masks
+        )
+        how = learner.how
+        self.loader = Loader(packing, how.device, rank(), world_size(), how.micro)
         self.sample = held_out_sample(held_out, cadence.eval_bytes)
-        self.compiled = compiled
-        self.objective = self._objective()
         self.step, self.elapsed_before, self.started = 0, 0.0, time.monotonic()
+        self.stopping = Stopping(deferred=world_size() > 1)
         self._pending: dict[str, Any] | None = None
         self._saved_step = -1
-        self._proven = False
-
-    def _objective(self) -> Objective:
-        if not self.compiled:
-            return Objective(self.model, self.options.head_weight, self.dtype)
-        wrap = compiler(self.folder.parent / ".cache" / "inductor")
-        return Objective(self.model, self.options.head_weight, self.dtype, wrap)
+        self.rates: deque[float] = deque(maxlen=500)
 
     def require_space(self) -> None:
         """Raise OSError if the disk has no room for the checkpoints that a run keeps.
 
         Better before the first step than after the last. One is written beside those kept.
         """
-        parameters = self.model.parameters_by_part()["total"]
         # Weights and two moments of each, 4 bytes a value.
-        needed = 12 * parameters * (self.cadence.keep + 1)
+        needed = 12 * self.learner.parameters["total"] * (self.cadence.keep + 1)
         there = next(path for path in (self.folder, *self.folder.parents) if path.exists())
         free = shutil.disk_usage(there).free
         if free < needed:
@@ -177,91 +119,93 @@ class Trainer:
         folder = find_checkpoint(self.checkpoints)
         about = check_checkpoint(folder)
         load_weights(self.model, folder)
+        optimizers = self.learner.optimizers
         try:
             progress = about["progress"]
-            tensors = load_tensors(folder / "optimizer.safetensors")
-            self.optimizers.load(tensors, progress["optimizer_numbers"])
+            tensors = load_optimizer(folder, optimizers.blank)
+            optimizers.load(tensors, progress["optimizer_numbers"])
+            self.learner.guard.load(progress.get("guard", {}))
             self.step, self.elapsed_before = int(about["step"]), float(progress["elapsed_s"])
-        except (KeyError, ValueError, TypeError) as error:
+        except (KeyError, ValueError, TypeError, IndexError) as error:
             raise DamagedError(
                 f"{folder}: the optimizer's state does not fit: {error!r}"
             ) from error
         self.started = time.monotonic()
         self._saved_step = self.step
+        barrier()
         # Newer ones were found damaged: in their place this run will write its own.
-        for newer in list_checkpoints(self.checkpoints):
+        for newer in list_checkpoints(self.checkpoints) if is_first() else []:
             if newer.name > folder.name:
                 newer.rename(newer.with_name(f"damaged-{newer.name}"))
         return True
 
-    def train(self, budget: Budget) -> str:
+    def train(self, budget: Budget, watchers: Sequence[Watcher] = ()) -> str:
         """Train. Returns how it ended: "budget", "SIGINT" or "SIGTERM". Raises NotFiniteError."""
-        remove_leftovers(self.checkpoints)
-        self.metrics = Metrics(self.folder / "metrics.jsonl", self.step)
-        saved_at = time.monotonic()
-        self.stopping = Stopping()
-        with self.stopping, self._bar(budget) as bar:
+        self.metrics: Metrics | None = None
+        if is_first():
+            remove_leftovers(self.checkpoints)
+            self.metrics = Metrics(self.folder / "metrics.jsonl", self.step)
+        self._saved_at = time.monotonic()
+        with self.stopping, _closing(watchers), contextlib.closing(self.loader):
             with contextlib.suppress(StopRequested):
-                while budget.spent(self.bytes, self.elapsed_s) < 1:
-                    self._one_step(budget)
+                while (agreed := self._agree(budget))[0] < 1:
+                    self._one_step(agreed[0])
                     self._record()
-                    self._show(bar, budget)
-                    if self._save_due(saved_at):
+                    for watcher in watchers:
+                        watcher.saw(self._last, budget.spent(self.bytes, self.elapsed_s))
+                    if self._save_due(bool(agreed[1])):
                         self.save()
-                        saved_at = time.monotonic()
+                        self._saved_at = time.monotonic()
                 # Held here too: no signal may strike between the loop and what follows.
                 self.stopping.hold()
             self.stopping.hold()
             if self._pending is not None:
                 self._record()
-            self.metrics.close()
+            if self.metrics is not None:
+                self.metrics.close()
             if self._saved_step != self.step:
                 self.save()
         return "budget" if self.stopping.signal is None else self.stopping.signal.name
 
-    def _one_step(self, budget: Budget) -> None:
-        scale = learning_rate_scale(budget.spent(self.bytes, self.elapsed_s), self.options.schedule)
+    def _agree(self, budget: Budget) -> tuple[float, float]:
+        """The share of the budget spent and whether to save, by the first rank's clock.
+
+        Raises StopRequested at all ranks when one has been asked to stop.
+        """
+        since = time.monotonic() - self._saved_at
+        due = since >= 60 * self.cadence.save_minutes
+        mine = (budget.spent(self.bytes, self.elapsed_s), float(due))
+        if world_size() == 1:
+            return mine
+        found = gather_objects((mine, self.stopping.signal))
+        signals = [number for _, number in found if number is not None]
+        if signals:
+            self.stopping.signal = signal.Signals(signals[0])
+            raise StopRequested
+        return found[0][0]
+
+    def _one_step(self, spent: float) -> None:
+        scale = learning_rate_scale(spent, self.options.schedule)
         begun = time.monotonic()
-        losses = self._backward(self._batch())
-        loss_bits = [loss / LN2 for loss in losses.tolist()]
-        norm = self.optimizers.norm()
-        if not math.isfinite(norm) or not all(math.isfinite(bits) for bits in loss_bits):
-            raise NotFiniteError(f"step {self.step + 1}: loss {loss_bits[0]}, gradient norm {norm}")
+        found = self.learner.look(self.loader.at(self.step))
         with self.stopping.protected():
-            self.optimizers.step(scale, norm)
+            self.learner.learn(found, scale)
             self.step += 1
+            took_s = time.monotonic() - begun
+            losses = [_or_none(bits) for bits in found.losses_bits]
             self._pending = {
                 "step": self.step,
                 "bytes": self.bytes,
-                "loss": loss_bits[0],
-                "bpb": loss_bits[0],
-                "heads_bpb": loss_bits,
+                "loss": losses[0],
+                "bpb": losses[0],
+                "heads_bpb": losses,
                 "lr_scale": scale,
-                "grad_norm": norm,
+                "grad_norm": _or_none(found.norm),
+                "skipped": self.learner.guard.skipped,
                 "elapsed_s": round(self.elapsed_s, 3),
-                "bytes_per_s": round(
-                    self.options.batch * self.options.block / (time.monotonic() - begun), 1
-                ),
+                "bytes_per_s": round(self.options.batch * self.options.block / took_s, 1),
             }
-
-    def _batch(self) -> Batch:
-        batch = self.packing.batch_at(self.step)
-        return Batch(batch.ids_BT.to(self.device), batch.labels_nBT.to(self.device))
-
-    def _backward(self, batch: Batch) -> Tensor:
-        try:
-            losses = self.objective.backward(batch)
-        except Exception as error:
-            # Compilation happens at the first call; nothing has been learnt from it yet.
-            if not self.compiled or self._proven:
-                raise
-            say(f"training without compiled code: {why(error)}")
-            self.compiled = False
-            self.objective = self._objective()
-            self.optimizers.zero()
-            losses = self.objective.backward(batch)
-        self._proven = True
-        return losses
+            self.rates.append(self._pending["bytes_per_s"])
 
     def _record(self) -> None:
         """Complete the pending row and write it."""
@@ -272,17 +216,18 @@ class Trainer:
             row["held_out_bpb"] = score.heads_bpb()
             row["forecast"] = {str(k): value for k, value in score.forecast.items()}
         with self.stopping.protected():
-            self.metrics.append(row)
+            if self.metrics is not None:
+                self.metrics.append(row)
             self._last, self._pending = row, None
 
     def evaluate(self) -> Score:
-        """Score the held-out sample as it stands."""
-        return score_documents(self.model, self.sample, dtype=self.dtype)
+        """Score the held-out sample as it stands. With several ranks, all do, in step."""
+        return score_documents(self.model, self.sample, dtype=self.learner.how.dtype)
 
-    def _save_due(self, saved_at: float) -> bool:
+    def _save_due(self, by_the_clock: bool) -> bool:
         if self.cadence.save_steps:
             return self.step % self.cadence.save_steps == 0
-        return time.monotonic() - saved_at >= 60 * self.cadence.save_minutes
+        return by_the_clock
 
     def save(self) -> None:
         """Write a checkpoint, then drop the oldest ones. Raises NotFiniteError for NaN weights.
@@ -290,39 +235,36 @@ class Trainer:
         They would outlive the good ones, which rotate out.
         """
         weights = self.model.state_dict()
-        for name, weight in weights.items():
-            if not torch.isfinite(weight).all():
+        for name in gather_objects(first_not_finite(weights)):
+            if name is not None:
                 raise NotFiniteError(f"step {self.step}: {name} holds values that are not finite")
-        tensors, numbers = self.optimizers.tensors()
+        tensors, numbers = self.learner.optimizers.tensors()
         progress = {
             "bytes": self.bytes,
             "elapsed_s": self.elapsed_s,
             "optimizer_numbers": numbers,
+            "guard": self.learner.guard.state(),
         }
         with self.stopping.protected():
-            save_checkpoint(self.checkpoints, self.step, self.config, weights, tensors, progress)
+            config = self.model.config
+            save_checkpoint(self.checkpoints, self.step, config, weights, tensors, progress)
             self._saved_step = self.step
-        prune_checkpoints(self.checkpoints, self.cadence.keep)
+        if is_first():
+            prune_checkpoints(self.checkpoints, self.cadence.keep)
 
-    def _bar(self, budget: Budget) -> "tqdm[Any]":
-        return tqdm(
-            total=100,
-            initial=round(100 * min(1, budget.spent(self.bytes, self.elapsed_s)), 1),
-            desc="training",
-            bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}, {remaining} left{postfix}",
-            dynamic_ncols=True,
-            mininterval=0.5,
-        )
 
-    def _show(self, bar: "tqdm[Any]", budget: Budget) -> None:
-        row = self._last
-        share = 100 * min(1.0, budget.spent(self.bytes, self.elapsed_s))
-        bar.set_postfix_str(
-            f"step {row['step']}, {row['bytes'] / 1e6:.2f} MB, "
-            f"{row['bytes_per_s'] / 1e3:.1f} KB/s, {row['bpb']:.2f} bpb",
-            refresh=False,
-        )
-        bar.update(share - bar.n)
+def _or_none(value: float) -> float | None:
+    """JSON has no NaN and no infinity."""
+    return value if math.isfinite(value) else None
+
+
+@contextlib.contextmanager
+def _closing(watchers: Sequence[Watcher]) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        for watcher in watchers:
+            watcher.close()
 
 
 def read_config(folder: Path) -> dict[str, Any]:

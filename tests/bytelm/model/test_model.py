@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from support import random_model, small_config
 
 from bytelm.config import ModelConfig, load_preset, model_config, preset_names
+from bytelm.model.heads import Output
 from bytelm.model.model import Model
 
 CONFIGS = [
@@ -198,3 +199,21 @@ def test_equal_layers_for_heads_with_layers() -> None:
     configs = [small_config(layers=9, head_kind="block", prediction_heads=n) for n in (1, 2, 4, 8)]
     sizes = {Model(config).parameters_by_part()["total"] for config in configs}
     assert len(sizes) == 1
+
+
+@pytest.mark.parametrize("model", MODELS, ids=range(len(MODELS)))
+def test_documents_kept_apart_are_as_if_alone(model: Model) -> None:
+    """With masks, what came before a document in its block changes nothing in it but positions."""
+    ids, other = random_ids(2, 60, seed=1), random_ids(2, 60, seed=2)
+    other[:, 25:] = ids[:, 25:]
+    starts = torch.where(torch.arange(60) < 25, 0, 25).expand(2, 60)
+    for head in (0, model.config.prediction_heads - 1):
+        found = []
+        for text in (ids, other):
+            place = model.place_alone(text, starts)
+            z_BTD = model.run_trunk(model.embed(text, starts_BT=starts), place)
+            found.append(model.logits(Output(z_BTD, place), head)[:, 25:])
+        assert torch.equal(found[0], found[1])
+        apart = model.logits(model(ids[:, 25:]), head)
+        # Rotary positions are relative: a shift of all changes rounding only.
+        torch.testing.assert_close(found[0], apart, rtol=1e-3, atol=1e-3)

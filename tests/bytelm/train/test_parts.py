@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import ROOT, python, random_model, small_config
 
+from bytelm.train.budget import Budget
 from bytelm.train.metrics import Metrics
 from bytelm.train.objective import Objective
 from bytelm.train.optimizer import OptimizerOptions, Optimizers
@@ -18,7 +19,6 @@ from bytelm.train.packing import Batch
 from bytelm.train.schedule import ScheduleOptions, learning_rate_scale
 from bytelm.train.speedups import pick_dtype
 from bytelm.train.stopping import Stopping, StopRequested
-from bytelm.train.trainer import Budget
 
 
 @given(st.floats(0, 2))

@@ -1,0 +1,154 @@
+"""What learns: the model, its objective and optimizers, and one step of training."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from bytelm.command import say
+from bytelm.config import ModelConfig
+from bytelm.errors import InputError
+from bytelm.model.model import Model
+from bytelm.ranks import world_size
+from bytelm.scoring import LN2
+from bytelm.train.guard import Guard
+from bytelm.train.objective import Objective, label_counts
+from bytelm.train.optimizer import Optimizers
+from bytelm.train.options import TrainOptions
+from bytelm.train.packing import Batch
+from bytelm.train.sharding import layers_of, shard, sum_gradients
+from bytelm.train.speedups import compiler, why
+from bytelm.train.transfer import begin_with
+
+
+@dataclass(frozen=True)
+class How:
+    """How a run computes, which changes its speed and memory and not what it learns.
+
+    `micro`: blocks that a rank runs at a time (0: all of its share). `recompute`: the layers'
+    activations are computed again in the backward instead of kept. `cache`: for machine code.
+    """
+
+    device: str = "cpu"
+    dtype: torch.dtype = torch.float32
+    compiled: bool = True
+    micro: int = 0
+    recompute: bool = False
+    cache: Path = Path(".cache")
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a step's bytes say: the heads' losses in bits, and the norm of the gradient."""
+
+    losses_bits: list[float]
+    norm: float
+
+
+class Learner:
+    """A model in training, on this rank and together with the others.
+
+    `init` is a checkpoint to begin with. `drafts_only` freezes all but what heads 2..n have for
+    themselves.
+    """
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        options: TrainOptions,
+        how: How,
+        init: Path | None = None,
+        drafts_only: bool = False,
+    ) -> None:
+        self.options, self.how, self.compiled = options, how, how.compiled
+        self.model = Model(config, options.seed).to(how.device)
+        # Counted before anything is sharded: a rank's parts would not add up.
+        self.parameters = self.model.parameters_by_part()
+        self.flops_per_byte = self.model.flops_per_byte(options.block // 2, training=True)
+        if init is not None:
+            begin_with(self.model, init)
+        if drafts_only:
+            self.model.requires_grad_(False)
+            for parameter in self.model.heads.drafting_parameters():
+                parameter.requires_grad_(True)
+        if world_size() > 1:
+            shard(self.model, how.device, how.dtype)
+        self.optimizers = Optimizers(self.model, options.optimizer)
+        self.guard = Guard(options.guard)
+        self._wrap: Callable[[Any], Any] = lambda function: function
+        if self.compiled:
+            self._wrap = compiler(how.cache)
+        self._prepare_layers()
+        self.objective = self._objective()
+        self._proven = False
+
+    def _prepare_layers(self) -> None:
+        """Let layers recompute, and where they are sharded, compile each by itself.
+
+        What a layer does between the collectives around it is its `compute`.
+        """
+        by_layer = self.compiled and world_size() > 1
+        for layer in layers_of(self.model):
+            vars(layer).pop("compute", None)
+            compute: Any = layer.compute
+            if by_layer:
+                compute = self._wrap(compute)
+            if self.how.recompute:
+                compute = partial(checkpoint, compute, use_reentrant=False)
+            if by_layer or self.how.recompute:
+                vars(layer)["compute"] = compute
+
+    def _objective(self) -> Objective:
+        """Compiled as a whole, or with several ranks only the loss: layers have been by then."""
+        wrap = self._wrap
+        whole = wrap if world_size() == 1 else lambda function: function
+        return Objective(self.model, self.options.head_weight, self.how.dtype, whole, wrap)
+
+    def look(self, batches: Sequence[Batch]) -> Look:
+        """Forward and backward over the micro batches of a step; no parameter changes."""
+        counts_n = self._counts(batches)
+        losses_n = self._backward(batches, counts_n)
+        if world_size() > 1:
+            sum_gradients(self.model.parameters())
+            dist.all_reduce(losses_n)
+        return Look([loss / LN2 for loss in losses_n.tolist()], self.optimizers.norm())
+
+    def learn(self, found: Look, scale: float) -> None:
+        """Take the step that `look` found, at `scale` times the peak learning rates.
+
+        Unless the guard skips it. Raises NotFiniteError when it has skipped one too many.
+        """
+        if self.guard.admits(found.losses_bits, found.norm):
+            self.optimizers.step(scale, found.norm)
+        else:
+            self.optimizers.zero()
+
+    def _counts(self, batches: Sequence[Batch]) -> Tensor:
+        counts_n = torch.stack([label_counts(batch) for batch in batches]).sum(0)
+        if world_size() > 1:
+            dist.all_reduce(counts_n)
+        return counts_n.clamp(min=1)
+
+    def _backward(self, batches: Sequence[Batch], counts_n: Tensor) -> Tensor:
+        try:
+            losses = [self.objective.backward(batch, counts_n) for batch in batches]
+        except Exception as error:
+            # Compilation happens at the first call; nothing has been learnt from it yet.
+            if not self.compiled or self._proven:
+                raise
+            if world_size() > 1:
+                raise InputError(f"compiling failed: {why(error)}; use --no-compile") from error
+            say(f"training without compiled code: {why(error)}")
+            self.compiled, self._wrap = False, lambda function: function
+            self._prepare_layers()
+            self.objective = self._objective()
+            self.optimizers.zero()
+            losses = [self.objective.backward(batch, counts_n) for batch in batches]
+        self._proven = True
+        return torch.stack(losses).sum(0)

@@ -1,0 +1,86 @@
+"""Beginning with the weights of another run, with the same heads or others.
+
+What a next byte goes through (the trunk's layers and those of head 1) is taken over in order, so
+that head 1 says what it said, whatever kind of heads it becomes. Other heads are taken over where
+both have them and they are of one kind; those that are new begin as new ones do.
+"""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from bytelm.checkpoint import check_checkpoint, load_checkpoint
+from bytelm.config import ModelConfig, model_config
+from bytelm.errors import InputError
+from bytelm.model.head_kinds import LinearHeads, UnembedHeads
+from bytelm.model.model import Model
+
+# What both must agree in: the rest says how many layers and heads there are, and of what kind.
+SHAPE = (
+    "width", "attention_heads", "kv_heads", "hidden", "window", "ngram_orders", "ngram_rows",
+    "rope_base", "norm_eps",
+)  # fmt: skip
+
+
+def check_fits(init: Path, config: ModelConfig) -> None:
+    """Raise InputError where a model of `config` cannot begin with the checkpoint `init`."""
+    old = model_config(check_checkpoint(init)["model"], str(init))
+    for name in SHAPE:
+        have, want = getattr(old, name), getattr(config, name)
+        if have != want:
+            raise InputError(
+                f"--init {init} has model.{name} = {have!r}, the preset {want!r}; "
+                "give the preset that it was trained with, or --set"
+            )
+    have, want = old.next_byte_layers, config.next_byte_layers
+    if have != want:
+        raise InputError(
+            f"--init {init}: its next byte goes through {have} layers (trunk and head 1), the "
+            f"preset's through {want}; change it with --set model.layers=..., which counts the "
+            "layers of all heads"
+        )
+
+
+@torch.no_grad()
+def begin_with(model: Model, init: Path) -> None:
+    """Take over into `model` what the checkpoint `init` has for it; see the module."""
+    device = str(model.embedding.weight.device)
+    old = load_checkpoint(init, device).model
+    _copy(model.embedding.weight, old.embedding.weight)
+    if model.ngrams is not None and old.ngrams is not None:
+        _copy(model.ngrams.weight, old.ngrams.weight)
+    new_path = [*model.trunk(), *model.heads.next_layers()]
+    old_path = [*old.trunk(), *old.heads.next_layers()]
+    for new_layer, old_layer in zip(new_path, old_path, strict=True):
+        new_layer.load_state_dict(old_layer.state_dict())
+    _copy(model.heads.norm.weight, old.heads.norm.weight)
+    _begin_heads(model, old)
+
+
+def _begin_heads(model: Model, old: Model) -> None:
+    new, heads = model.heads, old.heads
+    both = range(1, min(new.n, heads.n))
+    if isinstance(new, UnembedHeads):
+        _copy(new.unembedding(0), heads.folded(0))
+        if model.config.head_layers == old.config.head_layers:
+            # Whatever is linear in a head fits into its one matrix.
+            for head in both:
+                _copy(new.unembedding(head), heads.folded(head))
+        return
+    if isinstance(new, LinearHeads) and isinstance(heads, LinearHeads):
+        _copy(new.weight_VD, heads.weight_VD)
+        for head in (0, *both):
+            _copy(new.matrix(head), heads.matrix(head))
+        return
+    _copy(new.unembedding(0), heads.folded(0))
+    if type(new) is type(heads):
+        for head in both:
+            for new_layer, old_layer in zip(
+                new.layers_of(head), heads.layers_of(head), strict=True
+            ):
+                new_layer.load_state_dict(old_layer.state_dict())
+
+
+def _copy(to: Tensor, value: Tensor) -> None:
+    to.copy_(value)
