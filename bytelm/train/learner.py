@@ -79,7 +79,7 @@ class Learner:
                 parameter.requires_grad_(True)
         if world_size() > 1:
             shard(self.model, how.device, how.dtype)
-        self.optimizers = Optimizers(self.model, options.optimizer)
+        self.optimizers = Optimizers(self.model, options.optimizer, how.dtype)
         self.guard = Guard(options.guard)
         self._wrap: Callable[[Any], Any] = lambda function: function
         if self.compiled:

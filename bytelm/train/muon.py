@@ -1,7 +1,7 @@
 """Muon (Jordan et al. 2024) over stacks of matrices of one shape, whole or sharded over ranks.
 
-It computes what torch.optim.Muon computes, which takes the matrices one at a time: here those of
-one shape are orthogonalised together, in batched products. Of a matrix that is sharded by rows
+It computes what torch.optim.Muon computes, which takes the matrices one at a time and always in
+bfloat16: here those of one shape are orthogonalised together, in batched products. Of a matrix that is sharded by rows
 (FSDP2), every rank holds and updates its rows; for the orthogonalisation each matrix travels to
 one rank, which does the work of that matrix alone, and back.
 
@@ -24,11 +24,11 @@ EPSILON = 1e-7
 MOST_VALUES = 1 << 27
 
 
-def orthogonalized(updates_MAB: Tensor) -> Tensor:
-    """Each matrix with its singular values moved near 1, in bfloat16."""
+def orthogonalized(updates_MAB: Tensor, dtype: torch.dtype) -> Tensor:
+    """Each matrix with its singular values moved near 1, in `dtype`."""
     a, b, c = COEFFICIENTS
     wide = updates_MAB.shape[1] <= updates_MAB.shape[2]
-    x = (updates_MAB if wide else updates_MAB.mT).bfloat16()
+    x = (updates_MAB if wide else updates_MAB.mT).to(dtype)
     x = x / x.norm(dim=(1, 2), keepdim=True).clamp(min=EPSILON)
     for _ in range(STEPS):
         gram = x @ x.mT
@@ -37,11 +37,21 @@ def orthogonalized(updates_MAB: Tensor) -> Tensor:
 
 
 class Muon(torch.optim.Optimizer):
-    """Updates have the size of AdamW's (Liu et al. 2025), so that learning rates carry over."""
+    """Updates have the size of AdamW's (Liu et al. 2025), so that learning rates carry over.
+
+    `dtype`, of the orthogonalisation: bfloat16 is enough to learn as well (Jordan et al. 2024),
+    but rounds so much that runs on one and on several ranks drift apart.
+    """
 
     def __init__(
-        self, matrices: Iterable[Tensor], lr: float, momentum: float, weight_decay: float
+        self,
+        matrices: Iterable[Tensor],
+        lr: float,
+        momentum: float,
+        weight_decay: float,
+        dtype: torch.dtype = torch.bfloat16,
     ) -> None:
+        self.dtype = dtype
         defaults = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay}
         super().__init__(matrices, defaults)
 
@@ -69,9 +79,9 @@ class Muon(torch.optim.Optimizer):
         updates_MRB = torch.stack(torch._foreach_lerp(grads, buffers, group["momentum"]))
         shape = matrices[0].shape
         if isinstance(matrices[0], DTensor):
-            updates_MRB = _orthogonalized_shards(updates_MRB, shape[0], matrices[0])
+            updates_MRB = _orthogonalized_shards(updates_MRB, shape[0], matrices[0], self.dtype)
         else:
-            updates_MRB = orthogonalized(updates_MRB)
+            updates_MRB = orthogonalized(updates_MRB, self.dtype)
         values = [local(matrix) for matrix in matrices]
         rate = group["lr"]
         if group["weight_decay"]:
@@ -85,7 +95,9 @@ def local(tensor: Tensor) -> Tensor:
     return tensor.to_local() if isinstance(tensor, DTensor) else tensor
 
 
-def _orthogonalized_shards(updates_MRB: Tensor, rows: int, like: DTensor) -> Tensor:
+def _orthogonalized_shards(
+    updates_MRB: Tensor, rows: int, like: DTensor, dtype: torch.dtype
+) -> Tensor:
     """This rank's rows of the orthogonalised matrices, from its rows of all of them.
 
     Matrix m is the work of rank m mod W. Shards are those of torch.chunk: all ranks have
@@ -95,14 +107,14 @@ def _orthogonalized_shards(updates_MRB: Tensor, rows: int, like: DTensor) -> Ten
     W, (M, R, B) = group.size(), updates_MRB.shape
     most, turns = -(-rows // W), -(-M // W)
     # [turn, rank, row, column], empty where there are no such matrices or rows.
-    padded = updates_MRB.new_zeros(turns * W, most, B, dtype=torch.bfloat16)
+    padded = updates_MRB.new_zeros(turns * W, most, B, dtype=dtype)
     padded[:M, :R] = updates_MRB
     sent = padded.view(turns, W, most, B).transpose(0, 1).contiguous()
     got_WTRB = torch.empty_like(sent)
     dist.all_to_all_single(got_WTRB, sent, group=group)
     whole_TAB = got_WTRB.transpose(0, 1).reshape(turns, W * most, B)[:, :rows]
-    done = torch.zeros(turns, W * most, B, dtype=torch.bfloat16, device=updates_MRB.device)
-    done[:, :rows] = orthogonalized(whole_TAB)
+    done = updates_MRB.new_zeros(turns, W * most, B, dtype=dtype)
+    done[:, :rows] = orthogonalized(whole_TAB, dtype)
     back_WTRB = done.view(turns, W, most, B).transpose(0, 1).contiguous()
     dist.all_to_all_single(got_WTRB, back_WTRB, group=group)
     return got_WTRB.transpose(0, 1).reshape(turns * W, most, B)[:M, :R]

@@ -46,10 +46,13 @@ def _learning(parameters: Iterable[Tensor]) -> list[Tensor]:
 class Optimizers:
     """The three optimizers as one: step, zero, scale the learning rates, save, load.
 
-    Of parameters that require gradients; an optimizer that would have none is left out.
+    Of parameters that require gradients; an optimizer that would have none is left out. `dtype`
+    is that of Muon's products.
     """
 
-    def __init__(self, model: Model, options: OptimizerOptions) -> None:
+    def __init__(
+        self, model: Model, options: OptimizerOptions, dtype: torch.dtype = torch.bfloat16
+    ) -> None:
         tables = [] if model.ngrams is None else _learning([model.ngrams.weight])
         if model.ngrams is not None:
             model.ngrams.sparse = True
@@ -61,7 +64,7 @@ class Optimizers:
         self.parts: dict[str, torch.optim.Optimizer] = {}
         if matrices:
             self.parts["muon"] = Muon(
-                matrices, options.matrix_lr, options.momentum, options.weight_decay
+                matrices, options.matrix_lr, options.momentum, options.weight_decay, dtype
             )
         if rest:
             self.parts["adamw"] = torch.optim.AdamW(

@@ -23,7 +23,7 @@ class Train:
 
     data: Path
     """Shard folder, made by `python -m data build`."""
-    run_folder: Annotated[Path, tyro.conf.arg(name="run")]
+    run_folder: Annotated[Path, tyro.conf.arg(name="run", aliases=("--run-folder",))]
     """Run folder to write, e.g. runs/tiny."""
     preset: str = "tiny"
     """A preset's name, or the path of a .toml file like one."""
