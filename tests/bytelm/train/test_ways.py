@@ -1,0 +1,143 @@
+"""Ways of running the same training: accumulated, recomputed, watched; and options of what it is."""
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import TRAIN
+
+from bytelm.__main__ import COMMANDS
+from bytelm.command import main
+
+SHORT = ("--bytes", "15360")
+
+
+def train(shards: Path, run: Path, *more: str) -> int:
+    arguments = ["train", "--data", str(shards), "--run", str(run), *TRAIN, *SHORT, *more]
+    return main("bytelm", "", COMMANDS, arguments)
+
+
+def losses(run: Path) -> list[list[float]]:
+    rows = [json.loads(row) for row in (run / "metrics.jsonl").read_text().splitlines()]
+    return [row["heads_bpb"] for row in rows]
+
+
+def worst(one: list[list[float]], other: list[list[float]]) -> float:
+    assert len(one) == len(other) >= 30
+    return max(abs(a - b) for x, y in zip(one, other, strict=True)
+               for a, b in zip(x, y, strict=True))  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def plain(shards: Path, tmp_path_factory: pytest.TempPathFactory) -> list[list[float]]:
+    run = tmp_path_factory.mktemp("plain") / "run"
+    assert train(shards, run) == 0
+    return losses(run)
+
+
+@pytest.mark.parametrize("how", [("--micro-batch", "1"), ("--micro-batch", "2"), ("--recompute",)])
+def test_micro_batches_and_recomputing_change_nothing(
+    how: tuple[str, ...], plain: list[list[float]], shards: Path, tmp_path: Path
+) -> None:
+    """Labels are counted over the batch, not by micro batch, so only rounding differs."""
+    assert train(shards, tmp_path / "run", *how) == 0
+    assert worst(losses(tmp_path / "run"), plain) < 1e-4
+
+
+def test_documents_kept_apart_learn_something_else(
+    plain: list[list[float]], shards: Path, tmp_path: Path
+) -> None:
+    assert train(shards, tmp_path / "run", "--set", "train.document_masks=true") == 0
+    found = losses(tmp_path / "run")
+    assert 1e-3 < worst(found, plain) < 2
+    assert sum(row[0] for row in found[-5:]) / 5 < 5
+
+
+def test_a_cosine_ends_at_its_floor(shards: Path, tmp_path: Path) -> None:
+    cosine = ("--set", 'train.lr_schedule="cosine"', "--set", "train.floor=0.03")
+    assert train(shards, tmp_path / "run", *cosine, "--set", "train.warmup=0.2") == 0
+    rows = [json.loads(r) for r in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
+    scales = [row["lr_scale"] for row in rows]
+    assert scales.index(max(scales)) == pytest.approx(0.2 * len(scales), abs=1)
+    assert 0.03 <= scales[-1] < 0.05
+
+
+def test_a_run_of_before_an_option_had_its_default(
+    shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    assert train(shards, run) == 0
+    config = json.loads((run / "config.json").read_text())
+    del config["train"]["spike"]
+    (run / "config.json").write_text(json.dumps(config))
+    more = ("--resume", "--bytes", "20000")
+    assert train(shards, run, *more, "--set", "train.spike=3.0") == 2
+    assert "was begun with train.spike = 20.0, not 3.0" in capsys.readouterr().err
+    assert train(shards, run, *more) == 0
+
+
+def test_the_summary_tells_what_was_used(shards: Path, tmp_path: Path) -> None:
+    assert train(shards, tmp_path / "run") == 0
+    summary = json.loads((tmp_path / "run/summary.json").read_text())
+    assert 0 < summary["mfu"] < 2
+    assert summary["peak_bytes"] > 50e6
+    assert summary["skipped"] == 0
+    assert summary["ranks"] == 1
+
+
+def test_a_profile_opens_in_the_usual_viewers(
+    shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    assert train(shards, run, "--profile") == 0
+    assert "profile of 3 steps" in capsys.readouterr().err
+    with gzip.open(run / "profile/trace-rank0.json.gz") as file:
+        events: list[dict[str, Any]] = json.load(file)["traceEvents"]
+    assert any("mm" in str(event.get("name")) for event in events)
+    assert "Self CPU" in (run / "profile/table-rank0.txt").read_text()
+
+
+def test_scalars_for_tensorboard(shards: Path, tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    run = tmp_path / "run"
+    assert train(shards, run, "--tensorboard") == 0
+    events = EventAccumulator(str(run / "tensorboard"))
+    events.Reload()
+    found = [event.value for event in events.Scalars("train/bpb")]
+    assert found == pytest.approx([row[0] for row in losses(run)], rel=1e-5)
+    assert "heads_bpb/head_8" in events.Tags()["scalars"]
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--micro-batch", "3"], "--micro-batch 3 does not divide the 4 blocks"),
+        (["--set", "train.lr_schedule=1"], "'lr_schedule' must be a text in quotes, not 1"),
+        (["--set", 'train.lr_schedule="steps"'], "must be one of stable, cosine"),
+        (["--set", "train.document_masks=1"], "'document_masks' must be true or false, not 1"),
+        (["--set", "model.prediction_heads=33"], "prediction_heads: at most 32"),
+        (["--equal-parameters", "--set", "model.ngram_rows=20"], "more parameters than"),
+    ],
+)
+def test_wrong_options_are_one_line(
+    more: list[str], words: str, shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train(shards, tmp_path / "run", *more) == 2
+    said = capsys.readouterr().err
+    assert words in said
+    assert len(said.strip().splitlines()) == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_equal_parameters_are_those_of_one_head(shards: Path, tmp_path: Path) -> None:
+    totals = []
+    for heads in (1, 8):
+        run = tmp_path / f"n{heads}"
+        count = ("--set", f"model.prediction_heads={heads}", "--bytes", "2000")
+        assert train(shards, run, *count, "--equal-parameters") == 0
+        totals.append(json.loads((run / "summary.json").read_text())["parameters"]["total"])
+    assert totals[1] == pytest.approx(totals[0], rel=0.001)
