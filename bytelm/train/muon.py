@@ -1,9 +1,9 @@
 """Muon (Jordan et al. 2024) over stacks of matrices of one shape, whole or sharded over ranks.
 
 It computes what torch.optim.Muon computes, which takes the matrices one at a time and always in
-bfloat16: here those of one shape are orthogonalised together, in batched products. Of a matrix that is sharded by rows
-(FSDP2), every rank holds and updates its rows; for the orthogonalisation each matrix travels to
-one rank, which does the work of that matrix alone, and back.
+bfloat16: here those of one shape are orthogonalised together, in batched products. Of a matrix
+that is sharded by rows (FSDP2), every rank holds and updates its rows; for the orthogonalisation
+each matrix travels to one rank, which does the work of that matrix alone, and back.
 
 Shapes: M matrix, A rows, B columns; W ranks, R rows of a shard.
 """

@@ -1,4 +1,4 @@
-"""Ways of running the same training: accumulated, recomputed, watched; and options of what it is."""
+"""Ways of running a training: accumulated, recomputed, watched; and options of what it is."""
 
 import gzip
 import json
