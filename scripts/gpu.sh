@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # What waits for a machine with a GPU: scripts/gpu.sh OUT [PYTHON] [PART...]
-# All parts (tests, step-7b, speed, batches) take under 9 minutes; each has its own limit, and one that
-# fails leaves the others their turn. Name parts to run those alone.
+# Each part has its own limit, and one that fails leaves the others their turn. By default the decoder's
+# (tests, step-7b, speed, batches: under 9 minutes); training's by name: train, ranks, training-time
+# (under 8 minutes).
 set -uo pipefail
 out=${1:?usage: scripts/gpu.sh OUT [PYTHON] [PART...]}
 python=${2:-python3}
 parts=${*:3}
+parts=${parts:-tests step-7b speed batches}
 cd "$(dirname "$0")/.."
 mkdir -p "$out"
 # Compiled code is kept here, for a second call on the same machine.
@@ -15,7 +17,7 @@ status=0
 part() {  # part NAME SECONDS COMMAND...
     local name=$1 limit=$2
     shift 2
-    case " ${parts:-$name} " in *" $name "*) ;; *) return ;; esac
+    case " $parts " in *" $name "*) ;; *) return ;; esac
     echo "== $name"
     local begun=$SECONDS
     timeout "$limit" "$@" >"$out/$name.out" 2>"$out/$name.err" || { status=1; echo "$name failed: $?"; }
@@ -33,4 +35,11 @@ part speed 130 "$python" -m eval speed --checkpoint weights/plain-5m --data data
 part batches 130 "$python" -m eval speed --checkpoint weights/plain-5m --data data/shards/stdlib --device "$device" \
     --engine compiled --dtype bfloat16 --heads 1 2 4 8 --batches 1 4 16 64 --prompts 64 --prompts-per-row 1 --rounds 1 \
     --out "$out/figure-s10-gpu.json"
+# Training: compiled and eager bytes a second and MFU, one rank of FSDP2 on NCCL, and Table S5.
+size=(--preset "${TRAIN_PRESET:-paper-30m}" --data data/shards/stdlib --set train.block=2048 --set train.batch=32)
+part train 130 "$python" -m bytelm train "${size[@]}" --run "$out/run-30m" --device "$device" --minutes "${MINUTES:-1.5}"
+part ranks 100 "$python" -m torch.distributed.run --standalone --nproc-per-node 1 -m bytelm train "${size[@]}" \
+    --run-folder "$out/run-ranks" --device "$device" --minutes "${MINUTES:-1}"
+part training-time 240 "$python" -m eval training-time --preset "${TRAIN_PRESET:-paper-30m}" --device "$device" \
+    --block 2048 --batch 32 --heads 1 2 4 8 --kinds unembed block --steps 20 --plain --out "$out/training-time-gpu.json"
 exit "$status"
