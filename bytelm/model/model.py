@@ -15,7 +15,7 @@ from bytelm.alphabet import PAD, VOCAB
 from bytelm.config import ModelConfig
 from bytelm.model.cache import Cache
 from bytelm.model.heads import KINDS, Drafts, Heads
-from bytelm.model.layers import Layer, Place, rotations
+from bytelm.model.layers import Attend, Layer, Place, rotations
 from bytelm.model.ngrams import NgramEmbedding
 
 # Slots and rotations past the context: a block that begins at the last position still fits.
@@ -132,16 +132,18 @@ class Model(nn.Module):
         """See Heads.drafts."""
         return self.heads.drafts(k)
 
-    def place_alone(self, ids_BT: Tensor) -> Place:
-        """Where a block without a cache lies: at position 0."""
+    def place_alone(self, ids_BT: Tensor, attend: Attend | None = None) -> Place:
+        """Where a block without a cache lies: at position 0. `attend`: see Place."""
         T, window = ids_BT.shape[1], self.config.window
         assert len(self.cos_SC) >= T, f"a block of {T} exceeds the context"
-        mask = None
+        place = Place(self.cos_SC[None, :T, None], self.sin_SC[None, :T, None], attend=attend)
         if 0 < window < T:
             at = torch.arange(T, device=ids_BT.device)
-            seen = (at <= at[:, None]) & (at > at[:, None] - window)
-            mask = self._additive(seen)
-        return Place(self.cos_SC[None, :T, None], self.sin_SC[None, :T, None], mask)
+            if attend is not None:
+                place.first_BT = (at - window + 1).clamp(min=0)[None]
+            else:
+                place.mask = self._additive((at <= at[:, None]) & (at > at[:, None] - window))
+        return place
 
     def _place_in(self, cache: Cache, positions_B: Tensor, T: int) -> Place:
         positions_BT = positions_B[:, None] + torch.arange(T, device=positions_B.device)

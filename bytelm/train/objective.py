@@ -16,6 +16,7 @@ from torch import Tensor
 
 from bytelm.model.layers import Place
 from bytelm.model.model import Model
+from bytelm.train.native.attend import native_attention
 from bytelm.train.packing import IGNORE, Batch
 
 
@@ -43,6 +44,7 @@ class Objective:
         wrap: Callable[[Any], Any] = lambda function: function,
     ) -> None:
         self.model, self.weight, self.dtype = model, weight, dtype
+        self._attend = native_attention(model, dtype)
         self._trunk = wrap(model.run_trunk)
         self._project = wrap(model.heads.project) if model.config.head_layers else None
         self._loss = wrap(cross_entropy)
@@ -60,7 +62,7 @@ class Objective:
         """Accumulate the objective's gradients; the heads' mean losses in nats, shape (n,)."""
         learns = any(parameter.requires_grad for parameter in self.model.layers.parameters())
         with self._autocast(batch.ids_BT.device):
-            place = self.model.place_alone(batch.ids_BT)
+            place = self.model.place_alone(batch.ids_BT, self._attend)
             with torch.set_grad_enabled(learns):
                 z_BTD = self._trunk(self.model.embed(batch.ids_BT), place)
             # The buffer: every head's backward ends here, and adds its gradient.

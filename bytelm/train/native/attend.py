@@ -10,12 +10,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bytelm.native.build import library
+from bytelm.command import say
+from bytelm.model.layers import Attend
+from bytelm.model.model import Model
+from bytelm.native.build import NoCompilerError, library
 
 SOURCE = Path(__file__).with_name("attention.cpp")
 OPTIONS = ("-fopenmp",)
 KINDS = {torch.float32: "F32", torch.bfloat16: "BF16"}
 MAX_HEAD_SIZE = 256
+
+_told: set[str] = set()
 
 
 def _lying(tensor_BTHC: Tensor | None) -> list[int]:
@@ -119,3 +124,21 @@ def attend(q_BTHC: Tensor, k_BTGC: Tensor, v_BTGC: Tensor, first_BT: Tensor | No
     """
     y_BTHC: Tensor = _attend(q_BTHC, k_BTGC, v_BTGC, first_BT)[0]
     return y_BTHC
+
+
+def native_attention(model: Model, dtype: torch.dtype) -> Attend | None:
+    """`attend` where it can serve `model`; else None, and on a CPU one line that says why."""
+    weight = model.embedding.weight
+    if weight.device.type != "cpu" or not weight.dtype == torch.float32:
+        return None
+    try:
+        if model.config.head_size > MAX_HEAD_SIZE:
+            raise NoCompilerError(f"heads of more than {MAX_HEAD_SIZE} channels")
+        library(SOURCE, *OPTIONS)
+    except NoCompilerError as error:
+        why = f"training without the C++ attention, which is several times faster: {error}"
+        if why not in _told:
+            _told.add(why)
+            say(why)
+        return None
+    return attend
