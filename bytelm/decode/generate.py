@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 
 from bytelm.alphabet import BOS
 from bytelm.command import say
-from bytelm.decode.native.build import NoCompilerError
 from bytelm.decode.native.stepper import NativeStepper
 from bytelm.decode.options import DecodeOptions
 from bytelm.decode.row import Completion, Row
@@ -18,6 +17,7 @@ from bytelm.decode.step import Drafter
 from bytelm.decode.stepper import Stepper, TorchStepper
 from bytelm.errors import InputError
 from bytelm.model.model import SLACK, Model
+from bytelm.native.build import NoCompilerError
 
 # Steps between the host's looks at the engine; a row that a stop ended idles for at most these.
 LOOK = 8
