@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from bytelm import ranks
+
 PACKAGES = ("torch", "numpy", "safetensors")
 
 
@@ -19,7 +21,7 @@ def _processor() -> str:
 
 
 def machine() -> dict[str, Any]:
-    """The processor, its cores that this process may use, and the GPU where there is one."""
+    """The processor, its cores that this process may use, the GPU if any, and the ranks."""
     import torch
 
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
@@ -29,6 +31,7 @@ def machine() -> dict[str, Any]:
         "cores": cores,
         "threads": torch.get_num_threads(),
         "gpu": gpu,
+        "ranks": ranks.world_size(),
         "system": platform.platform(),
     }
 
