@@ -48,8 +48,12 @@ def versions() -> dict[str, str]:
 
 def command_line() -> str:
     """The command as it was typed, as far as Python knows."""
-    program = Path(sys.argv[0])
-    name = f"python -m {program.parent.name}" if program.name == "__main__.py" else str(program)
+    program, start = Path(sys.argv[0]), "python -m"
+    if ranks.world_size() > 1:
+        each = ranks.local_world_size()
+        nodes = f" --nnodes {ranks.world_size() // each}" * (ranks.world_size() > each)
+        start = f"torchrun{nodes} --nproc-per-node {each} -m"
+    name = f"{start} {program.parent.name}" if program.name == "__main__.py" else str(program)
     return shlex.join([*name.split(), *sys.argv[1:]])
 
 

@@ -63,6 +63,7 @@ def test_two_ranks_write_the_samples_of_one_process(run_folder: Path, tmp_path: 
     assert json.loads(line)["completions"] == 20
     sealed = [json.loads(path.with_suffix(".complete.json").read_text()) for path in (one, two)]
     assert [figures["machine"]["ranks"] for figures in sealed] == [1, 2]
+    assert sealed[1]["command"].startswith("torchrun --nproc-per-node 2 -m eval complete --suite")
 
 
 def test_the_three_forms_of_a_prompt() -> None:
