@@ -103,7 +103,7 @@ def gpus_figures(
     memory = memory_figures(sharded, micro, Precision())
     micro_batches = run["global_batch_bytes"] // (gpus * micro.positions)
     step_s = hardware.compute_s(run["flops_per_byte"] * run["global_batch_bytes"] / gpus)
-    traffic = micro_batches * sharded.traffic_bytes()
+    traffic = micro_batches * sharded.micro_traffic_bytes() + sharded.step_traffic_bytes()
     room = hardware.memory_gb * 1e9
     return {
         "gpus": gpus,
@@ -117,6 +117,5 @@ def gpus_figures(
         "days": step_s * run["steps"] / 86400,
         "traffic_bytes_per_step": traffic,
         "traffic_s_per_step": traffic / (hardware.bandwidth_gb_s * 1e9),
-        "muon_s_if_shared": hardware.compute_s(run["muon_flops_per_step"] / gpus),
-        "muon_s_if_repeated": hardware.compute_s(run["muon_flops_per_step"]),
+        "muon_s_per_step": hardware.compute_s(run["muon_flops_per_step"] / gpus),
     }

@@ -1,20 +1,22 @@
-"""What one of G GPUs holds and sends under FSDP2 (torch's `fully_shard`), counted exactly.
+"""What one of G GPUs holds and sends, counted as `bytelm.train.sharding` cuts a model with FSDP2.
 
-Every layer is a group of its own, the heads are one, and the rest (the embedding) is the root's. A
-parameter is cut along its rows, and each GPU has room for the largest piece: ceil(rows / G) rows.
-The n-gram tables, whose gradients are sparse, stay whole on every GPU.
+The matrices of every layer, the trunk's and the heads', are a group, and each matrix is cut along
+its rows: each GPU has room for the largest piece, ceil(rows / G) rows. Everything else (embeddings,
+unembeddings, norms, n-gram tables) is whole on every GPU.
 
-Weights, gradients and the optimizers' state are float32 and sharded. To compute with a group its
-pieces are gathered in bfloat16: a layer's in the forward and again in the backward, those of heads
-and root once, since they are kept. Gradients are reduce-scattered in float32 after every micro
-batch, so that a step of many micro batches keeps no whole gradient.
+Weights, gradients and the optimizers' state are float32. To compute with a layer its matrices are
+gathered in bfloat16, in the forward and again in the backward; those of a head that runs backward
+at once stay. Gradients are reduce-scattered in float32 after every micro batch, so that a step of
+many micro batches keeps no whole gradient. Once a step the gradients of what is whole are summed
+(all-reduce), and matrices travel to the rank that orthogonalises them, and back.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from torch import Tensor
+from torch import Tensor, nn
 
+from bytelm.model.layers import Layer
 from bytelm.model.model import Model
 from bytelm.plan.activations import BFLOAT16, FLOAT32
 from bytelm.train.optimizer import MOMENTS, parameters_by_optimizer
@@ -28,15 +30,19 @@ def shard_size(parameter: Tensor, gpus: int) -> int:
 
 @dataclass(frozen=True)
 class Group:
-    """Parameters that are gathered together. `size`: their values; `shard`: those of one GPU."""
+    """Matrices that are gathered together. `size`: their values; `shard`: those of one GPU."""
 
     size: int
     shard: int
 
     @staticmethod
-    def of(parameters: Iterable[Tensor], gpus: int) -> "Group":
-        found = list(parameters)
+    def of(matrices: Iterable[Tensor], gpus: int) -> "Group":
+        found = list(matrices)
         return Group(sum(p.numel() for p in found), sum(shard_size(p, gpus) for p in found))
+
+
+def _matrices(layer: nn.Module) -> list[Tensor]:
+    return [module.weight for module in layer.modules() if isinstance(module, nn.Linear)]
 
 
 class Sharded:
@@ -44,16 +50,23 @@ class Sharded:
 
     def __init__(self, model: Model, gpus: int) -> None:
         self.model, self.gpus = model, gpus
-        self.layers = [Group.of(layer.parameters(), gpus) for layer in model.layers]
-        self.heads = Group.of(model.heads.parameters(), gpus)
-        self.root = Group.of(model.embedding.parameters(), gpus)
+        heads: list[Layer] = [
+            layer for head in range(model.heads.n) for layer in model.heads.layers_of(head)
+        ]
+        self._cut = {id(m) for layer in [*model.trunk(), *heads] for m in _matrices(layer)}
+        self.trunk = [Group.of(_matrices(layer), gpus) for layer in model.trunk()]
+        self.heads = [Group.of(_matrices(layer), gpus) for layer in heads]
         self.tables = 0 if model.ngrams is None else model.ngrams.weight.numel()
+        self.whole = sum(p.numel() for p in model.parameters() if id(p) not in self._cut)
+
+    @property
+    def _layers(self) -> list[Group]:
+        return [*self.trunk, *self.heads]
 
     @property
     def values(self) -> int:
         """Values of the parameters that lie on one GPU."""
-        groups = [*self.layers, self.heads, self.root]
-        return sum(group.shard for group in groups) + self.tables
+        return sum(group.shard for group in self._layers) + self.whole
 
     def weights_bytes(self) -> int:
         return FLOAT32 * self.values
@@ -68,33 +81,43 @@ class Sharded:
         """The moments, and for each of AdamW's parameters the number of its step."""
         total = 0
         for kind, parameters in parameters_by_optimizer(self.model).items():
-            gpus = 1 if kind == "sparse" else self.gpus
-            total += FLOAT32 * MOMENTS[kind] * sum(shard_size(p, gpus) for p in parameters)
+            for parameter in parameters:
+                gpus = self.gpus if id(parameter) in self._cut else 1
+                total += FLOAT32 * MOMENTS[kind] * shard_size(parameter, gpus)
             total += FLOAT32 * len(parameters) * (kind == "adamw")
         return total
 
     def copies_bytes(self) -> int:
-        """Whole weights in bfloat16: two layers (one computes, one arrives), the heads, the root.
+        """Whole matrices in bfloat16: two layers (one computes, one arrives), and the heads' own.
 
-        On a single GPU nothing is gathered, and autocast keeps copies of all matrices.
+        Autocast keeps copies of those that are not cut; on a single GPU, of all.
         """
-        sizes = [group.size for group in self.layers]
-        if self.gpus == 1:
-            return BFLOAT16 * (sum(sizes) + self.heads.size)
-        return BFLOAT16 * (sum(sorted(sizes)[-2:]) + self.heads.size + self.root.size)
+        sizes = [group.size for group in self._layers]
+        gathered = sum(sizes) if self.gpus == 1 else sum(sorted(sizes)[-2:])
+        heads = sum(p.numel() for p in self.model.heads.parameters() if id(p) not in self._cut)
+        return BFLOAT16 * (gathered + heads)
 
     def reducing_bytes(self) -> int:
-        """Whole gradients on their way: a layer's or the heads', in bfloat16 and in float32.
+        """A layer's whole gradients on their way, in bfloat16 and in float32.
 
-        A layer's come while the float32 copy of the layer before it may still be sent.
+        They come while the float32 copy of the layer before may still be sent.
         """
-        layer = max(group.size for group in self.layers)
-        layers = (BFLOAT16 + 2 * FLOAT32) * layer
-        return max(layers, (BFLOAT16 + FLOAT32) * self.heads.size) * (self.gpus > 1)
+        layer = max(group.size for group in self._layers)
+        return (BFLOAT16 + 2 * FLOAT32) * layer * (self.gpus > 1)
 
-    def traffic_bytes(self) -> int:
-        """What one GPU sends (and receives) for one micro batch, the tables' gradients apart."""
-        once = self.heads.shard + self.root.shard
-        layers = sum(group.shard for group in self.layers)
-        gathers = BFLOAT16 * (2 * layers + once)
-        return (self.gpus - 1) * (gathers + FLOAT32 * (layers + once))
+    def micro_traffic_bytes(self) -> int:
+        """What one GPU sends (and receives) for one micro batch."""
+        trunk, heads = (sum(g.shard for g in groups) for groups in (self.trunk, self.heads))
+        heads_gathers = 2 if self.model.heads.chained else 1
+        gathers = BFLOAT16 * (2 * trunk + heads_gathers * heads)
+        return (self.gpus - 1) * (gathers + FLOAT32 * (trunk + heads))
+
+    def step_traffic_bytes(self) -> int:
+        """What one GPU sends once a step, the tables' gradients apart.
+
+        A ring's all-reduce of what is whole, and Muon's updates to where they are worked on and
+        back.
+        """
+        cut = sum(group.shard for group in self._layers)
+        reduced = 2 * FLOAT32 * (self.whole - self.tables)
+        return (self.gpus - 1) * (reduced + 2 * BFLOAT16 * cut) // self.gpus

@@ -4,9 +4,9 @@ from typing import Any
 
 # Key of the memory's figures, and what it is.
 MEMORY = {
-    "weights": "weights, float32, sharded",
-    "gradients": "gradients, float32, sharded",
-    "optimizer": "optimizer state, sharded",
+    "weights": "weights, float32",
+    "gradients": "gradients, float32",
+    "optimizer": "optimizer state",
     "copies": "weights gathered, bfloat16",
     "reducing": "gradients on their way",
     "activations": "activations of the trunk",
@@ -52,8 +52,7 @@ def rows(figures: dict[str, Any]) -> list[tuple[str, list[str]]]:
         ("time", []),
         row("seconds a step", lambda plan: _seconds(plan["step_s"])),
         row("days in all", lambda plan: _seconds(plan["days"])),
-        row("Muon's products, s a step, shared", lambda plan: _seconds(plan["muon_s_if_shared"])),
-        row("the same, repeated by each", lambda plan: _seconds(plan["muon_s_if_repeated"])),
+        row("Muon's products, s a step", lambda plan: _seconds(plan["muon_s_per_step"])),
         ("traffic", []),
         row("GB a GPU and step", lambda plan: _gb(plan["traffic_bytes_per_step"])),
         row("seconds, if nothing hides it", lambda plan: _seconds(plan["traffic_s_per_step"])),

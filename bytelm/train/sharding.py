@@ -14,6 +14,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import (
+    FSDPModule,
     MixedPrecisionPolicy,
     fully_shard,
     register_fsdp_forward_method,
@@ -36,16 +37,40 @@ def shard(model: Model, device: str, dtype: torch.dtype) -> None:
     # Gradients are summed in float32; inputs keep the type that they have on one rank.
     policy = MixedPrecisionPolicy(dtype, torch.float32, cast_forward_inputs=False)
     whole = set(model.parameters())
+    trunk = set(model.trunk())
     for layer in layers_of(model):
         matrices = {m.weight for m in layer.modules() if isinstance(m, nn.Linear)}
         whole -= matrices
         ignored = set(layer.parameters()) - matrices
-        group = fully_shard(layer, mesh=mesh, mp_policy=policy, ignored_params=ignored)
+        # A head that runs backward right after its forward needs no gathering in between.
+        group = fully_shard(
+            layer,
+            mesh=mesh,
+            reshard_after_forward=layer in trunk or model.heads.chained,
+            mp_policy=policy,
+            ignored_params=ignored,
+        )
         group.set_gradient_divide_factor(1.0)
         # Gloo cannot scale while it reduces; with a factor of 1 there is nothing to scale.
         group.set_force_sum_reduction_for_comms(True)
     fully_shard(model, mesh=mesh, mp_policy=policy, ignored_params=whole)
     register_fsdp_forward_method(model, "run_trunk")
+    _say_what_comes_next(model)
+
+
+def _say_what_comes_next(model: Model) -> None:
+    """In a backward, gather the trunk's layer before while one computes; for a head, nothing.
+
+    Heads have backwards of their own, at the end of which FSDP2 lets go of all that is gathered;
+    its own guess would gather there what ran before. Whoever names itself gathers nothing.
+    """
+    trunk = model.trunk()
+    before = dict(zip(trunk[1:], trunk, strict=False))
+    for layer in layers_of(model):
+        following = before.get(layer, layer)
+        assert isinstance(layer, FSDPModule)
+        assert isinstance(following, FSDPModule)
+        layer.set_modules_to_backward_prefetch([following])
 
 
 def sum_gradients(parameters: Iterable[Tensor]) -> None:

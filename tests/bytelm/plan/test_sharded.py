@@ -16,25 +16,23 @@ from bytelm.train.objective import Objective
 from bytelm.train.optimizer import OptimizerOptions, Optimizers
 from bytelm.train.packing import Batch
 
-# FSDP2 on one of so many ranks that do not exist: torch's "fake" process group.
+# Training's own sharding on one of so many ranks that do not exist: torch's "fake" process group.
 FSDP = """
 import json, sys
 import torch, torch.distributed as dist
-from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 from torch.testing._internal.distributed.fake_pg import FakeStore
 from torch.utils._python_dispatch import TorchDispatchMode
 sys.path.insert(0, {root!r})
 from bytelm.config import ModelConfig
 from bytelm.model.model import Model
+from bytelm.train.muon import local
+from bytelm.train.objective import Objective
+from bytelm.train.packing import Batch
+from bytelm.train.sharding import shard
 gpus, values = int(sys.argv[1]), json.loads(sys.argv[2])
 dist.init_process_group("fake", rank=0, world_size=gpus, store=FakeStore())
-mesh = dist.init_device_mesh("cpu", (gpus,))
-policy = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32)
 model = Model(ModelConfig(**values))
-for layer in model.layers:
-    fully_shard(layer, mesh=mesh, mp_policy=policy)
-fully_shard(model.heads, mesh=mesh, mp_policy=policy, reshard_after_forward=False)
-fully_shard(model, mesh=mesh, mp_policy=policy)
+shard(model, "cpu", torch.bfloat16)
 sent = 0
 
 class Count(TorchDispatchMode):
@@ -46,20 +44,24 @@ class Count(TorchDispatchMode):
             sent += whole - piece
         return function(*args, **(kwargs or {{}}))
 
+ids = torch.randint(0, 256, (2, 32))
 with Count():
-    model.heads.unshard()
-    output = model(torch.randint(0, 256, (2, 32)))
-    heads = range(model.heads.n)
-    sum(model.logits(output, head).float().logsumexp(-1).mean() for head in heads).backward()
-held = sum(parameter.to_local().nbytes for parameter in model.parameters())
-gradients = sum(parameter.grad.to_local().nbytes for parameter in model.parameters())
+    Objective(model, 1.0, torch.bfloat16).backward(Batch(ids, ids.expand(model.heads.n, 2, 32)))
+held = sum(local(parameter).nbytes for parameter in model.parameters())
+gradients = sum(local(parameter.grad).nbytes for parameter in model.parameters())
 print(json.dumps([held, gradients, sent]))
 """
 
 
 @pytest.mark.parametrize(
     ("gpus", "changes"),
-    [(2, {}), (7, {}), (64, {}), (4, {"head_kind": "block", "layers": 5, "prediction_heads": 3})],
+    [
+        (2, {}),
+        (7, {}),
+        (64, {}),
+        (4, {"head_kind": "block", "layers": 5, "prediction_heads": 3}),
+        (4, {"head_kind": "causal", "layers": 5, "prediction_heads": 3}),
+    ],
 )
 def test_shards_and_traffic_are_those_of_fsdp(gpus: int, changes: dict[str, object]) -> None:
     base = {"width": 64, "layers": 3, "attention_heads": 4, "kv_heads": 2, "hidden": 176}
@@ -67,7 +69,7 @@ def test_shards_and_traffic_are_those_of_fsdp(gpus: int, changes: dict[str, obje
     done = python("-c", FSDP.format(root=str(ROOT)), str(gpus), json.dumps(values))
     assert done.returncode == 0, done.stderr
     sharded = Sharded(Model(ModelConfig(**values)), gpus)  # type: ignore[arg-type]
-    expected = [sharded.weights_bytes(), sharded.gradients_bytes(0), sharded.traffic_bytes()]
+    expected = [sharded.weights_bytes(), sharded.gradients_bytes(0), sharded.micro_traffic_bytes()]
     assert json.loads(done.stdout.splitlines()[-1]) == expected
 
 
@@ -116,7 +118,7 @@ def test_parameters_of_every_preset(name: str) -> None:
     # Ever more GPUs hold ever less each, together never less than the whole.
     sizes = [Sharded(model, gpus).weights_bytes() for gpus in (1, 2, 8, 64)]
     assert sizes == sorted(sizes, reverse=True)
-    assert 64 * sizes[-1] >= sizes[0]
+    assert 64 * sizes[-1] >= sizes[0] > 4 * Sharded(model, 64).whole
 
 
 @pytest.mark.parametrize("kind", HEAD_KINDS)
