@@ -44,7 +44,7 @@ struct Backward {
     for (u32** p : {&weight_pairs, &score_pairs, &score_rows}) *p = parts.units(square);
     for (float** p : {&dk, &dv}) *p = parts.floats(KEYS * padded);
     for (float** p : {&limits, &means}) *p = parts.floats(all);
-    clear(dq, all * padded);
+    std::fill(dq, dq + all * padded, 0.0f);
     for (i64 r = 0; r < copies; ++r) recall(b, g * copies + r, r * seen);
     for (i64 key = first; key < stop; key += KEYS) {
       take_keys(b, g, key);
@@ -91,8 +91,8 @@ struct Backward {
                  rows);
     transpose(rows, KEYS, units, keys);
     take_pairs(rows, KEYS, padded, key_pairs, P());
-    clear(dk, KEYS * padded);
-    clear(dv, KEYS * padded);
+    std::fill(dk, dk + KEYS * padded, 0.0f);
+    std::fill(dv, dv + KEYS * padded, 0.0f);
   }
 
   // A block of keys meets a block of queries that are recalled from row number `at`.

@@ -58,8 +58,8 @@ struct Forward {
     take_rows<P>(call.q.at<Value>(b, t, h), call.q.position, call.channels, count, rounded, padded,
                  rows);
     std::fill(most, most + QUERIES, NOTHING);
-    clear(sums, QUERIES * LANES);
-    clear(out, QUERIES * padded);
+    std::fill(sums, sums + QUERIES * LANES, 0.0f);
+    std::fill(out, out + QUERIES * padded, 0.0f);
     for (i64 key = call.first_of(b, t) / KEYS * KEYS; key < t + count; key += KEYS) {
       const Meeting meeting{call, b, t, key};
       const i64 at = key - lowest;

@@ -235,23 +235,19 @@ static inline void take_pairs(const u32* rows, i64 count, i64 padded, u32* to, F
   std::memcpy(to, rows, count * padded * sizeof *to);
 }
 
-// Vector by vector: what the compiler makes of std::fill here is slower than main memory.
-static inline void clear(float* to, i64 count) {
-  for (i64 i = 0; i < count; i += LANES) {
-    storef(to + i, vf{});
-    asm volatile("" ::: "memory");
-  }
+// A vector, or its first half and zeros where no more than `count` = LANES / 2 are left.
+static inline vu load_part(const u32* p, i64 count) {
+  if (count >= LANES) return load(p);
+  vu v = vu{};
+  std::memcpy(&v, p, LANES / 2 * sizeof *p);
+  return v;
 }
 
 template <class P>
 static inline float dot(const u32* a, const u32* b, i64 units) {
   vf sum = vf{};
   for (i64 u = 0; u < units; u += LANES) {
-    vu x = vu{}, y = vu{};
-    const i64 here = std::min<i64>(units - u, LANES);
-    std::memcpy(&x, a + u, here * sizeof *a);
-    std::memcpy(&y, b + u, here * sizeof *b);
-    sum = P::fma(sum, x, y);
+    sum = P::fma(sum, load_part(a + u, units - u), load_part(b + u, units - u));
   }
   return sum_of(sum);
 }
@@ -262,10 +258,7 @@ static inline void transpose(const u32* from, i64 count, i64 columns, u32* to) {
     for (i64 first = 0; first < columns; first += LANES) {
       const i64 here = std::min<i64>(columns - first, LANES);
       vu v[LANES], w[LANES];
-      for (int i = 0; i < LANES; ++i) {
-        v[i] = vu{};
-        std::memcpy(&v[i], from + (k + i) * columns + first, here * sizeof *from);
-      }
+      for (int i = 0; i < LANES; ++i) v[i] = load_part(from + (k + i) * columns + first, here);
       for (int round = 0; round < 4; ++round) {
         for (int i = 0; i < LANES / 2; ++i) {
           w[2 * i] = __builtin_shufflevector(v[i], v[i + 8], 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5,
