@@ -44,7 +44,7 @@ class Objective:
         wrap: Callable[[Any], Any] = lambda function: function,
     ) -> None:
         self.model, self.weight, self.dtype = model, weight, dtype
-        self._attend = native_attention(model, dtype)
+        self._attend = native_attention(model)
         self._trunk = wrap(model.run_trunk)
         self._project = wrap(model.heads.project) if model.config.head_layers else None
         self._loss = wrap(cross_entropy)

@@ -79,8 +79,10 @@ def _attend_backward(
     log_sums_BHT: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor]:
     tensors = _channels_adjoin(q_BTHC, k_BTGC, v_BTGC, y_BTHC, dy_BTHC)
-    gradients = q_BTHC.new_empty(q_BTHC.shape), k_BTGC.new_empty(k_BTGC.shape), v_BTGC.new_empty(
-        v_BTGC.shape
+    gradients = (
+        q_BTHC.new_empty(q_BTHC.shape),
+        k_BTGC.new_empty(k_BTGC.shape),
+        v_BTGC.new_empty(v_BTGC.shape),
     )
     if y_BTHC.numel():
         _call("backward", first_BT, log_sums_BHT, *tensors, *gradients)
@@ -126,10 +128,10 @@ def attend(q_BTHC: Tensor, k_BTGC: Tensor, v_BTGC: Tensor, first_BT: Tensor | No
     return y_BTHC
 
 
-def native_attention(model: Model, dtype: torch.dtype) -> Attend | None:
+def native_attention(model: Model) -> Attend | None:
     """`attend` where it can serve `model`; else None, and on a CPU one line that says why."""
     weight = model.embedding.weight
-    if weight.device.type != "cpu" or not weight.dtype == torch.float32:
+    if weight.device.type != "cpu" or weight.dtype not in KINDS:
         return None
     try:
         if model.config.head_size > MAX_HEAD_SIZE:

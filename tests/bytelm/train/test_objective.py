@@ -46,7 +46,8 @@ def test_gradients_equal_those_of_the_plain_sum(kind: str, heads: int) -> None:
         assert parameter.grad is not None, name
         scale = expected[name].abs().max()
         difference = (parameter.grad - expected[name]).abs().max()
-        assert difference <= 1e-5 * scale, name
+        # The plain sum's attention is torch's: of ten layers, float32 leaves this much.
+        assert difference <= 1e-4 * scale, name
 
 
 @pytest.mark.parametrize("kind", ["unembed", "block"])
