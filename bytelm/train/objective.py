@@ -56,7 +56,7 @@ class Objective:
         wrap_loss: Callable[[Any], Any] = lambda function: function,
     ) -> None:
         self.model, self.weight, self.dtype = model, weight, dtype
-        self._attend = native_attention(model, dtype)
+        self._attend = native_attention(model)
         self._trunk = wrap(model.run_trunk)
         heads = model.heads
         self._run = wrap(heads.run) if model.config.head_kind != "unembed" else heads.run

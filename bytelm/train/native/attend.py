@@ -128,10 +128,10 @@ def attend(q_BTHC: Tensor, k_BTGC: Tensor, v_BTGC: Tensor, first_BT: Tensor | No
     return y_BTHC
 
 
-def native_attention(model: Model, dtype: torch.dtype) -> Attend | None:
+def native_attention(model: Model) -> Attend | None:
     """`attend` where it can serve `model`; else None, and on a CPU one line that says why."""
     weight = model.embedding.weight
-    if weight.device.type != "cpu" or weight.dtype != torch.float32:
+    if weight.device.type != "cpu" or weight.dtype not in KINDS:
         return None
     try:
         if model.config.head_size > MAX_HEAD_SIZE:

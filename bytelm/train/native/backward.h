@@ -26,35 +26,32 @@ struct Backward {
   const Call& call;
   const i64 padded = call.padded(), units = padded / P::PAIR, pairs = KEYS / P::PAIR;
   u32 *keys, *values, *key_pairs;                      // of a block of keys
-  u32 *query_rows, *out_rows, *query_pairs, *out_pairs;  // of a block of queries; out: dY
+  u32 *query_rows, *out_rows;                          // [copy][position - start]; out: dY
+  u32 *query_pairs, *out_pairs;                        // of a block of queries
   u32 *weight_pairs, *score_pairs, *score_rows;        // W, and twice dScore
   float *dk, *dv;                                      // [channel][key] of a block of keys
-  float *limits, *means;                               // [copy][position]: log sum (base 2), D
+  float *limits, *means;                               // like query_rows: log sum (base 2), D
   i64 start, end;                                      // the positions that see the chunk
 
   // Sums for dQ, [copy][position - start][padded channels], of chunk [first, stop) of the keys.
   void piece(i64 b, i64 g, i64 first, i64 stop, float* dq) {
     static thread_local Space space;
-    const i64 block = KEYS * units, square = QUERIES * pairs;
-    begin(b, first, stop);
-    const i64 seen = end - start, copies = call.copies();
-    Parts parts{space.of(3 * block + 2 * QUERIES * units + 2 * block + 2 * square +
-                         QUERIES * KEYS / P::PAIR + 2 * KEYS * padded + 2 * copies * seen +
-                         16 * LANES)};
-    for (u32** p : {&keys, &values, &key_pairs, &query_rows, &out_rows, &query_pairs, &out_pairs})
-      *p = parts.units(block);
+    const i64 block = KEYS * units, square = QUERIES * pairs, copies = call.copies();
+    const i64 seen = end - start, all = copies * seen;
+    Parts parts{space.of(5 * block + 2 * all * units + 3 * square + 2 * KEYS * padded + 2 * all)};
+    for (u32** p : {&keys, &values, &key_pairs, &query_pairs, &out_pairs}) *p = parts.units(block);
+    for (u32** p : {&query_rows, &out_rows}) *p = parts.units(all * units);
     for (u32** p : {&weight_pairs, &score_pairs, &score_rows}) *p = parts.units(square);
     for (float** p : {&dk, &dv}) *p = parts.floats(KEYS * padded);
-    for (float** p : {&limits, &means}) *p = parts.floats(copies * seen);
-    std::fill(dq, dq + copies * seen * padded, 0.0f);
+    for (float** p : {&limits, &means}) *p = parts.floats(all);
+    std::fill(dq, dq + all * padded, 0.0f);
     for (i64 r = 0; r < copies; ++r) recall(b, g * copies + r, r * seen);
     for (i64 key = first; key < stop; key += KEYS) {
       take_keys(b, g, key);
       const i64 last = call.blind_to(b, key, std::min(key + KEYS, call.length));
       for (i64 r = 0; r < copies; ++r)
         for (i64 t = key; t < last; t += QUERIES)
-          meet({call, b, t, key}, g * copies + r, r * seen + t - start,
-               dq + (r * seen + t - start) * padded);
+          meet({call, b, t, key}, r * seen + t - start, dq + (r * seen + t - start) * padded);
       give(dk, call.scale(), call.dk, b, g, key);
       give(dv, 1.0f, call.dv, b, g, key);
     }
@@ -65,25 +62,28 @@ struct Backward {
     end = up_to(call.blind_to(b, first, stop), QUERIES);
   }
 
-  // Log-sums and D of head h's queries.
+  // What the chunk's meetings want to know of head h's queries, to row number `to`.
   void recall(i64 b, i64 h, i64 to) {
-    const i64 count = std::min(end, call.length) - start;
-    std::fill(limits + to, limits + to + end - start, 0.0f);
-    std::fill(means + to, means + to + end - start, 0.0f);
-    const float* log_sum = call.log_sum(b, h) + start;
-    for (i64 t = 0; t < count; ++t) {
-      limits[to + t] = log_sum[t] * LOG2E;
-      const Value* y = call.y.at<Value>(b, start + t, h);
-      const Value* dy = call.dy.at<Value>(b, start + t, h);
-      float sum = 0;
-      for (i64 c = 0; c < call.channels; ++c) sum += P::widen(y[c]) * P::widen(dy[c]);
-      means[to + t] = sum;
+    for (i64 t = start; t < end; t += QUERIES, to += QUERIES) {
+      const i64 count = std::min(QUERIES, call.length - t);
+      u32 *const rows = query_pairs, *const dy = out_rows + to * units;
+      take_rows<P>(call.q.at<Value>(b, t, h), call.q.position, call.channels, count, QUERIES,
+                   padded, query_rows + to * units);
+      take_rows<P>(call.dy.at<Value>(b, t, h), call.dy.position, call.channels, count, QUERIES,
+                   padded, dy);
+      take_rows<P>(call.y.at<Value>(b, t, h), call.y.position, call.channels, count, QUERIES,
+                   padded, rows);
+      const float* log_sum = call.log_sum(b, h) + t;
+      for (i64 r = 0; r < QUERIES; ++r) {
+        limits[to + r] = r < count ? log_sum[r] * LOG2E : 0.0f;
+        means[to + r] = dot<P>(rows + r * units, dy + r * units, units);
+      }
     }
   }
 
   void take_keys(i64 b, i64 g, i64 key) {
     const i64 count = std::min(KEYS, call.length - key);
-    u32* const rows = query_rows;  // free until queries come
+    u32* const rows = query_pairs;  // free until queries come
     take_rows<P>(call.v.at<Value>(b, key, g), call.v.position, call.channels, count, KEYS, padded,
                  rows);
     transpose(rows, KEYS, units, values);
@@ -95,22 +95,18 @@ struct Backward {
     std::fill(dv, dv + KEYS * padded, 0.0f);
   }
 
-  // A block of keys meets a block of head h's queries, whose limits and means lie at `at`.
-  void meet(const Meeting& meeting, i64 h, i64 at, float* dq) {
+  // A block of keys meets a block of queries that are recalled from row number `at`.
+  void meet(const Meeting& meeting, i64 at, float* dq) {
     const i64 t = meeting.query, count = std::min(QUERIES, call.length - t);
     const i64 rounded = up_to(count, 8);
-    take_rows<P>(call.q.at<Value>(meeting.b, t, h), call.q.position, call.channels, count, rounded,
-                 padded, query_rows);
-    take_rows<P>(call.dy.at<Value>(meeting.b, t, h), call.dy.position, call.channels, count,
-                 rounded, padded, out_rows);
-    take_pairs(query_rows, rounded, padded, query_pairs, P());
-    take_pairs(out_rows, rounded, padded, out_pairs, P());
+    take_pairs(query_rows + at * units, rounded, padded, query_pairs, P());
+    take_pairs(out_rows + at * units, rounded, padded, out_pairs, P());
     const bool whole = meeting.whole();
     for (i64 r = 0; r < rounded; r += ROWS) {
       if (whole) {
-        weigh<false>(meeting, r, limits + at + r, means + at + r);
+        weigh<false>(meeting, r, at + r);
       } else {
-        weigh<true>(meeting, r, limits + at + r, means + at + r);
+        weigh<true>(meeting, r, at + r);
       }
     }
     const i64 steps = rounded / P::PAIR;
@@ -125,19 +121,19 @@ struct Backward {
                      up_to(meeting.reach(r, 8), P::PAIR) / P::PAIR, 8, dq + r * padded, padded);
   }
 
-  // W and dScore of ROWS queries.
+  // W and dScore of ROWS queries, recalled from row number `at`.
   template <bool MASKED>
-  void weigh(const Meeting& meeting, i64 row, const float* limit, const float* mean) {
+  void weigh(const Meeting& meeting, i64 row, i64 at) {
     const float scale = call.scale() * LOG2E;
     const int vectors =
         MASKED ? (int)(meeting.reach(row, ROWS) + LANES - 1) / LANES : KEY_VECTORS;
     vf weights[ROWS][KEY_VECTORS], changes[ROWS][KEY_VECTORS];
     if (vectors) {
-      score<P>(query_rows + row * units, units, keys, vectors, weights);
+      score<P>(query_rows + at * units, units, keys, vectors, weights);
       for (int r = 0; r < ROWS; ++r)
         for (int j = 0; j < vectors; ++j)
-          weights[r][j] = power(weights[r][j] * scale - spreadf(limit[r]), P());
-      score<P>(out_rows + row * units, units, values, vectors, changes);
+          weights[r][j] = power(weights[r][j] * scale - spreadf(limits[at + r]), P());
+      score<P>(out_rows + at * units, units, values, vectors, changes);
     }
 #pragma GCC unroll 2
     for (int r = 0; r < ROWS; r += 2)
@@ -146,7 +142,7 @@ struct Backward {
         for (int i = 0; i < 2; ++i) {
           if (j < vectors) w[i] = weights[r + i][j];
           if (MASKED && j < vectors) w[i] = choose(meeting.seen(row + r + i, j), w[i], vf{});
-          if (j < vectors) d[i] = w[i] * (changes[r + i][j] - spreadf(mean[r + i]));
+          if (j < vectors) d[i] = w[i] * (changes[r + i][j] - spreadf(means[at + r + i]));
         }
         store_pairs(w[0], w[1], weight_pairs, row + r, j * LANES, P());
         store_pairs(d[0], d[1], score_pairs, row + r, j * LANES, P());

@@ -5,6 +5,8 @@
 
 static constexpr i64 CHUNK = 512;         // queries of a piece of work, which prepares its own keys
 static constexpr float NOTHING = -1e30f;  // the maximum before any score
+// A weight may come to 2^SLACK before the running maximum follows: most maxima are found late.
+static constexpr float SLACK = 8.0f;
 
 static inline bool exceeds(vf v, float limit) {
 #if defined(__AVX512F__)
@@ -74,16 +76,17 @@ struct Forward {
     }
     float* const log_sum = call.log_sum(b, h) + t;
     for (i64 r = 0; r < count; ++r) {
-      const float sum = sum_of(loadf(sums + r * LANES));
-      log_sum[r] = most[r] * call.scale() + std::log(sum);
+      const float sum = sum_of(loadf(sums + r * LANES)), factor = 1.0f / sum;
+      log_sum[r] = sum;
       alignas(64) Value narrow[256];
       for (i64 c = 0; c < padded; c += LANES)
-        P::narrow_lanes(loadf(out + r * padded + c) / sum, narrow + c);
+        P::narrow_lanes(loadf(out + r * padded + c) * factor, narrow + c);
       std::memcpy(call.y.at<Value>(b, t + r, h), narrow, call.channels * sizeof(Value));
     }
+    for (i64 r = 0; r < count; ++r) log_sum[r] = most[r] * call.scale() + std::log(log_sum[r]);
   }
 
-  // The weights of ROWS queries, relative to their maxima; both sums so far follow a new maximum.
+  // The weights of ROWS queries, relative to their maxima so far; both sums follow a new maximum.
   template <bool MASKED>
   void weigh(const Meeting& meeting, i64 row, const u32* keys) {
     const float scale = call.scale() * LOG2E;
@@ -98,7 +101,7 @@ struct Forward {
         if (MASKED) scores[r][j] = choose(meeting.seen(row + r, j), scores[r][j], spreadf(NOTHING));
         top = larger(top, scores[r][j]);
       }
-      if (exceeds(top, most[row + r])) raise(row + r, max_of(top), scale);
+      if (exceeds(top, most[row + r] + SLACK / scale)) raise(row + r, max_of(top), scale);
     }
 #pragma GCC unroll 4
     for (int r = 0; r < ROWS; ++r) {

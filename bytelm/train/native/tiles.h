@@ -168,32 +168,35 @@ static inline void add_product(const u32* a, i64 row, i64 unit, const u32* b, i6
   }
 }
 
+template <class P, int V>
+static inline void score_tile(const u32* rows, i64 units, const u32* across,
+                              vf (&scores)[ROWS][KEY_VECTORS], int first) {
+  vf sums[ROWS][V];
+#pragma GCC unroll 4
+  for (int r = 0; r < ROWS; ++r)
+#pragma GCC unroll 4
+    for (int j = 0; j < V; ++j) sums[r][j] = vf{};
+  multiply<P>(rows, units, 1, across + first * LANES, KEYS, units, sums);
+#pragma GCC unroll 4
+  for (int r = 0; r < ROWS; ++r)
+#pragma GCC unroll 4
+    for (int j = 0; j < V; ++j) scores[r][first + j] = sums[r][j];
+}
+
 // Scores of ROWS rows (units of channels) against the first `vectors` x 16 keys of a block.
 template <class P>
 static inline void score(const u32* rows, i64 units, const u32* across, int vectors,
                          vf (&scores)[ROWS][KEY_VECTORS]) {
-#define SCORE(V)                                                                   \
-  {                                                                                \
-    vf sums[ROWS][V] = {};                                                         \
-    multiply<P>(rows, units, 1, across, KEYS, units, sums);                        \
-    for (int r = 0; r < ROWS; ++r)                                                 \
-      for (int j = 0; j < V; ++j) scores[r][j] = sums[r][j];                       \
+  if (WIDE == 1) {
+    for (int j = 0; j < vectors; ++j) score_tile<P, 1>(rows, units, across, scores, j);
+    return;
   }
-  if constexpr (WIDE == 1) {
-    for (int v = 0; v < vectors; ++v, across += LANES) {
-      vf sums[ROWS][1] = {};
-      multiply<P>(rows, units, 1, across, KEYS, units, sums);
-      for (int r = 0; r < ROWS; ++r) scores[r][v] = sums[r][0];
-    }
-  } else {
-    switch (vectors) {
-      case 1: SCORE(1) break;
-      case 2: SCORE(2) break;
-      case 3: SCORE(3) break;
-      default: SCORE(4)
-    }
+  switch (vectors) {
+    case 1: return score_tile<P, 1>(rows, units, across, scores, 0);
+    case 2: return score_tile<P, 2>(rows, units, across, scores, 0);
+    case 3: return score_tile<P, 3>(rows, units, across, scores, 0);
+    default: return score_tile<P, KEY_VECTORS>(rows, units, across, scores, 0);
   }
-#undef SCORE
 }
 
 // The forms. `from` begins a matrix of rows `stride` values apart, of which `count` exist; what
@@ -202,6 +205,13 @@ static inline void score(const u32* rows, i64 units, const u32* across, int vect
 template <class P>
 static inline void take_rows(const typename P::Value* from, i64 stride, i64 channels, i64 count,
                              i64 rows, i64 padded, u32* to) {
+  if (channels == padded && padded % (LANES * P::PAIR) == 0) {  // in whole vectors
+    for (i64 r = 0; r < count; ++r)
+      for (i64 c = 0; c < padded; c += LANES * P::PAIR, to += LANES)
+        std::memcpy(to, from + r * stride + c, LANES * sizeof *to);
+    std::fill(to, to + (rows - count) * padded / P::PAIR, 0u);
+    return;
+  }
   auto* at = (typename P::Value*)to;
   for (i64 r = 0; r < rows; ++r, at += padded) {
     const i64 kept = r < count ? channels : 0;
@@ -225,16 +235,30 @@ static inline void take_pairs(const u32* rows, i64 count, i64 padded, u32* to, F
   std::memcpy(to, rows, count * padded * sizeof *to);
 }
 
+// A vector, or its first half and zeros where no more than `count` = LANES / 2 are left.
+static inline vu load_part(const u32* p, i64 count) {
+  if (count >= LANES) return load(p);
+  vu v = vu{};
+  std::memcpy(&v, p, LANES / 2 * sizeof *p);
+  return v;
+}
+
+template <class P>
+static inline float dot(const u32* a, const u32* b, i64 units) {
+  vf sum = vf{};
+  for (i64 u = 0; u < units; u += LANES) {
+    sum = P::fma(sum, load_part(a + u, units - u), load_part(b + u, units - u));
+  }
+  return sum_of(sum);
+}
+
 // rows [count][columns] -> [columns][count], 16 x 16 at a time by four perfect shuffles.
 static inline void transpose(const u32* from, i64 count, i64 columns, u32* to) {
   for (i64 k = 0; k < count; k += LANES)
     for (i64 first = 0; first < columns; first += LANES) {
       const i64 here = std::min<i64>(columns - first, LANES);
       vu v[LANES], w[LANES];
-      for (int i = 0; i < LANES; ++i) {
-        v[i] = vu{};
-        std::memcpy(&v[i], from + (k + i) * columns + first, here * sizeof *from);
-      }
+      for (int i = 0; i < LANES; ++i) v[i] = load_part(from + (k + i) * columns + first, here);
       for (int round = 0; round < 4; ++round) {
         for (int i = 0; i < LANES / 2; ++i) {
           w[2 * i] = __builtin_shufflevector(v[i], v[i + 8], 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5,

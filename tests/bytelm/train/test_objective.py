@@ -23,7 +23,7 @@ def batch_of(heads: int, ignore: bool = True) -> Batch:
 
 def plain_gradients(model: Model, batch: Batch, weight: float) -> dict[str, torch.Tensor]:
     # With the attention that training uses: what is compared is the order of the backwards.
-    place = model.place_alone(batch.ids_BT, attend=native_attention(model, torch.float32))
+    place = model.place_alone(batch.ids_BT, attend=native_attention(model))
     output = Output(model.run_trunk(model.embed(batch.ids_BT), place), place)
     total = torch.zeros(())
     for head, labels in enumerate(batch.labels_nBT):
