@@ -27,8 +27,11 @@ if TYPE_CHECKING:
     from bytelm.files import write_bytes as write_bytes
     from bytelm.files import write_json as write_json
     from bytelm.files import write_text as write_text
+    from bytelm.ranks import is_first as is_first
+    from bytelm.ranks import joined as joined
     from bytelm.scoring import Score as Score
     from bytelm.scoring import score_documents as score_documents
+    from bytelm.scoring import score_on_ranks as score_on_ranks
     from bytelm.sealing import seal as seal
     from bytelm.shards import Split as Split
     from bytelm.shards import cuts as cuts
@@ -55,8 +58,11 @@ _HOME = {
     "write_bytes": "files",
     "write_json": "files",
     "write_text": "files",
+    "is_first": "ranks",
+    "joined": "ranks",
     "Score": "scoring",
     "score_documents": "scoring",
+    "score_on_ranks": "scoring",
     "seal": "sealing",
     "Split": "shards",
     "cuts": "shards",

@@ -31,7 +31,7 @@ from bytelm.config import ModelConfig, model_config
 from bytelm.errors import InputError
 from bytelm.files import new_folder, sha256_of, write_json
 from bytelm.model.model import Model
-from bytelm.ranks import world_size
+from bytelm.ranks import launched
 
 FORMAT = "bytelm-checkpoint-1"
 _NAME = re.compile(r"step-(\d{9})")
@@ -66,7 +66,7 @@ def save_checkpoint(
     """
     folder = parent / f"step-{step:09d}"
     about = {"step": step, "model": config.to_dict(), "progress": progress}
-    if world_size() > 1:
+    if launched():
         from bytelm.sharded import save_sharded
 
         tensors = {f"model.{name}": weight for name, weight in weights.items()}
@@ -109,7 +109,7 @@ def _stored_shapes(folder: Path, part: str) -> dict[str, tuple[int, ...]]:
 def _fill(folder: Path, part: str, tensors: dict[str, Tensor]) -> None:
     """Fill `tensors` with the `part` of a checkpoint; sharded ones each with its rows."""
     try:
-        if is_sharded(folder) or world_size() > 1:
+        if is_sharded(folder) or launched():
             # Imported where it is needed: torch.distributed takes its time.
             from bytelm.sharded import copy_rows, load_sharded
 

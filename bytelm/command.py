@@ -2,7 +2,7 @@
 
 A command is a dataclass with a method `run` that returns its figures; tyro makes the command line
 from its fields. The figures leave as one JSON line, the last on stdout; progress and words for
-people go to stderr.
+people go to stderr. Of many ranks (torchrun) the first prints both.
 """
 
 import json
@@ -14,11 +14,13 @@ from typing import Any, Protocol
 
 import tyro
 
+from bytelm import ranks
 from bytelm.errors import InputError
-from bytelm.ranks import rank, world_size
 
 
 class Command(Protocol):
+    """`on_ranks = True` (a ClassVar) says that a command may run on many ranks."""
+
     def run(self) -> dict[str, Any] | None:
         """Do it; the figures for the JSON line, or None where stdout belongs to something else."""
 
@@ -31,10 +33,17 @@ class Stopped(BaseException):
         self.figures, self.status = figures, status
 
 
-def say(text: str) -> None:
-    """One line for a person, on stderr; under torchrun it says which rank speaks."""
-    speaker = f"rank {rank()}: " if world_size() > 1 else ""
-    print(speaker + text, file=sys.stderr, flush=True)
+def say(text: str, all_ranks: bool = False) -> None:
+    """One line for a person, on stderr; from the first rank alone if nothing else is asked."""
+    if all_ranks or ranks.is_first():
+        print(text, file=sys.stderr, flush=True)
+
+
+def _complain(text: str) -> None:
+    """Say why the command fails."""
+    if ranks.first_to_fail():
+        who = f" (rank {ranks.rank()})" if ranks.world_size() > 1 else ""
+        say(f"error{who}: {text}", all_ranks=True)
 
 
 def main(
@@ -54,9 +63,11 @@ def main(
             args=list(sys.argv[1:] if arguments is None else arguments),
             config=(tyro.conf.OmitArgPrefixes,),
         )
+        if ranks.world_size() > 1 and not getattr(command, "on_ranks", False):
+            raise InputError("this command runs in one process: start it without torchrun")
         figures, status = command.run(), 0
     except InputError as error:
-        say(f"error: {error}")
+        _complain(str(error))
         return 2
     except Stopped as stopped:
         figures, status = stopped.figures, stopped.status
@@ -66,11 +77,11 @@ def main(
         return 1
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        say(f"error: {where}{error.strerror or error}")
+        _complain(f"{where}{error.strerror or error}")
         return 1
     except KeyboardInterrupt:
         say("stopped")
         return 130
-    if figures is not None:
+    if figures is not None and ranks.is_first():
         print(json.dumps(figures), flush=True)
     return status

@@ -1,57 +1,77 @@
-"""The processes of one command under torchrun, each a rank; without torchrun there is one.
+"""Processes that work together: which one this is, and how they share work and exchange results.
 
-Nothing here imports torch.distributed before it is needed.
+torchrun starts the processes, tells each its rank by environment variables, and ends all of them
+when one fails. Without it there is one rank, the first, and no process group: every function here
+then does what one process needs. A command that may run on many ranks wraps its work in `joined`.
 """
 
 import contextlib
-import datetime
 import os
-from collections.abc import Iterator
-from typing import Any
+import signal
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from typing import Any, TypeVar
 
-# A rank that waits so long for another one gives up.
-PATIENCE = datetime.timedelta(minutes=10)
+from bytelm.errors import InputError
+
+T = TypeVar("T")
+
+# How long a rank waits for another's results. A rank that ends is noticed at once, by its closed
+# connection; this is for one that takes longer than the others, which is no failure.
+PATIENCE = timedelta(days=30)
+
+_results: list[Any] = []
+
+
+def launched() -> bool:
+    """Whether torchrun (or a launcher that sets the same variables) started this process."""
+    return "RANK" in os.environ and "WORLD_SIZE" in os.environ
 
 
 def rank() -> int:
-    """This process's number, 0 to `world_size() - 1`."""
-    return int(os.environ.get("RANK", "0"))
+    return int(os.environ["RANK"]) if launched() else 0
 
 
 def world_size() -> int:
-    """Processes in all."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
+    return int(os.environ["WORLD_SIZE"]) if launched() else 1
+
+
+def local_rank() -> int:
+    """The rank among those of this machine: the number of its GPU."""
+    return int(os.environ.get("LOCAL_RANK", 0)) if launched() else 0
+
+
+def local_world_size() -> int:
+    """The ranks of this machine."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", 1)) if launched() else 1
 
 
 def is_first() -> bool:
-    """Whether this is the process that writes files and speaks for all."""
+    """Whether this rank is the one that writes files, shows progress and prints figures."""
     return rank() == 0
 
 
-def local_device(device: str) -> str:
-    """`cuda` becomes this rank's own device of the node."""
-    if device == "cuda" and world_size() > 1:
-        return f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
-    return device
+def share(items: Sequence[T]) -> list[T]:
+    """This rank's part of `items`, which are dealt out one by one."""
+    return list(items[rank() :: world_size()])
 
 
-@contextlib.contextmanager
-def joined(device: str = "cpu") -> Iterator[None]:
-    """Join the other ranks for the time of the block; nothing where there is one process."""
+def gather_objects(value: T) -> list[T]:
+    """Every rank's `value`, in the order of the ranks, on every rank.
+
+    Waits for the slowest. Raises ConnectionError if a rank ends meanwhile.
+    """
     if world_size() == 1:
-        yield
-        return
-    import torch
+        return [value]
     import torch.distributed as dist
 
-    on_gpus = device.startswith("cuda")
-    if on_gpus:
-        torch.cuda.set_device(torch.device(local_device(device)))
-    dist.init_process_group("cpu:gloo,cuda:nccl" if on_gpus else "gloo", timeout=PATIENCE)
+    assert _results, "ranks gather inside `joined`"
+    found: list[Any] = [None] * world_size()
     try:
-        yield
-    finally:
-        dist.destroy_process_group()
+        dist.all_gather_object(found, value, group=_results[-1])
+    except RuntimeError as error:
+        raise ConnectionError("another rank ended before its work was done") from error
+    return found
 
 
 def barrier() -> None:
@@ -59,12 +79,68 @@ def barrier() -> None:
     gather_objects(None)
 
 
-def gather_objects(value: Any) -> list[Any]:
-    """Every rank's `value`, in the order of the ranks, at every rank."""
-    if world_size() == 1:
-        return [value]
+@contextlib.contextmanager
+def joined(device: str = "cpu") -> Iterator[str]:
+    """The ranks' process group, for the length of the block; yields this rank's device.
+
+    Tensors travel by NCCL between GPUs and by gloo between CPUs, objects by gloo. `cuda` becomes
+    the GPU of the rank's own. CPU threads are divided among a machine's ranks, unless
+    OMP_NUM_THREADS says how many (torchrun sets it to 1).
+    """
+    if not launched():
+        yield device
+        return
+    import torch
     import torch.distributed as dist
 
-    found: list[Any] = [None] * world_size()
-    dist.all_gather_object(found, value)
-    return found
+    on_gpu = device.startswith("cuda")
+    if on_gpu:
+        device = f"cuda:{local_rank()}"
+        count = torch.cuda.device_count()
+        if local_rank() >= count:
+            raise InputError(
+                f"--device cuda: this machine has {count} CUDA devices that torch can use, and "
+                f"{local_world_size()} ranks; start as many with --nproc-per-node"
+            )
+        torch.cuda.set_device(device)
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(max(1, torch.get_num_threads() // local_world_size()))
+    with _ended_by_sigterm():
+        dist.init_process_group("cpu:gloo,cuda:nccl" if on_gpu else "gloo")
+        _results.append(dist.new_group(backend="gloo", timeout=PATIENCE))
+    # After a failure the group stays: the others learn of it when this process has said why.
+    yield device
+    _results.pop()
+    dist.destroy_process_group()
+
+
+@contextlib.contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM end the process at once, also inside a call that Python cannot interrupt.
+
+    That is how torchrun ends a rank that waits for one that never came.
+    """
+    handler = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+
+
+def first_to_fail() -> bool:
+    """Whether no other rank has said yet why it fails. The first speaks for all.
+
+    A wrong option is wrong on every rank, and one that ends takes the others with it.
+    """
+    if world_size() == 1:
+        return True
+    from torch.distributed import TCPStore  # type: ignore[attr-defined]
+
+    try:
+        where, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+        store = TCPStore(where, port, is_master=False, timeout=timedelta(seconds=5))
+        attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+        return int(store.add(f"bytelm/failed/{attempt}", 1)) == 1
+    except (RuntimeError, KeyError, ValueError):
+        # No store to ask: better said twice than never.
+        return True

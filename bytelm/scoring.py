@@ -19,6 +19,7 @@ import torch
 import torch.nn.functional as F
 from tqdm import tqdm
 
+from bytelm import ranks
 from bytelm.alphabet import BOS, EOD, PAD
 from bytelm.model.model import Model
 
@@ -29,14 +30,26 @@ LN2 = 0.6931471805599453
 class Score:
     """What the heads make of documents.
 
-    `bits_DN` and `symbols_DN`: bits and predicted symbols by document and head. `forecast[k]`:
-    bytes a forward with k heads. `accepted[j]`: blocks of the widest walk that gave j + 1 bytes.
+    `bits_DN` and `symbols_DN`: bits and predicted symbols by document and head. `blocks[k][j]`:
+    blocks of the walk with k heads that gave j + 1 bytes.
     """
 
     bits_DN: npt.NDArray[np.float64]
     symbols_DN: npt.NDArray[np.int64]
-    forecast: dict[int, float] = field(default_factory=dict)
-    accepted: list[int] = field(default_factory=list)
+    blocks: dict[int, list[int]] = field(default_factory=dict)
+
+    @property
+    def forecast(self) -> dict[int, float]:
+        """Bytes a forward with k heads, by k."""
+        return {
+            width: sum(size * count for size, count in enumerate(counts, 1)) / max(sum(counts), 1)
+            for width, counts in self.blocks.items()
+        }
+
+    @property
+    def accepted(self) -> list[int]:
+        """The widest walk's blocks, by the bytes that they gave."""
+        return self.blocks[max(self.blocks)]
 
     def heads_bpb(self) -> list[float]:
         """Bits per byte of each head over all documents."""
@@ -106,6 +119,30 @@ def score_documents(
     return score
 
 
+def score_on_ranks(model: Model, documents: Sequence[bytes], batch: int, progress: bool) -> Score:
+    """`score_documents` with the documents shared among the ranks; each returns all of the score.
+
+    (Beside other documents in a batch, a document's sums may differ in their last bits.)
+    """
+    if ranks.world_size() == 1:
+        return score_documents(model, documents, batch, progress=progress)
+    # The longest first, so that every rank gets its share of them.
+    order = sorted(range(len(documents)), key=lambda index: -len(documents[index]))
+    mine = ranks.share(order)
+    part = score_documents(
+        model, [documents[index] for index in mine], batch, progress=progress and ranks.is_first()
+    )
+    whole = np.zeros((len(documents), model.config.prediction_heads))
+    score = Score(whole, whole.astype(np.int64))
+    for theirs, other in ranks.gather_objects((mine, part)):
+        if theirs:
+            score.bits_DN[theirs], score.symbols_DN[theirs] = other.bits_DN, other.symbols_DN
+        for width, counts in other.blocks.items():
+            before = score.blocks.get(width, [0] * width)
+            score.blocks[width] = [one + more for one, more in zip(before, counts, strict=True)]
+    return score
+
+
 def _run(
     model: Model,
     streams: Sequence[npt.NDArray[np.int64]],
@@ -167,10 +204,7 @@ def accepted_lengths(guesses_nT: npt.NDArray[np.int16], width: int) -> tuple[lis
 
 def _forecast(score: Score, guesses: list[npt.NDArray[np.int16]], n: int) -> None:
     for width in [k for k in (1, 2, 4, 8, 16, 32) if k < n] + [n]:
-        totals, length = np.zeros(width, dtype=np.int64), 0
+        totals = np.zeros(width, dtype=np.int64)
         for guess in guesses:
-            counts, size = accepted_lengths(guess, width)
-            totals += counts
-            length += size
-        score.forecast[width] = length / max(int(totals.sum()), 1)
-        score.accepted = [int(count) for count in totals]
+            totals += accepted_lengths(guess, width)[0]
+        score.blocks[width] = [int(count) for count in totals]

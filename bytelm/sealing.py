@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from bytelm import ranks
+
 PACKAGES = ("torch", "numpy", "safetensors")
 
 
@@ -19,7 +21,7 @@ def _processor() -> str:
 
 
 def machine() -> dict[str, Any]:
-    """The processor, its cores that this process may use, and the GPU where there is one."""
+    """The processor, its cores that this process may use, the GPU if any, and the ranks."""
     import torch
 
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
@@ -29,6 +31,7 @@ def machine() -> dict[str, Any]:
         "cores": cores,
         "threads": torch.get_num_threads(),
         "gpu": gpu,
+        "ranks": ranks.world_size(),
         "system": platform.platform(),
     }
 
@@ -45,8 +48,12 @@ def versions() -> dict[str, str]:
 
 def command_line() -> str:
     """The command as it was typed, as far as Python knows."""
-    program = Path(sys.argv[0])
-    name = f"python -m {program.parent.name}" if program.name == "__main__.py" else str(program)
+    program, start = Path(sys.argv[0]), "python -m"
+    if ranks.world_size() > 1:
+        each = ranks.local_world_size()
+        nodes = f" --nnodes {ranks.world_size() // each}" * (ranks.world_size() > each)
+        start = f"torchrun{nodes} --nproc-per-node {each} -m"
+    name = f"{start} {program.parent.name}" if program.name == "__main__.py" else str(program)
     return shlex.join([*name.split(), *sys.argv[1:]])
 
 

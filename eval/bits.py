@@ -4,17 +4,32 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import tyro
 
-from bytelm import InputError, Split, load_checkpoint, say, score_documents, seal, write_json
+from bytelm import (
+    InputError,
+    Split,
+    is_first,
+    joined,
+    load_checkpoint,
+    say,
+    score_on_ranks,
+    seal,
+    write_json,
+)
 from eval.compressors import compress_bits
 
 
 @dataclass
 class Bits:
-    """Bits per byte of every prediction head on files, and what compressors make of the same."""
+    """Bits per byte of every prediction head on files, and what compressors make of the same.
+
+    torchrun's ranks share the files; the first writes.
+    """
+
+    on_ranks: ClassVar[bool] = True
 
     paths: Annotated[tuple[Path, ...], tyro.conf.Positional]
     """Files, folders (every file below them), or shard folders (their held-out documents)."""
@@ -29,15 +44,21 @@ class Bits:
     device: str = "cpu"
     """cpu or cuda."""
 
-    def run(self) -> dict[str, Any]:
+    def run(self) -> dict[str, Any] | None:
+        with joined(self.device) as device:
+            return self._score(device)
+
+    def _score(self, device: str) -> dict[str, Any] | None:
         started = time.monotonic()
         named = [pair for path in self.paths for pair in _documents(path)]
         if not named:
             where = ", ".join(map(str, self.paths)) or "nothing"
             raise InputError(f"no bytes to score: {where} holds no file that is not empty")
-        checkpoint = load_checkpoint(self.checkpoint, self.device)
+        checkpoint = load_checkpoint(self.checkpoint, device)
         documents = [content for _, content in named]
-        score = score_documents(checkpoint.model, documents, batch=self.batch, progress=True)
+        score = score_on_ranks(checkpoint.model, documents, self.batch, progress=True)
+        if not is_first():
+            return None
         figures: dict[str, Any] = {
             "heads_bpb": score.heads_bpb(),
             "bytes": sum(map(len, documents)),

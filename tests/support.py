@@ -57,6 +57,12 @@ def python(*arguments: str, **options: Any) -> "subprocess.CompletedProcess[Any]
     return subprocess.run([sys.executable, *arguments], check=False, **{**values, **options})
 
 
+def torchrun(*arguments: str, ranks: int = 2) -> "subprocess.CompletedProcess[Any]":
+    """Run this Python on the project in so many processes of one group."""
+    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks))
+    return python(*launcher, *arguments)
+
+
 def p_value(counts: Tensor, probabilities: Tensor) -> float:
     """Pearson's chi-square; 0 if something impossible was seen."""
     possible = probabilities > 0

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 
 from bytelm.alphabet import BOS
 from bytelm.command import say
-from bytelm.decode.native.build import NoCompilerError
 from bytelm.decode.native.stepper import NativeStepper
 from bytelm.decode.options import DecodeOptions
 from bytelm.decode.row import Completion, Row
@@ -18,6 +17,7 @@ from bytelm.decode.step import Drafter
 from bytelm.decode.stepper import Stepper, TorchStepper
 from bytelm.errors import InputError
 from bytelm.model.model import SLACK, Model
+from bytelm.native.build import NoCompilerError
 
 # Steps between the host's looks at the engine; a row that a stop ended idles for at most these.
 LOOK = 8
@@ -45,14 +45,16 @@ def generate_rows(
     options: DecodeOptions,
     show: Callable[[int, bytes], None] | None = None,
     drafter: Drafter | None = None,
+    only: Sequence[int] | None = None,
 ) -> Iterator[tuple[int, Completion]]:
     """Complete every prompt; yields (index, completion) as they end.
 
     With `options.samples` of n, sample i of prompt p has the index p * n + i. Greedy text is head
     1's choice, and sampled text is drawn from head 1's distribution, whatever `options.heads` and
     `options.batch`. With `show`, a completion's bytes are handed over as soon as no stop can take
-    them back. `drafter` replaces the model's own heads as the source of drafts. Raises InputError
-    for a prompt that does not fit the context, or options the model cannot serve.
+    them back. `drafter` replaces the model's own heads as the source of drafts. `only`: the indices
+    to complete, by default all; a completion is the same whichever are done beside it. Raises
+    InputError for a prompt that does not fit the context, or options the model cannot serve.
     """
     options.check(model.config.prediction_heads)
     longest = model.config.context - 2
@@ -62,8 +64,9 @@ def generate_rows(
                 f"prompt {index} (counted from 0) has {len(prompt)} bytes; with room for one byte "
                 f"of completion the model's context of {model.config.context} holds {longest}"
             )
-    if prompts:
-        yield from _Loop(model, prompts, options, show, drafter).run()
+    indices = range(len(prompts) * options.samples) if only is None else only
+    if indices:
+        yield from _Loop(model, prompts, options, show, drafter, indices).run()
 
 
 def _say_once(text: str) -> None:
@@ -102,15 +105,15 @@ class _Loop:
         options: DecodeOptions,
         show: Callable[[int, bytes], None] | None,
         drafter: Drafter | None,
+        indices: Sequence[int],
     ) -> None:
         self.model, self.prompts, self.options, self.show = model, prompts, options, show
         self.look = LOOK_SHOWN if show is not None else LOOK
-        total = len(prompts) * options.samples
-        batch = min(options.batch, total)
+        batch = min(options.batch, len(indices))
         reach = max(self._limit(prompt) for prompt in prompts) + SLACK
         self.stepper = make_stepper(model, batch, reach, options, drafter)
         self.rows: list[Row | None] = [None] * batch
-        self.queue = deque(range(total))
+        self.queue = deque(indices)
 
     def _limit(self, prompt: bytes) -> int:
         """The position of a row's last id at most; the prompt's own last is at len(prompt)."""

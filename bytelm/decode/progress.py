@@ -1,9 +1,10 @@
-"""Decoding many prompts with a progress bar."""
+"""Decoding many prompts with a progress bar, on as many ranks as there are."""
 
 from collections.abc import Sequence
 
 from tqdm import tqdm
 
+from bytelm import ranks
 from bytelm.decode.generate import generate_rows
 from bytelm.decode.options import DecodeOptions
 from bytelm.decode.row import Completion
@@ -19,18 +20,32 @@ def generate_with_progress(
 ) -> list[Completion]:
     """`generate`, with a tqdm bar on stderr: completions done, bytes a second and a forward.
 
-    `found` is filled as completions end, for a caller who wants them if the rest is interrupted.
+    Many ranks share the work, and each returns all of it, the same as one process would: samples
+    are numbered through, and none depends on what is decoded beside it. The bar is of the first
+    rank's share. `found` is filled as completions end, for a caller who wants them if the rest is
+    interrupted; those of the other ranks come last.
     """
     found = {} if found is None else found
     size = forwards = 0
     total = len(prompts) * options.samples
-    with tqdm(total=total, desc=label, unit=" completions", dynamic_ncols=True) as bar:
-        for index, completion in generate_rows(model, prompts, options):
+    mine = ranks.share(range(total))
+    with tqdm(
+        total=len(mine),
+        desc=label if ranks.world_size() == 1 else f"{label} (1 of {ranks.world_size()} shares)",
+        unit=" completions",
+        dynamic_ncols=True,
+        disable=not ranks.is_first(),
+    ) as bar:
+        for index, completion in generate_rows(model, prompts, options, only=mine):
             found[index] = completion
             size, forwards = size + len(completion.text), forwards + completion.forwards
+            if bar.disable:
+                continue
             rate = size / max(bar.format_dict["elapsed"], 1e-9)
             bar.set_postfix_str(
                 f"{rate:.0f} bytes/s, {size / max(forwards, 1):.2f} bytes a forward", refresh=False
             )
             bar.update()
+    for theirs in ranks.gather_objects(dict(found)):
+        found.update(theirs)
     return [found[index] for index in range(total)]

@@ -7,10 +7,11 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import tyro
 
+from bytelm import ranks
 from bytelm.command import say
 from bytelm.decode.endings import Utf8Gate
 from bytelm.decode.options import DecodeOptions
@@ -27,8 +28,10 @@ class Generate:
     Greedy by default. The text is exactly what head 1 alone would write, byte by byte.
 
     With --prompt-file the completion's bytes go to stdout as they are accepted. With --prompts, one
-    JSON row a prompt goes to --out (or stdout), in order.
+    JSON row a prompt goes to --out (or stdout), in order; torchrun's ranks share these prompts.
     """
+
+    on_ranks: ClassVar[bool] = True
 
     checkpoint: Path
     """A run folder, or one of its checkpoints."""
@@ -88,12 +91,18 @@ class Generate:
         )  # fmt: skip
 
     def run(self) -> dict[str, Any] | None:
+        with ranks.joined(self.device) as device:
+            return self._complete(device)
+
+    def _complete(self, device: str) -> dict[str, Any] | None:
         import torch
 
         from bytelm.checkpoint import load_checkpoint
 
         if (self.prompt_file is None) == (self.prompts is None):
             raise InputError("give either --prompt-file or --prompts")
+        if self.prompt_file is not None and ranks.world_size() > 1:
+            raise InputError("--prompt-file is for one process: start it without torchrun")
         if self.prompt_file is not None and self.out is not None:
             raise InputError("--out goes with --prompts; with --prompt-file, redirect stdout")
         # Prompts first: a broken file should not wait for a model to load.
@@ -104,7 +113,7 @@ class Generate:
             say("--top-k, --top-p and --seed have no effect at --temperature 0 (greedy)")
         if self.prompt_file is not None and (self.samples > 1 or self.with_prompt):
             raise InputError("--samples and --with-prompt go with --prompts")
-        model = load_checkpoint(self.checkpoint, self.device, getattr(torch, self.dtype)).model
+        model = load_checkpoint(self.checkpoint, device, getattr(torch, self.dtype)).model
         heads = model.config.prediction_heads if self.heads is None else self.heads
         options = self.options(heads)
         options.check(model.config.prediction_heads)
@@ -124,10 +133,14 @@ class Generate:
             generate_with_progress(model, [prompt for _, prompt in prompts], options, found=found)
         except (KeyboardInterrupt, SystemExit):
             if self.out is not None and found:
-                partial = self.out.with_name(self.out.name + ".partial")
+                mine = f".{ranks.rank()}" if ranks.world_size() > 1 else ""
+                partial = self.out.with_name(f"{self.out.name}.partial{mine}")
                 write_bytes(partial, self._lines(prompts, found))
-                say(f"stopped: the {len(found)} completions that had ended are in {partial}")
+                text = f"stopped: the {len(found)} completions that had ended are in {partial}"
+                say(text, all_ranks=True)
             raise
+        if not ranks.is_first():
+            return None
         lines = self._lines(prompts, found)
         if self.out is None:
             sys.stdout.buffer.write(lines)

@@ -5,6 +5,7 @@ R query heads of one KV head (H / G), C head dim.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -14,6 +15,10 @@ from torch import Tensor, nn
 from bytelm.config import ModelConfig
 from bytelm.model.cache import Cache, Held
 
+# Causal attention of a block without a cache: q_BTHC, k_BTGC, v_BTGC and, unless every position
+# sees all before it, the first that each sees (B or 1, T). Returns (B, T, H, C).
+Attend = Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]
+
 
 @dataclass
 class Place:
@@ -21,6 +26,8 @@ class Place:
 
     `mask` is additive, (B or 1, 1, R * T, S), with R copies of the block's mask since the queries
     of a KV head's group are folded into the query length; None means causal within the block.
+    Where `attend` is given it computes the attention of a block without a cache, and `first_BT`
+    stands for the mask.
     """
 
     cos_BT1C: Tensor
@@ -28,6 +35,8 @@ class Place:
     mask: Tensor | None = None
     cache: Cache | None = None
     flat_slots: Tensor | None = None
+    attend: Attend | None = None
+    first_BT: Tensor | None = None
 
 
 class RMSNorm(nn.Module):
@@ -71,8 +80,7 @@ class Attention(nn.Module):
         qk, v_BTGC = torch.split(qkv, [H + G, G], dim=2)
         q_BTHC, k_BTGC = torch.split(rotate(qk, place), [H, G], dim=2)
         if held is None:
-            y_BHTC = _attend_causally(q_BTHC, k_BTGC, v_BTGC, place.mask)
-            return self.out(y_BHTC.transpose(1, 2).reshape(B, T, D))
+            return self.out(_attend_causally(q_BTHC, k_BTGC, v_BTGC, place).reshape(B, T, D))
         assert place.flat_slots is not None
         keys, values = held.write(place.flat_slots, k_BTGC, v_BTGC)
         # A group's queries share their keys: fold them into the query length instead of copying.
@@ -84,20 +92,21 @@ class Attention(nn.Module):
         return self.out(y_BTD)
 
 
-def _attend_causally(
-    q_BTHC: Tensor, k_BTGC: Tensor, v_BTGC: Tensor, mask_1T: Tensor | None
-) -> Tensor:
+def _attend_causally(q_BTHC: Tensor, k_BTGC: Tensor, v_BTGC: Tensor, place: Place) -> Tensor:
+    if place.attend is not None:
+        return place.attend(q_BTHC, k_BTGC, v_BTGC, place.first_BT)
     copies = q_BTHC.shape[2] // k_BTGC.shape[2]
     if copies > 1:
         k_BTGC = k_BTGC.repeat_interleave(copies, dim=2)
         v_BTGC = v_BTGC.repeat_interleave(copies, dim=2)
-    return F.scaled_dot_product_attention(
+    y_BHTC = F.scaled_dot_product_attention(
         q_BTHC.transpose(1, 2),
         k_BTGC.transpose(1, 2),
         v_BTGC.transpose(1, 2),
-        attn_mask=mask_1T,
-        is_causal=mask_1T is None,
+        attn_mask=place.mask,
+        is_causal=place.mask is None,
     )
+    return y_BHTC.transpose(1, 2)
 
 
 class FeedForward(nn.Module):

@@ -14,7 +14,7 @@ from bytelm.config import ModelConfig
 from bytelm.model.cache import Cache
 from bytelm.model.head_kinds import KINDS
 from bytelm.model.heads import Drafts, Heads, Output
-from bytelm.model.layers import Layer, Place, rotations
+from bytelm.model.layers import Attend, Layer, Place, rotations
 from bytelm.model.ngrams import NgramEmbedding
 
 # Slots and rotations past the context: a block that begins at the last position still fits.
@@ -131,21 +131,27 @@ class Model(nn.Module):
         """See Heads.drafts."""
         return self.heads.drafts(k)
 
-    def place_alone(self, ids_BT: Tensor, starts_BT: Tensor | None = None) -> Place:
-        """Where a block without a cache lies: at position 0.
+    def place_alone(
+        self, ids_BT: Tensor, starts_BT: Tensor | None = None, attend: Attend | None = None
+    ) -> Place:
+        """Where a block without a cache lies: at position 0. `attend`: see Place.
 
         Positions see none before `starts_BT`, the index in the block where their document begins.
         """
         T, window = ids_BT.shape[1], self.config.window
         assert len(self.cos_SC) >= T, f"a block of {T} exceeds the context"
-        mask = None
+        place = Place(self.cos_SC[None, :T, None], self.sin_SC[None, :T, None], attend=attend)
         if 0 < window < T or starts_BT is not None:
             at = torch.arange(T, device=ids_BT.device)
-            seen = (at <= at[:, None]) & (at > at[:, None] - (window or T))
+            first_BT = (at - (window or T) + 1).clamp(min=0)[None]
             if starts_BT is not None:
-                seen = (seen & (at >= starts_BT[..., None]))[:, None]
-            mask = self._additive(seen)
-        return Place(self.cos_SC[None, :T, None], self.sin_SC[None, :T, None], mask)
+                first_BT = torch.maximum(first_BT, starts_BT)
+            if attend is not None:
+                place.first_BT = first_BT
+            else:
+                seen_BTS = (at <= at[:, None]) & (at >= first_BT[..., None])
+                place.mask = self._additive(seen_BTS)[:, None]
+        return place
 
     def _place_in(self, cache: Cache, positions_B: Tensor, T: int) -> Place:
         positions_BT = positions_B[:, None] + torch.arange(T, device=positions_B.device)

@@ -40,7 +40,7 @@ class PlainObjective(Objective):
         heads, losses = self.model.heads, []
         outputs: dict[int, Tensor] = {}
         with self._autocast(batch.ids_BT.device):
-            place = self.model.place_alone(batch.ids_BT, batch.starts_BT)
+            place = self.model.place_alone(batch.ids_BT, batch.starts_BT, self._attend)
             x_BTD = self.model.embed(batch.ids_BT, starts_BT=batch.starts_BT)
             z_BTD = self._trunk(x_BTD, place)
             for index in heads.running(heads.n):

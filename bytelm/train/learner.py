@@ -15,7 +15,7 @@ from bytelm.command import say
 from bytelm.config import ModelConfig
 from bytelm.errors import InputError
 from bytelm.model.model import Model
-from bytelm.ranks import world_size
+from bytelm.ranks import launched
 from bytelm.scoring import LN2
 from bytelm.train.guard import Guard
 from bytelm.train.objective import Objective, label_counts
@@ -79,14 +79,14 @@ class Learner:
             self.model.requires_grad_(False)
             for parameter in self.model.heads.drafting_parameters():
                 parameter.requires_grad_(True)
-        if world_size() > 1:
+        if launched():
             shard(self.model, how.device, how.dtype)
         self.optimizers = Optimizers(self.model, options.optimizer, how.dtype)
         self.guard = Guard(options.guard)
         self._wrap: Callable[[Any], Any] = lambda function: function
         if self.compiled:
             # Layers that are compiled by themselves share their code; a whole model has its own.
-            self._wrap = compiler(how.cache, apart=world_size() == 1)
+            self._wrap = compiler(how.cache, apart=not launched())
         self._prepare_layers()
         self.objective = self._objective()
         self._proven = False
@@ -96,7 +96,7 @@ class Learner:
 
         What a layer does between the collectives around it is its `compute`.
         """
-        by_layer = self.compiled and world_size() > 1
+        by_layer = self.compiled and launched()
         for layer in layers_of(self.model):
             vars(layer).pop("compute", None)
             compute: Any = layer.compute
@@ -110,7 +110,7 @@ class Learner:
     def _objective(self) -> Objective:
         """Compiled as a whole, or with several ranks only the loss: layers have been by then."""
         wrap = self._wrap
-        whole = wrap if world_size() == 1 else lambda function: function
+        whole = wrap if not launched() else lambda function: function
         weight = self.options.head_weight
         return self.objective_kind(self.model, weight, self.how.dtype, whole, wrap)
 
@@ -118,7 +118,7 @@ class Learner:
         """Forward and backward over the micro batches of a step; no parameter changes."""
         counts_n = self._counts(batches)
         losses_n = self._backward(batches, counts_n)
-        if world_size() > 1:
+        if launched():
             sum_gradients(self.model.parameters())
             dist.all_reduce(losses_n)
         return Look([loss / LN2 for loss in losses_n.tolist()], self.optimizers.norm())
@@ -135,7 +135,7 @@ class Learner:
 
     def _counts(self, batches: Sequence[Batch]) -> Tensor:
         counts_n = torch.stack([label_counts(batch) for batch in batches]).sum(0)
-        if world_size() > 1:
+        if launched():
             dist.all_reduce(counts_n)
         return counts_n.clamp(min=1)
 
@@ -146,7 +146,7 @@ class Learner:
             # Compilation happens at the first call; nothing has been learnt from it yet.
             if not self.compiled or self._proven:
                 raise
-            if world_size() > 1:
+            if launched():
                 raise InputError(f"compiling failed: {why(error)}; use --no-compile") from error
             say(f"training without compiled code: {why(error)}")
             self.compiled, self._wrap = False, lambda function: function

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from bytelm.model.layers import Place
 from bytelm.model.model import Model
+from bytelm.train.native.attend import native_attention
 from bytelm.train.packing import IGNORE, Batch
 
 
@@ -55,6 +56,7 @@ class Objective:
         wrap_loss: Callable[[Any], Any] = lambda function: function,
     ) -> None:
         self.model, self.weight, self.dtype = model, weight, dtype
+        self._attend = native_attention(model, dtype)
         self._trunk = wrap(model.run_trunk)
         heads = model.heads
         self._run = wrap(heads.run) if model.config.head_kind != "unembed" else heads.run
@@ -77,7 +79,7 @@ class Objective:
         counts_n = label_counts(batch).clamp(min=1) if counts_n is None else counts_n
         learns = any(parameter.requires_grad for parameter in self.model.layers.parameters())
         with self._autocast(batch.ids_BT.device):
-            place = self.model.place_alone(batch.ids_BT, batch.starts_BT)
+            place = self.model.place_alone(batch.ids_BT, batch.starts_BT, self._attend)
             with torch.set_grad_enabled(learns):
                 x_BTD = self.model.embed(batch.ids_BT, starts_BT=batch.starts_BT)
                 z_BTD = self._trunk(x_BTD, place)

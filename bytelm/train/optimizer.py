@@ -43,6 +43,20 @@ def _learning(parameters: Iterable[Tensor]) -> list[Tensor]:
     return [parameter for parameter in parameters if parameter.requires_grad]
 
 
+# Values of its own that an optimizer keeps for each of a parameter's: a momentum, or two moments.
+MOMENTS = {"muon": 1, "adamw": 2, "sparse": 2}
+
+
+def parameters_by_optimizer(model: Model) -> dict[str, list[Tensor]]:
+    """The parameters that require gradients, by the optimizer that they go to."""
+    tables = [] if model.ngrams is None else _learning([model.ngrams.weight])
+    hidden = [*model.layers.modules(), *model.heads.modules()]
+    matrices = _learning([m.weight for m in hidden if isinstance(m, nn.Linear)])
+    known = {id(p) for p in (*tables, *matrices)}
+    rest = [p for p in _learning(model.parameters()) if id(p) not in known]
+    return {"muon": matrices, "adamw": rest, "sparse": tables}
+
+
 class Optimizers:
     """The three optimizers as one: step, zero, scale the learning rates, save, load.
 
@@ -53,13 +67,9 @@ class Optimizers:
     def __init__(
         self, model: Model, options: OptimizerOptions, dtype: torch.dtype = torch.bfloat16
     ) -> None:
-        tables = [] if model.ngrams is None else _learning([model.ngrams.weight])
         if model.ngrams is not None:
             model.ngrams.sparse = True
-        hidden = [*model.layers.modules(), *model.heads.modules()]
-        matrices = _learning([m.weight for m in hidden if isinstance(m, nn.Linear)])
-        known = {id(p) for p in (*tables, *matrices)}
-        rest = [p for p in _learning(model.parameters()) if id(p) not in known]
+        matrices, rest, tables = parameters_by_optimizer(model).values()
         betas = (options.beta1, options.beta2)
         self.parts: dict[str, torch.optim.Optimizer] = {}
         if matrices:

@@ -4,7 +4,7 @@ import json
 import statistics
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import tyro
 
@@ -20,6 +20,8 @@ class Train:
     Writes config.json, metrics.jsonl, checkpoints/ and summary.json into the run folder. Ctrl-C and
     SIGTERM save and leave; --resume goes on.
     """
+
+    on_ranks: ClassVar[bool] = True
 
     data: Path
     """Shard folder, made by `python -m data build`."""
@@ -64,15 +66,14 @@ class Train:
     save_steps: int = 0
     """Steps between checkpoints, instead of minutes; 0: by minutes."""
 
-    def run(self) -> dict[str, Any] | None:
+    def run(self) -> dict[str, Any]:
         import torch
 
-        from bytelm.ranks import is_first, joined
+        from bytelm.ranks import joined
 
         self._check(torch.cuda.is_available())
-        with joined(self.device):
-            figures = self._run()
-        return figures if is_first() else None
+        with joined(self.device) as self._own_device:
+            return self._run()
 
     def _run(self) -> dict[str, Any]:
         from bytelm.ranks import barrier, is_first
@@ -101,7 +102,7 @@ class Train:
         resumed = self.resume and trainer.resume()
         no_budget = self.minutes is None and self.bytes is None
         budget = Budget(self.bytes, 4.0 if no_budget else self.minutes)
-        self._matmul_flops_per_s = matmul_flops_per_s(trainer.learner.how.dtype, self.device)
+        self._matmul_flops_per_s = matmul_flops_per_s(trainer.learner.how.dtype, self._own_device)
         if resumed and budget.spent(trainer.bytes, trainer.elapsed_s) >= 1:
             return self._already(trainer)
         if is_first():
@@ -109,13 +110,11 @@ class Train:
         barrier()
         if not stored and is_first():
             write_json(self.run_folder / "config.json", seal({**wanted, "dtype": dtype}))
-        if is_first():
-            say(_opening(trainer.learner.parameters, dtype, resumed, trainer.step))
+        say(_opening(trainer.learner.parameters, dtype, resumed, trainer.step))
         ended = self._train(trainer, budget)
         figures = self._summarize(trainer, ended)
         if ended != "budget":
-            if is_first():
-                say(f"stopped by {ended} and saved; go on with --resume")
+            say(f"stopped by {ended} and saved; go on with --resume")
             raise Stopped(figures, 130 if ended == "SIGINT" else 143)
         return figures
 
@@ -124,7 +123,7 @@ class Train:
         from bytelm.ranks import gather_objects
         from bytelm.train.speedups import pick_dtype
 
-        dtype = stored or str(pick_dtype(self.dtype, self.device))
+        dtype = stored or str(pick_dtype(self.dtype, self._own_device))
         dtype = gather_objects(dtype)[0].removeprefix("torch.")
         if self.dtype not in ("auto", dtype):
             say(f"--dtype {self.dtype} is not applied: {self.run_folder} was begun with {dtype}")
@@ -135,13 +134,12 @@ class Train:
     ) -> Any:
         import torch
 
-        from bytelm.ranks import local_device
         from bytelm.train.budget import Cadence
         from bytelm.train.learner import How, Learner
         from bytelm.train.trainer import Trainer
 
         how = How(
-            device=local_device(self.device),
+            device=self._own_device,
             dtype=getattr(torch, dtype),
             compiled=self.compile,
             micro=self.micro_batch,
@@ -192,7 +190,7 @@ class Train:
         if self.tensorboard and is_first():
             watchers.append(TensorBoard(self.run_folder / "tensorboard"))
         if self.profile:
-            watchers.append(Profiler(self.run_folder / "profile", self.device))
+            watchers.append(Profiler(self.run_folder / "profile", self._own_device))
         bar = Bar(share, trainer.learner.flops_per_byte, self._matmul_flops_per_s)
         return [*watchers, bar]
 
@@ -316,7 +314,7 @@ class Train:
         }
         if is_first():
             write_json(self.run_folder / "summary.json", seal(figures))
-            say(_closing(figures))
+        say(_closing(figures))
         return {**figures, "trained_now": True}
 
 

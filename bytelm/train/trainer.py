@@ -33,7 +33,7 @@ from bytelm.checkpoint import (
     remove_leftovers,
     save_checkpoint,
 )
-from bytelm.ranks import barrier, gather_objects, is_first, rank, world_size
+from bytelm.ranks import barrier, gather_objects, is_first, launched, rank, world_size
 from bytelm.scoring import Score, score_documents
 from bytelm.shards import Split
 from bytelm.train.budget import Budget, Cadence
@@ -77,7 +77,7 @@ class Trainer:
         self.loader = Loader(packing, how.device, rank(), world_size(), how.micro)
         self.sample = held_out_sample(held_out, cadence.eval_bytes)
         self.step, self.elapsed_before, self.started = 0, 0.0, time.monotonic()
-        self.stopping = Stopping(deferred=world_size() > 1)
+        self.stopping = Stopping(deferred=launched())
         self._pending: dict[str, Any] | None = None
         self._saved_step = -1
         self.rates: deque[float] = deque(maxlen=500)
@@ -175,7 +175,7 @@ class Trainer:
         since = time.monotonic() - self._saved_at
         due = since >= 60 * self.cadence.save_minutes
         mine = (budget.spent(self.bytes, self.elapsed_s), float(due))
-        if world_size() == 1:
+        if not launched():
             return mine
         found = gather_objects((mine, self.stopping.signal))
         signals = [number for _, number in found if number is not None]

@@ -11,7 +11,7 @@ from support import random_model, small_config
 
 from bytelm.alphabet import BOS, EOD
 from bytelm.model.model import Model
-from bytelm.scoring import accepted_lengths, score_documents
+from bytelm.scoring import accepted_lengths, score_documents, score_on_ranks
 
 MODEL = random_model(small_config(window=24, layers=1))
 
@@ -52,6 +52,22 @@ def test_the_forecast_is_the_walk_over_the_guesses() -> None:
     assert score.forecast[8] == pytest.approx(length / sum(counts))
     assert score.forecast[1] == 1.0
     assert set(score.forecast) == {1, 2, 4, 8}
+
+
+def test_ranks_score_what_one_process_scores(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three ranks in turn, the last without a document; then what each makes of their parts."""
+    documents = [bytes(range(60)) * 2, bytes(range(99, 140))]
+    parts: list[object] = []
+    monkeypatch.setattr("bytelm.ranks.world_size", lambda: 3)
+    monkeypatch.setattr("bytelm.ranks.gather_objects", lambda part: parts.append(part) or parts)
+    for rank in range(3):
+        monkeypatch.setattr("bytelm.ranks.rank", lambda rank=rank: rank)
+        score = score_on_ranks(MODEL, documents, 8, progress=False)
+    alone = score_documents(MODEL, documents)
+    assert len(parts) == 3
+    np.testing.assert_allclose(score.bits_DN, alone.bits_DN, rtol=1e-5)
+    assert score.symbols_DN.tolist() == alone.symbols_DN.tolist()
+    assert (score.forecast, score.accepted) == (alone.forecast, alone.accepted)
 
 
 def test_the_walk() -> None:

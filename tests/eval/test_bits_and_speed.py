@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support import ROOT, torchrun
 
 from bytelm import DecodeOptions, Split, generate, load_checkpoint, main, score_documents
 from eval.__main__ import COMMANDS
@@ -41,6 +42,28 @@ def test_bits_of_files_folders_and_shards(
     assert status == 0
     assert figures["bytes"] == Split(shards, "held_out").bytes
     assert "compressors" not in figures
+
+
+@pytest.mark.slow
+def test_bits_on_two_ranks(
+    run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same to the last bits of a float32, on which a guess at a tie may depend."""
+    paths = [str(ROOT / "bytelm" / "model"), str(ROOT / "bytelm" / "config.py")]
+    base = ["bits", "--checkpoint", str(run_folder), *paths]
+    status, one, _ = run(capsys, *base, "--out", str(tmp_path / "one.json"))
+    done = torchrun("-m", "eval", *base, "--out", str(tmp_path / "two.json"))
+    assert (status, done.returncode) == (0, 0), done.stderr
+    two = json.loads(done.stdout)
+    assert two["heads_bpb"] == pytest.approx(one["heads_bpb"], rel=1e-6)
+    for name in ("bytes", "documents", "forecast", "forecast_accepted", "compressors"):
+        assert two[name] == one[name], name
+    files = [
+        json.loads((tmp_path / f"{name}.json").read_text())["files"] for name in ("one", "two")
+    ]
+    assert [row["name"] for row in files[0]] == [row["name"] for row in files[1]]
+    for first, second in zip(*files, strict=True):
+        assert second["heads_bpb"] == pytest.approx(first["heads_bpb"], rel=1e-5)
 
 
 @pytest.mark.parametrize("path", ["nowhere", "empty", "folder"])

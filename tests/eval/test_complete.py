@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from support import ROOT
+from support import ROOT, python, torchrun
 
 from bytelm import DecodeOptions, generate, load_checkpoint, main
 from eval.__main__ import COMMANDS
@@ -47,6 +47,23 @@ def test_samples_are_the_models_own_completions(
         reason: [row["finish_reason"] for row in rows].count(reason)
         for reason in {row["finish_reason"] for row in rows}
     }
+
+
+@pytest.mark.slow
+def test_two_ranks_write_the_samples_of_one_process(run_folder: Path, tmp_path: Path) -> None:
+    base = ["-m", "eval", "complete", "--suite", "micro", "--checkpoint", str(run_folder)]
+    # Plain decoding: how many forwards a text takes with drafts is decided by the clock.
+    base += ["--max-bytes", "40", "--heads", "1"]
+    one, two = tmp_path / "one.jsonl", tmp_path / "two.jsonl"
+    assert python(*base, "--out", str(one)).returncode == 0
+    done = torchrun(*base, "--out", str(two))
+    assert done.returncode == 0, done.stderr
+    assert two.read_bytes() == one.read_bytes()
+    [line] = done.stdout.splitlines()
+    assert json.loads(line)["completions"] == 20
+    sealed = [json.loads(path.with_suffix(".complete.json").read_text()) for path in (one, two)]
+    assert [figures["machine"]["ranks"] for figures in sealed] == [1, 2]
+    assert sealed[1]["command"].startswith("torchrun --nproc-per-node 2 -m eval complete --suite")
 
 
 def test_the_three_forms_of_a_prompt() -> None:

@@ -10,7 +10,7 @@
 // chunk: threads may share a row's chunks or its queries without changing a bit.
 #pragma once
 #include <algorithm>
-#include "vectors.h"
+#include "products.h"
 
 static constexpr i64 CHUNK_SLOTS = 128;  // of which the keys, or the values, fit the L1 cache
 static constexpr int TASK_QUERIES = 40;  // that share a chunk at most

@@ -2,17 +2,20 @@
 
 import ctypes
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from bytelm.alphabet import VOCAB
-from bytelm.decode.native.build import library
 from bytelm.decode.native.pack import LANES, PANEL, packed, up_to
 from bytelm.decode.options import DecodeOptions
 from bytelm.decode.sampling import SamplingOptions
 from bytelm.model.model import SLACK, Model
+from bytelm.native.build import library
+
+SOURCE = Path(__file__).with_name("decode.cpp")
 
 # Prompt ids that one row feeds in a forward, and that all prefilling rows feed together.
 CHUNK = 64
@@ -60,7 +63,7 @@ class NativeStepper:
     def __init__(self, model: Model, batch: int, reach: int, options: DecodeOptions) -> None:
         config, dtype, k = model.config, model.embedding.weight.dtype, options.heads
         self.batch, self.k, self.options = batch, k, options
-        self._library, self._kind = library(), KINDS[dtype]
+        self._library, self._kind = library(SOURCE), KINDS[dtype]
         self._packed = packed(model)
         drafting, unembeddings = self._packed.drafting(model, k)
         head, wide = up_to(config.head_size, LANES), up_to(config.width, LANES)

@@ -5,7 +5,9 @@ import torch
 from support import ROOT, python, random_model, small_config
 
 from bytelm.config import HEAD_KINDS
+from bytelm.model.heads import Output
 from bytelm.model.model import Model
+from bytelm.train.native.attend import native_attention
 from bytelm.train.objective import Objective, cross_entropy
 from bytelm.train.packing import IGNORE, Batch
 
@@ -20,7 +22,9 @@ def batch_of(heads: int, ignore: bool = True) -> Batch:
 
 
 def plain_gradients(model: Model, batch: Batch, weight: float) -> dict[str, torch.Tensor]:
-    output = model(batch.ids_BT)
+    # With the attention that training uses: what is compared is the order of the backwards.
+    place = model.place_alone(batch.ids_BT, attend=native_attention(model, torch.float32))
+    output = Output(model.run_trunk(model.embed(batch.ids_BT), place), place)
     total = torch.zeros(())
     for head, labels in enumerate(batch.labels_nBT):
         logits = model.logits(output, head)
@@ -93,7 +97,9 @@ MEMORY = """
 import resource, sys, torch
 sys.path.insert(0, {root!r})
 from bytelm.config import ModelConfig
+from bytelm.model.heads import Output
 from bytelm.model.model import Model
+from bytelm.train.native.attend import native_attention
 from bytelm.train.objective import Objective
 from bytelm.train.packing import Batch
 model = Model(ModelConfig(128, 9, 4, 4, 512, 1024, head_kind="block"))

@@ -16,13 +16,13 @@ from bytelm.alphabet import BOS
 from bytelm.config import HEAD_KINDS, LAYERED_KINDS
 from bytelm.decode import generate as module
 from bytelm.decode.generate import generate, make_stepper
-from bytelm.decode.native import build
 from bytelm.decode.native.pack import packed, panels
-from bytelm.decode.native.stepper import NativeStepper
+from bytelm.decode.native.stepper import SOURCE, NativeStepper
 from bytelm.decode.options import DecodeOptions
 from bytelm.decode.stepper import TorchStepper
 from bytelm.errors import InputError
 from bytelm.model.model import Model
+from bytelm.native import build
 
 CONFIGS = {
     "small": {},
@@ -233,7 +233,7 @@ def test_a_compiler_that_fails_is_quoted(monkeypatch: pytest.MonkeyPatch, tmp_pa
     build.library.cache_clear()
     try:
         with pytest.raises(build.NoCompilerError, match="no such thing"):
-            build.library()
+            build.library(SOURCE)
     finally:
         build.library.cache_clear()
 

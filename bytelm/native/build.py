@@ -1,4 +1,4 @@
-"""Compile the C++ step once for this machine and keep it beside the package's own bytecode."""
+"""Compile C++ once for this machine and keep it beside the package's own bytecode."""
 
 import ctypes
 import functools
@@ -16,7 +16,7 @@ FLAGS = ("-std=c++17", "-O3", "-march=native", "-ffp-contract=fast", "-fno-math-
 
 
 class NoCompilerError(Exception):
-    """Why there is no compiled step, in one line."""
+    """Why there is no compiled code, in one line."""
 
 
 def _processor() -> str:
@@ -52,29 +52,33 @@ def _folder() -> Path:
 
 
 @functools.cache
-def library() -> ctypes.CDLL:
-    """The compiled step. Raises NoCompilerError with the reason where there can be none."""
-    sources = sorted(HERE.glob("*.h")) + sorted(HERE.glob("*.cpp"))
-    compiler = _compiler()
-    digest = hashlib.sha256("\0".join((compiler, *FLAGS, _processor())).encode())
-    for source in sources:
-        digest.update(source.read_bytes())
-    target = _folder() / f"step-{digest.hexdigest()[:16]}.so"
+def library(source: Path, *options: str) -> ctypes.CDLL:
+    """The compiled `source`, with the headers beside it and those here; `options` are more flags.
+
+    Raises NoCompilerError with the reason where there can be none.
+    """
+    headers = sorted([*HERE.glob("*.h"), *source.parent.glob("*.h")])
+    command = (_compiler(), *FLAGS, *options)
+    digest = hashlib.sha256("\0".join((*command, _processor())).encode())
+    for file in (source, *headers):
+        digest.update(file.read_bytes())
+    target = _folder() / f"{source.stem}-{digest.hexdigest()[:16]}.so"
     if not target.exists():
-        _compile(compiler, HERE / "decode.cpp", target)
+        _compile([*command, f"-I{HERE}", str(source)], target)
     try:
         return ctypes.CDLL(str(target))
     except OSError as error:
         raise NoCompilerError(f"{target.name} cannot be loaded: {error}") from error
 
 
-def _compile(compiler: str, source: Path, target: Path) -> None:
+def _compile(command: list[str], target: Path) -> None:
     """Written aside and renamed, so that two processes may do it at once."""
+    compiler = command[0]
     with tempfile.TemporaryDirectory(dir=target.parent) as aside:
         made = Path(aside) / target.name
         try:
             done = subprocess.run(
-                [compiler, *FLAGS, str(source), "-o", str(made)],
+                [*command, "-o", str(made)],
                 capture_output=True, text=True, errors="replace", timeout=300, check=False,
             )  # fmt: skip
         except (OSError, subprocess.TimeoutExpired) as error:
@@ -84,5 +88,6 @@ def _compile(compiler: str, source: Path, target: Path) -> None:
             reason = (lines or done.stderr.splitlines() or [f"status {done.returncode}"])[0]
             raise NoCompilerError(f"{compiler} failed: {reason.strip()[:200]}")
         made.replace(target)
-        for old in sorted(target.parent.glob("step-*.so"), key=lambda p: p.stat().st_mtime)[:-4]:
+        same = target.parent.glob(f"{target.stem.rpartition('-')[0]}-*.so")
+        for old in sorted(same, key=lambda path: path.stat().st_mtime)[:-4]:
             old.unlink(missing_ok=True)

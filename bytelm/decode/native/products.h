@@ -1,27 +1,13 @@
-// Vectors of 16 lanes, the two storage types, and the small dense products of a decoding step.
+// The small dense products of a decoding step.
 //
 // What every function here keeps: each output is one sequential sum over its inputs, in an order
 // that depends on nothing but the model. So a row's result is the same bits whatever rows, blocks
 // and threads run beside it, and speculative decoding equals plain decoding in bfloat16 as well.
-//
-// Storage is counted in units of 32 bits: one float32, or two neighbouring bfloat16.
 #pragma once
-#include <cmath>
-#include <cstdint>
-#include <cstring>
-#if defined(__AVX512F__)
-#include <immintrin.h>
-#endif
+#include "vectors.h"
 
-typedef float vf __attribute__((vector_size(64)));
-typedef int32_t vi __attribute__((vector_size(64)));
-typedef uint32_t vu __attribute__((vector_size(64)));
-typedef uint16_t vh __attribute__((vector_size(32)));
-typedef uint32_t u32;
-typedef int64_t i64;
-
-static constexpr int LANES = 16;
 static constexpr int PANEL = 64;  // outputs of a packed matrix that lie side by side
+
 
 // How many sums fit the registers: a vector of 16 lanes is one register of AVX-512, and two or four
 // of a smaller machine.
@@ -38,130 +24,6 @@ static constexpr int QUERIES = 3;
 static constexpr int WEIGHED = 3;
 static constexpr int VALUE_VECTORS = 2;
 #endif
-
-static inline vu load(const u32* p) {
-  vu v;
-  std::memcpy(&v, p, sizeof v);
-  return v;
-}
-static inline vf loadf(const float* p) {
-  vf v;
-  std::memcpy(&v, p, sizeof v);
-  return v;
-}
-static inline void storef(float* p, vf v) { std::memcpy(p, &v, sizeof v); }
-static inline vu spread(u32 x) { return vu{} + x; }
-static inline vf spreadf(float x) { return vf{} + x; }
-static inline vf choose(vi mask, vf yes, vf no) { return (vf)(((vi)yes & mask) | ((vi)no & ~mask)); }
-
-static constexpr float LOG2E = 1.44269504088896341f;
-static constexpr float ROUNDER = 12582912.0f;  // 1.5 * 2^23: adding it rounds to a whole number
-
-// e^x for x <= 0, 0 below -87, where float32 ends. Cephes' polynomial: right to float32's last bits.
-static inline vf exponential_fine(vf x) {
-  const vi alive = x > spreadf(-87.0f);  // what follows is of no account where x is less
-  vf n = x * LOG2E + ROUNDER;
-  const vu whole = (vu)n;
-  n = n - ROUNDER;
-  vf r = x - n * 0.693359375f;
-  r = r - n * -2.12194440e-4f;
-  vf y = spreadf(1.9875691500e-4f);
-  y = y * r + 1.3981999507e-3f;
-  y = y * r + 8.3334519073e-3f;
-  y = y * r + 4.1665795894e-2f;
-  y = y * r + 1.6666665459e-1f;
-  y = y * r + 5.0000001201e-1f;
-  y = y * r * r + r + 1.0f;
-  return choose(alive, (vf)((vu)y + (whole << 23)), vf{});
-}
-
-// The same, right to about 1e-5 of itself: far within what bfloat16 keeps.
-static inline vf exponential_rough(vf x) {
-  const vi alive = x > spreadf(-87.0f);
-  const vf power = x * LOG2E, n = power + ROUNDER, f = power - (n - ROUNDER);
-  vf y = spreadf(9.57008172e-3f);
-  y = y * f + 5.59178591e-2f;
-  y = y * f + 2.40247458e-1f;
-  y = y * f + 6.93121791e-1f;
-  y = y * f + 9.99999285e-1f;
-  return choose(alive, (vf)((vu)y + ((vu)n << 23)), vf{});
-}
-
-struct F32 {
-  typedef float Value;
-  static constexpr int PAIR = 1;
-  static inline vf fma(vf sum, vu a, vu w) {
-#if defined(__AVX512F__)
-    return (vf)_mm512_fmadd_ps((__m512)a, (__m512)w, (__m512)sum);
-#else
-    return sum + (vf)a * (vf)w;
-#endif
-  }
-  static inline vf exponential(vf x) { return exponential_fine(x); }
-  static inline float widen(Value v) { return v; }
-  static inline Value narrow(float f) { return f; }
-  static inline void narrow_lanes(vf v, Value* to) { storef(to, v); }
-};
-
-struct BF16 {
-  typedef uint16_t Value;
-  static constexpr int PAIR = 2;
-  static inline vf fma(vf sum, vu a, vu w) {
-#if defined(__AVX512BF16__)
-    return (vf)_mm512_dpbf16_ps((__m512)sum, (__m512bh)a, (__m512bh)w);
-#else
-    const vu high = spread(0xffff0000u);
-    sum = sum + (vf)(a & high) * (vf)(w & high);
-    return sum + (vf)(a << 16) * (vf)(w << 16);
-#endif
-  }
-  static inline vf exponential(vf x) { return exponential_rough(x); }
-  static inline float widen(Value v) {
-    u32 bits = (u32)v << 16;
-    float f;
-    std::memcpy(&f, &bits, 4);
-    return f;
-  }
-  static inline Value narrow(float f) {  // to the nearest, ties to even
-    u32 bits;
-    std::memcpy(&bits, &f, 4);
-    return (Value)((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
-  }
-  static inline void narrow_lanes(vf v, Value* to) {
-#if defined(__AVX512BF16__)
-    const auto lanes = _mm512_cvtneps_pbh((__m512)v);
-#else
-    const vu bits = (vu)v;
-    const auto lanes = __builtin_convertvector((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16, vh);
-#endif
-    std::memcpy(to, &lanes, LANES * sizeof *to);
-  }
-};
-
-static inline vf larger(vf a, vf b) {
-#if defined(__AVX512F__)
-  return (vf)_mm512_max_ps((__m512)a, (__m512)b);
-#else
-  return choose(a > b, a, b);
-#endif
-}
-
-// Sums and maxima across lanes, by halves.
-#define HALVES(v, fold)                                                                      \
-  v = fold(v, __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7)); \
-  v = fold(v, __builtin_shufflevector(v, v, 4, 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3)); \
-  v = fold(v, __builtin_shufflevector(v, v, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1)); \
-  v = fold(v, __builtin_shufflevector(v, v, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0));
-static inline vf plus(vf a, vf b) { return a + b; }
-static inline float sum_of(vf v) {
-  HALVES(v, plus)
-  return v[0];
-}
-static inline float max_of(vf v) {
-  HALVES(v, larger)
-  return v[0];
-}
-#undef HALVES
 
 static constexpr i64 PREFETCH = 16;  // units ahead
 

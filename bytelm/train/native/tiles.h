@@ -1,0 +1,249 @@
+// What attention is made of: small products that stay in registers, and the layouts they read.
+//
+// All five products of attention (scores, their gradient, and the sums over keys or over queries)
+// are one: to[row][lanes] += sum over units of a[row][unit], spread over the lanes, times
+// b[unit][lanes]. A unit is one float32 or two neighbouring bfloat16 along what is summed over. So
+// of every matrix there are at most three forms:
+//   rows   [row][unit of channels]         the matrix as it lies, channels padded to whole vectors
+//   across [unit of channels][row]         rows are lanes: keys against a query's row
+//   pairs  [unit of rows][channel]         channels are lanes: values under a query's weights
+#pragma once
+#include <algorithm>
+#include <memory>
+#include "vectors.h"
+
+static constexpr i64 KEYS = 64;     // of a block of keys
+static constexpr i64 QUERIES = 64;  // of a block of queries
+static constexpr int ROWS = 4;      // of a tile of scores
+static constexpr int KEY_VECTORS = KEYS / LANES;
+
+// Rows x vectors of a product that fit the registers.
+#if defined(__AVX512F__)
+static constexpr int WIDE = 4;
+#else
+static constexpr int WIDE = 1;
+#endif
+
+static inline i64 up_to(i64 n, i64 multiple) { return (n + multiple - 1) / multiple * multiple; }
+
+// A buffer of a thread's own that only grows, in units of 32 bits, aligned to vectors.
+class Space {
+ public:
+  u32* of(i64 units) {
+    if (units > size_) {
+      memory_.reset(new (std::align_val_t(64)) u32[units]);
+      size_ = units;
+    }
+    return memory_.get();
+  }
+
+ private:
+  struct Delete {
+    void operator()(u32* p) const { ::operator delete[](p, std::align_val_t(64)); }
+  };
+  std::unique_ptr<u32[], Delete> memory_;
+  i64 size_ = 0;
+};
+
+// Hands out parts of a Space.
+struct Parts {
+  u32* next;
+  u32* units(i64 count) {
+    u32* const here = next;
+    next += up_to(count, LANES);
+    return here;
+  }
+  float* floats(i64 count) { return (float*)units(count); }
+};
+
+// 2^x for x <= 0, and 2^-100 below -100: softmax's weights, where that is nothing.
+static constexpr float LEAST = -100.0f;
+static inline vf power(vf x, BF16) {  // right to 7e-5 of itself, a 25th of bfloat16's rounding
+  x = larger(spreadf(LEAST), x);  // in this order what is not a number stays that
+  const vf n = x + ROUNDER, f = x - (n - ROUNDER);
+  vf y = spreadf(5.517166722e-2f);
+  y = y * f + 2.426111221e-1f;
+  y = y * f + 6.932609858e-1f;
+  y = y * f + 9.999280736e-1f;
+  return (vf)((vu)y + ((vu)n << 23));
+}
+static inline vf power(vf x, F32) {  // right to float32's last bits
+  x = larger(spreadf(LEAST), x);  // in this order what is not a number stays that
+  const vf n = x + ROUNDER, f = x - (n - ROUNDER);
+  vf y = spreadf(1.534581190e-4f);
+  y = y * f + 1.339993122e-3f;
+  y = y * f + 9.618488957e-3f;
+  y = y * f + 5.550328777e-2f;
+  y = y * f + 2.402264689e-1f;
+  y = y * f + 6.931472057e-1f;
+  y = y * f + 1.0f;
+  return (vf)((vu)y + ((vu)n << 23));
+}
+
+// Two rows of 16 lanes as one vector of pairs along the rows (bfloat16 only).
+#define LOW_HIGH(i) i, i + 16
+static inline vu pairs_of(vf a, vf b) {
+#if defined(__AVX512BF16__)
+  typedef uint16_t vh32 __attribute__((vector_size(64)));
+  const vh32 both = (vh32)_mm512_cvtne2ps_pbh((__m512)b, (__m512)a);
+  return (vu)__builtin_shufflevector(
+      both, both, LOW_HIGH(0), LOW_HIGH(1), LOW_HIGH(2), LOW_HIGH(3), LOW_HIGH(4), LOW_HIGH(5),
+      LOW_HIGH(6), LOW_HIGH(7), LOW_HIGH(8), LOW_HIGH(9), LOW_HIGH(10), LOW_HIGH(11), LOW_HIGH(12),
+      LOW_HIGH(13), LOW_HIGH(14), LOW_HIGH(15));
+#else
+  const vu x = (vu)a + 0x7fffu + (((vu)a >> 16) & 1u), y = (vu)b + 0x7fffu + (((vu)b >> 16) & 1u);
+  return (x >> 16) | (y & spread(0xffff0000u));
+#endif
+}
+#undef LOW_HIGH
+
+// Store rows q and q + 1 (q even) of 16 keys, from key number k: as pairs, and as rows.
+static inline void store_pairs(vf a, vf b, u32* pairs, i64 q, i64 k, BF16) {
+  const vu both = pairs_of(a, b);
+  std::memcpy(pairs + q / 2 * KEYS + k, &both, sizeof both);
+}
+static inline void store_pairs(vf a, vf b, u32* pairs, i64 q, i64 k, F32) {
+  storef((float*)pairs + q * KEYS + k, a);
+  storef((float*)pairs + (q + 1) * KEYS + k, b);
+}
+template <class P>
+static inline void store_rows(vf a, u32* rows, i64 q, i64 k) {
+  P::narrow_lanes(a, (typename P::Value*)rows + q * KEYS + k);
+}
+
+// sums[r][j] += a[r * row + u * unit] x vector j of b[u * width].
+template <class P, int N, int VECTORS>
+static inline void multiply(const u32* a, i64 row, i64 unit, const u32* b, i64 width, i64 units,
+                            vf (&sums)[N][VECTORS]) {
+  for (i64 u = 0; u < units; ++u, a += unit, b += width) {
+    vu lanes[VECTORS];
+#pragma GCC unroll 4
+    for (int j = 0; j < VECTORS; ++j) lanes[j] = load(b + j * LANES);
+#pragma GCC unroll 8
+    for (int r = 0; r < N; ++r) {
+      const vu spread_a = spread(a[r * row]);
+#pragma GCC unroll 4
+      for (int j = 0; j < VECTORS; ++j) sums[r][j] = P::fma(sums[r][j], spread_a, lanes[j]);
+    }
+  }
+}
+
+template <class P, int N, int VECTORS>
+static inline void add_tile(const u32* a, i64 row, i64 unit, const u32* b, i64 width, i64 units,
+                            float* to, i64 to_row) {
+  vf sums[N][VECTORS];
+#pragma GCC unroll 8
+  for (int r = 0; r < N; ++r)
+#pragma GCC unroll 4
+    for (int j = 0; j < VECTORS; ++j) sums[r][j] = loadf(to + r * to_row + j * LANES);
+  multiply<P>(a, row, unit, b, width, units, sums);
+#pragma GCC unroll 8
+  for (int r = 0; r < N; ++r)
+#pragma GCC unroll 4
+    for (int j = 0; j < VECTORS; ++j) storef(to + r * to_row + j * LANES, sums[r][j]);
+}
+
+// to[row][0, width) += the product; `rows` is a multiple of 8, `width` of LANES.
+template <class P>
+static inline void add_product(const u32* a, i64 row, i64 unit, const u32* b, i64 width, i64 units,
+                               i64 rows, float* to, i64 to_row) {
+  for (i64 c = 0; c < width;) {
+    const i64 left = (width - c) / LANES;
+    const i64 now = WIDE == 1 || left == 1 ? 1 : left >= 4 ? 4 : 2, step = now == 4 ? 4 : 8;
+    for (i64 r = 0; r < rows; r += step) {
+      const u32* from = a + r * row;
+      float* at = to + r * to_row + c;
+      if (now == 4) {
+        add_tile<P, 4, WIDE>(from, row, unit, b + c, width, units, at, to_row);
+      } else if (now == 2) {
+        add_tile<P, 8, WIDE == 1 ? 1 : 2>(from, row, unit, b + c, width, units, at, to_row);
+      } else if constexpr (WIDE == 1) {
+        add_tile<P, 4, 1>(from, row, unit, b + c, width, units, at, to_row);
+        add_tile<P, 4, 1>(from + 4 * row, row, unit, b + c, width, units, at + 4 * to_row, to_row);
+      } else {
+        add_tile<P, 8, 1>(from, row, unit, b + c, width, units, at, to_row);
+      }
+    }
+    c += now * LANES;
+  }
+}
+
+// Scores of ROWS rows (units of channels) against the first `vectors` x 16 keys of a block.
+template <class P>
+static inline void score(const u32* rows, i64 units, const u32* across, int vectors,
+                         vf (&scores)[ROWS][KEY_VECTORS]) {
+#define SCORE(V)                                                                   \
+  {                                                                                \
+    vf sums[ROWS][V] = {};                                                         \
+    multiply<P>(rows, units, 1, across, KEYS, units, sums);                        \
+    for (int r = 0; r < ROWS; ++r)                                                 \
+      for (int j = 0; j < V; ++j) scores[r][j] = sums[r][j];                       \
+  }
+  if constexpr (WIDE == 1) {
+    for (int v = 0; v < vectors; ++v, across += LANES) {
+      vf sums[ROWS][1] = {};
+      multiply<P>(rows, units, 1, across, KEYS, units, sums);
+      for (int r = 0; r < ROWS; ++r) scores[r][v] = sums[r][0];
+    }
+  } else {
+    switch (vectors) {
+      case 1: SCORE(1) break;
+      case 2: SCORE(2) break;
+      case 3: SCORE(3) break;
+      default: SCORE(4)
+    }
+  }
+#undef SCORE
+}
+
+// The forms. `from` begins a matrix of rows `stride` values apart, of which `count` exist; what
+// lies beyond them, and beyond the channels, becomes zero.
+
+template <class P>
+static inline void take_rows(const typename P::Value* from, i64 stride, i64 channels, i64 count,
+                             i64 rows, i64 padded, u32* to) {
+  auto* at = (typename P::Value*)to;
+  for (i64 r = 0; r < rows; ++r, at += padded) {
+    const i64 kept = r < count ? channels : 0;
+    if (kept) std::memcpy(at, from + r * stride, kept * sizeof *at);
+    std::memset((void*)(at + kept), 0, (padded - kept) * sizeof *at);
+  }
+}
+
+// rows [rows][padded / PAIR] -> pairs [rows / PAIR][padded].
+static inline void take_pairs(const u32* rows, i64 count, i64 padded, u32* to, BF16) {
+  for (i64 r = 0; r < count; r += 2, rows += padded)
+    for (i64 c = 0; c < padded; c += LANES, to += LANES) {
+      vh low, high;
+      std::memcpy(&low, rows + c / 2, sizeof low);
+      std::memcpy(&high, rows + (padded + c) / 2, sizeof high);
+      const vu pairs = __builtin_convertvector(low, vu) | __builtin_convertvector(high, vu) << 16;
+      std::memcpy(to, &pairs, sizeof pairs);
+    }
+}
+static inline void take_pairs(const u32* rows, i64 count, i64 padded, u32* to, F32) {
+  std::memcpy(to, rows, count * padded * sizeof *to);
+}
+
+// rows [count][columns] -> [columns][count], 16 x 16 at a time by four perfect shuffles.
+static inline void transpose(const u32* from, i64 count, i64 columns, u32* to) {
+  for (i64 k = 0; k < count; k += LANES)
+    for (i64 first = 0; first < columns; first += LANES) {
+      const i64 here = std::min<i64>(columns - first, LANES);
+      vu v[LANES], w[LANES];
+      for (int i = 0; i < LANES; ++i) {
+        v[i] = vu{};
+        std::memcpy(&v[i], from + (k + i) * columns + first, here * sizeof *from);
+      }
+      for (int round = 0; round < 4; ++round) {
+        for (int i = 0; i < LANES / 2; ++i) {
+          w[2 * i] = __builtin_shufflevector(v[i], v[i + 8], 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5,
+                                             21, 6, 22, 7, 23);
+          w[2 * i + 1] = __builtin_shufflevector(v[i], v[i + 8], 8, 24, 9, 25, 10, 26, 11, 27, 12,
+                                                 28, 13, 29, 14, 30, 15, 31);
+        }
+        std::copy(w, w + LANES, v);
+      }
+      for (i64 u = 0; u < here; ++u) std::memcpy(to + (first + u) * count + k, &v[u], sizeof v[u]);
+    }
+}
