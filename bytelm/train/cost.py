@@ -213,9 +213,9 @@ def _configs(
                 found[kind, n] = at_equal_parameters(config, n, kind)
             except InputError as error:
                 left_out.append({"kind": kind, "n": n, "why": str(error)})
-    for kind in options.kinds:
-        if (kind, 1) not in found:
-            raise InputError(f"{kind} heads, n = 1, with which others are compared: cannot be made")
+    for entry in left_out:
+        if entry["n"] == 1:
+            raise InputError(f"{entry['kind']} heads, n = 1: {entry['why']}")
     return found, left_out
 
 
