@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from bytelm.sealing import seal as seal
     from bytelm.shards import Split as Split
     from bytelm.shards import cuts as cuts
+    from bytelm.train.cost import CostOptions as CostOptions
+    from bytelm.train.cost import training_costs as training_costs
 
 _HOME = {
     "Checkpoint": "checkpoint",
@@ -64,6 +66,8 @@ _HOME = {
     "seal": "sealing",
     "Split": "shards",
     "cuts": "shards",
+    "CostOptions": "train.cost",
+    "training_costs": "train.cost",
 }
 __all__ = sorted(_HOME)
 

@@ -13,6 +13,7 @@ from eval.readme import Readme
 from eval.report import Report
 from eval.speed import Speed
 from eval.step import Step
+from eval.training_time import TrainingTime
 
 COMMANDS = {
     "complete": Complete,
@@ -21,6 +22,7 @@ COMMANDS = {
     "speed": Speed,
     "bench": Bench,
     "step": Step,
+    "training-time": TrainingTime,
     "peers": Peers,
     "divergence": Divergence,
     "report": Report,

@@ -100,3 +100,33 @@ def plot_peers(figures: dict[str, Any], path: Path) -> Figure:
         axes.grid(axis="x", color=FAINT)
     _save(figure, path)
     return figure
+
+
+@styled
+def plot_training_time(figures: dict[str, Any], path: Path) -> Figure:
+    """Bars of a training step's time and peak memory by kind and n, relative to one head."""
+    rows = figures["rows"]
+    kinds = list(dict.fromkeys(row["kind"] for row in rows))
+    figure = Figure(figsize=(9, 5.4), layout="constrained")
+    panels = figure.subplots(2, len(kinds), sharey="row", squeeze=False)
+    for column, kind in enumerate(kinds):
+        own = [row for row in rows if row["kind"] == kind]
+        for axes, name in zip(panels[:, column], ("ratio", "peak_ratio"), strict=True):
+            for x, row in enumerate(own):
+                colour = BLUE if row["way"] == "sequential" else PALE
+                axes.bar(x, row[name], 0.62, color=colour)
+                axes.text(x, row[name], f"{row[name]:.2f}", ha="center", va="bottom", fontsize=9)
+                if name == "ratio":
+                    axes.plot([x, x], row["ratio_quartiles"], color=INK, linewidth=1)
+            axes.axhline(1, color=GREY, linewidth=0.8)
+            axes.set_xticks(range(len(own)), [f"n = {row['n']}" for row in own], rotation=45)
+            axes.grid(axis="y", color=FAINT)
+        panels[0, column].set_title(kind)
+    panels[0, 0].set_ylabel("step's time, to n = 1")
+    panels[1, 0].set_ylabel("peak memory, to n = 1")
+    if any(row["way"] == "plain" for row in rows):
+        panels[0, -1].plot([], [], "s", color=BLUE, label="one head at a time")
+        panels[0, -1].plot([], [], "s", color=PALE, label="the plain sum")
+        panels[0, -1].legend(frameon=False, loc="lower right", fontsize=9)
+    _save(figure, path)
+    return figure

@@ -58,6 +58,8 @@ class Learner:
     themselves.
     """
 
+    objective_kind: type[Objective] = Objective
+
     def __init__(
         self,
         config: ModelConfig,
@@ -83,7 +85,8 @@ class Learner:
         self.guard = Guard(options.guard)
         self._wrap: Callable[[Any], Any] = lambda function: function
         if self.compiled:
-            self._wrap = compiler(how.cache)
+            # Layers that are compiled by themselves share their code; a whole model has its own.
+            self._wrap = compiler(how.cache, apart=not launched())
         self._prepare_layers()
         self.objective = self._objective()
         self._proven = False
@@ -108,7 +111,8 @@ class Learner:
         """Compiled as a whole, or with several ranks only the loss: layers have been by then."""
         wrap = self._wrap
         whole = wrap if not launched() else lambda function: function
-        return Objective(self.model, self.options.head_weight, self.how.dtype, whole, wrap)
+        weight = self.options.head_weight
+        return self.objective_kind(self.model, weight, self.how.dtype, whole, wrap)
 
     def look(self, batches: Sequence[Batch]) -> Look:
         """Forward and backward over the micro batches of a step; no parameter changes."""

@@ -8,8 +8,13 @@ from typing import Any
 
 import torch
 
+from bytelm.config import MOST_HEADS
+
 # bfloat16 rounds more; it has to be clearly faster to be worth it.
 WORTH = 1.3
+# Heads with layers are compiled one by one. Past torch's own limit, 8, the others would run
+# uncompiled, and nobody would be told.
+MOST_VARIANTS = 2 * MOST_HEADS
 
 
 def _best_matmul_s(device: str) -> dict[torch.dtype, float]:
@@ -52,12 +57,18 @@ def matmul_flops_per_s(dtype: torch.dtype, device: str) -> float:
     return 2 * size**3 / best
 
 
-def compiler(cache: Path) -> Callable[[Any], Any]:
-    """A function that compiles functions, keeping the machine code in the folder `cache`."""
+def compiler(cache: Path, apart: bool = False) -> Callable[[Any], Any]:
+    """A function that compiles functions, keeping the machine code in the folder `cache`.
+
+    With `apart`, code of one model is not looked for among another's: a process may hold many.
+    """
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache.absolute()))
 
+    # Of these two torch's own annotations do not know.
+    variants: dict[str, Any] = {"recompile_limit": MOST_VARIANTS, "isolate_recompiles": apart}
+
     def compile_static(function: Any) -> Any:
-        return torch.compile(function, dynamic=False)
+        return torch.compile(function, dynamic=False, **variants)
 
     return compile_static
 

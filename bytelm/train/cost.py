@@ -1,0 +1,326 @@
+"""What a step of training costs, by number and kind of heads: time and memory (paper, Table S5).
+
+A step is training's own (`Learner.look`, `Learner.learn`), optimizer included, of models of equal
+parameters. All are measured in turns in one process, so that what else the machine does strikes
+them alike, and each is set against one head of its kind in the same round.
+"""
+
+import dataclasses
+import os
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.profiler import ProfilerActivity, profile
+from tqdm import tqdm
+
+from bytelm.command import say
+from bytelm.config import ModelConfig
+from bytelm.errors import InputError
+from bytelm.model.equal import at_equal_parameters
+from bytelm.shards import Split
+from bytelm.train.guard import GuardOptions
+from bytelm.train.learner import How, Learner
+from bytelm.train.objective import Objective, label_counts
+from bytelm.train.options import TrainOptions, resolve
+from bytelm.train.packing import Batch, Packing
+from bytelm.train.speedups import matmul_flops_per_s, pick_dtype
+
+
+class PlainObjective(Objective):
+    """All heads forward, their losses added, one backward: what the sequential way saves."""
+
+    def backward(self, batch: Batch, counts_n: Tensor | None = None) -> Tensor:
+        counts_n = label_counts(batch).clamp(min=1) if counts_n is None else counts_n
+        heads, losses = self.model.heads, []
+        outputs: dict[int, Tensor] = {}
+        with self._autocast(batch.ids_BT.device):
+            place = self.model.place_alone(batch.ids_BT, batch.starts_BT, self._attend)
+            x_BTD = self.model.embed(batch.ids_BT, starts_BT=batch.starts_BT)
+            z_BTD = self._trunk(x_BTD, place)
+            for index in heads.running(heads.n):
+                source = heads.source(index)
+                read_BTD = z_BTD if source is None else outputs[source]
+                outputs[index] = self._run(index, read_BTD, place)
+            for index in range(heads.n):
+                unembedding, labels_BT = heads.unembedding(index), batch.labels_nBT[index]
+                loss = self._loss(outputs[index], unembedding, labels_BT, counts_n[index])
+                losses.append(loss)
+        del outputs
+        torch.autograd.backward(losses[0] + self.weight * sum(losses[1:]))
+        return torch.stack(losses).detach()
+
+
+class PlainLearner(Learner):
+    """A learner whose objective is the plain sum."""
+
+    objective_kind = PlainObjective
+
+
+WAYS: dict[str, type[Learner]] = {"sequential": Learner, "plain": PlainLearner}
+
+
+@dataclass(frozen=True)
+class Took:
+    """Seconds of one step. `cpu_s` is the processors' time, whoever else used them besides."""
+
+    step_s: float
+    forward_backward_s: float
+    optimizer_s: float
+    cpu_s: float
+
+
+@dataclass
+class Cell:
+    """One model in training, and what its steps took."""
+
+    kind: str
+    n: int
+    way: str
+    learner: Learner
+    batches: Callable[[int], Batch]
+    took: list[Took] = field(default_factory=list)
+    activation_bytes: int = 0
+    held_bytes: int = 0
+
+    def step(self, index: int) -> Took:
+        """Training's step on batch `index`. Raises InputError where it could not be applied."""
+        device = self.learner.how.device
+        batch = self.batches(index)
+        _wait(device)
+        begun, cpu = time.perf_counter(), time.process_time()
+        found = self.learner.look([batch])
+        between = time.perf_counter()
+        self.learner.learn(found, 1.0)
+        _wait(device)
+        ended, cpu_ended = time.perf_counter(), time.process_time()
+        if self.learner.guard.skipped:
+            raise InputError(
+                f"{self.kind} heads, n = {self.n}: the gradient is not finite; "
+                "lower the learning rates (--set train.matrix_lr=...)"
+            )
+        return Took(ended - begun, between - begun, ended - between, cpu_ended - cpu)
+
+    def prepare(self) -> None:
+        """Compile, and measure memory: in a step after the first, which makes lasting state."""
+        self.step(0)
+        self.held_bytes = held_bytes(self.learner)
+        self.activation_bytes = peak_above_start(lambda: self.step(1), self.learner.how.device)
+
+
+def _wait(device: str) -> None:
+    if device.startswith("cuda"):
+        torch.cuda.synchronize()
+
+
+def held_bytes(learner: Learner) -> int:
+    """What lasts from step to step: parameters, constants and the optimizers' state."""
+    state, _ = learner.optimizers.tensors()
+    model = learner.model
+    held = [*model.parameters(), *model.buffers(), *state.values()]
+    return sum(tensor.numel() * tensor.element_size() for tensor in held)
+
+
+def peak_above_start(work: Callable[[], object], device: str) -> int:
+    """The most bytes that torch's allocator held during `work`, above what it held before.
+
+    On a CPU, the profiler's allocations and frees, summed in the order of their times: those of
+    compiled code are among them, what other libraries allocate for themselves is not.
+    """
+    if device.startswith("cuda"):
+        torch.cuda.synchronize()
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        work()
+        torch.cuda.synchronize()
+        return torch.cuda.max_memory_allocated() - before
+    # Read when a profile begins: without it, libkineto greets on stderr, across the progress bar.
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
+        work()
+    assert profiled.profiler is not None
+    assert profiled.profiler.kineto_results is not None
+    events = [
+        (event.start_ns(), event.nbytes())
+        for event in profiled.profiler.kineto_results.events()
+        if event.name() == "[memory]"
+    ]
+    now = peak = 0
+    # By time alone: events of the same nanosecond stay in the order in which they came.
+    for _, change in sorted(events, key=lambda event: event[0]):
+        now += change
+        peak = max(peak, now)
+    return peak
+
+
+def random_batches(options: TrainOptions, heads: int, device: str) -> Callable[[int], Batch]:
+    """Blocks of random bytes; those of a step are the same for any number of heads."""
+    T = options.block
+
+    def batch_at(step: int) -> Batch:
+        generator = torch.Generator().manual_seed(step)
+        bytes_BT = torch.randint(0, 256, (options.batch, T), generator=generator)
+        # Blocks are rings: the last bytes' labels are the first ones.
+        labels = [bytes_BT.roll(-head - 1, dims=1) for head in range(heads)]
+        return Batch(bytes_BT.to(device), torch.stack(labels).to(device))
+
+    return batch_at
+
+
+def shard_batches(
+    options: TrainOptions, heads: int, device: str, split: Split
+) -> Callable[[int], Batch]:
+    """The batches of a training run."""
+    packing = Packing(split, options.block, options.batch, heads, options.seed)
+
+    def batch_at(step: int) -> Batch:
+        batch = packing.batch_at(step)
+        return Batch(batch.ids_BT.to(device), batch.labels_nBT.to(device))
+
+    return batch_at
+
+
+@dataclass(frozen=True)
+class CostOptions:
+    """What `training_costs` is to measure. `overrides` are those of `--set`."""
+
+    preset: str
+    overrides: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ("unembed", "block")
+    heads: tuple[int, ...] = (1, 2, 4, 8)
+    steps: int = 10
+    plain: bool = False
+    dtype: str = "auto"
+    compiled: bool = True
+    device: str = "cpu"
+    data: Path | None = None
+    cache: Path = Path("runs/.cache/inductor")
+
+
+def _configs(
+    config: ModelConfig, options: CostOptions
+) -> tuple[dict[tuple[str, int], ModelConfig], list[dict[str, Any]]]:
+    """The models by kind and n, and of those that cannot be, why."""
+    found, left_out = {}, []
+    for kind in options.kinds:
+        for n in options.heads:
+            try:
+                found[kind, n] = at_equal_parameters(config, n, kind)
+            except InputError as error:
+                left_out.append({"kind": kind, "n": n, "why": str(error)})
+    for entry in left_out:
+        if entry["n"] == 1:
+            raise InputError(f"{entry['kind']} heads, n = 1: {entry['why']}")
+    return found, left_out
+
+
+def training_costs(options: CostOptions) -> dict[str, Any]:
+    """Rows of what a step costs, and the rate of a bfloat16 product in the same minutes.
+
+    Raises InputError for what cannot be measured, and says what is left out.
+    """
+    if options.steps < 1 or 1 not in options.heads:
+        raise InputError("--steps must be at least 1, and --heads must hold 1, to compare with")
+    if options.device.startswith("cuda") and not torch.cuda.is_available():
+        raise InputError("--device cuda: this machine has no CUDA device that torch can use")
+    config, train = resolve(options.preset, options.overrides)
+    # A guard that skipped a step would spare it the optimizer.
+    train = dataclasses.replace(train, guard=GuardOptions(spike=0.0))
+    configs, left_out = _configs(config, options)
+    for entry in left_out:
+        say(f"left out: {entry['kind']} heads, n = {entry['n']}: {entry['why']}")
+    split = None if options.data is None else Split(options.data, "train")
+    dtype = pick_dtype(options.dtype, options.device)
+    how = How(options.device, dtype, options.compiled, cache=options.cache)
+    cells = []
+    wanted = [
+        (kind, n, way)
+        for kind, n in configs
+        for way in WAYS
+        if way == "sequential" or (options.plain and n > 1)
+    ]
+    for kind, n, way in (bar := tqdm(wanted, desc="compiling", dynamic_ncols=True)):
+        bar.set_postfix_str(f"{kind}, n = {n}, {way}")
+        batches = (
+            random_batches(train, n, options.device)
+            if split is None
+            else shard_batches(train, n, options.device, split)
+        )
+        cell = Cell(kind, n, way, WAYS[way](configs[kind, n], train, how), batches)
+        cell.prepare()
+        cells.append(cell)
+    rate = _in_turns(cells, options.steps, options.device)
+    return {
+        "model": config.to_dict(),
+        "train": train.to_dict(),
+        "dtype": str(dtype).removeprefix("torch."),
+        "matmul_flops_per_s": rate,
+        "rows": _rows(cells, rate),
+        "left_out": left_out,
+    }
+
+
+def _in_turns(cells: Sequence[Cell], steps: int, device: str) -> float:
+    """Time `steps` steps of each, in turns; the best rate of a bfloat16 product in between."""
+    rate = 0.0
+    for index in tqdm(range(steps), desc="measuring", unit="round", dynamic_ncols=True):
+        rate = max(rate, matmul_flops_per_s(torch.bfloat16, device))
+        # There and back, so that a machine that slows down favours none.
+        for cell in cells if index % 2 == 0 else reversed(cells):
+            cell.took.append(cell.step(2 + index))
+    return rate
+
+
+def _rows(cells: Sequence[Cell], rate: float) -> list[dict[str, Any]]:
+    first = {cell.kind: cell for cell in cells if cell.n == 1}
+    return [_row(cell, first[cell.kind], rate) for cell in cells]
+
+
+def _row(cell: Cell, one: Cell, rate: float) -> dict[str, Any]:
+    def median(name: str, of: Cell = cell) -> float:
+        return statistics.median(getattr(took, name) for took in of.took)
+
+    def ratios(name: str) -> list[float]:
+        pairs = zip(cell.took, one.took, strict=True)
+        return [getattr(mine, name) / getattr(its, name) for mine, its in pairs]
+
+    options, config = cell.learner.options, cell.learner.model.config
+    flops = cell.learner.flops_per_byte * options.batch * options.block
+    peak = cell.held_bytes + cell.activation_bytes
+    return {
+        "kind": cell.kind,
+        "n": cell.n,
+        "way": cell.way,
+        "step_s": median("step_s"),
+        "shortest_step_s": min(took.step_s for took in cell.took),
+        "forward_backward_s": median("forward_backward_s"),
+        "optimizer_s": median("optimizer_s"),
+        "cpu_s": median("cpu_s"),
+        "ratio": statistics.median(ratios("step_s")),
+        "ratio_quartiles": _quartiles(ratios("step_s")),
+        "cpu_ratio": statistics.median(ratios("cpu_s")),
+        "cpu_ratio_quartiles": _quartiles(ratios("cpu_s")),
+        "held_bytes": cell.held_bytes,
+        "activation_bytes": cell.activation_bytes,
+        "peak_bytes": peak,
+        "peak_ratio": peak / (one.held_bytes + one.activation_bytes),
+        "params": cell.learner.parameters["total"],
+        "trunk_layers": config.trunk_layers,
+        "hidden": config.hidden,
+        "flops": flops,
+        # The best against the best: what else the machine did would count as idle.
+        "matmul_share": flops / min(took.step_s for took in cell.took) / rate,
+        "compiled": cell.learner.compiled,
+    }
+
+
+def _quartiles(values: list[float]) -> list[float]:
+    if len(values) == 1:
+        return values * 2
+    low, _, high = statistics.quantiles(values, n=4, method="inclusive")
+    return [low, high]

@@ -1,0 +1,57 @@
+"""`python -m eval training-time`: Table S5's rows, its table, plot and seal."""
+
+import json
+from pathlib import Path
+
+import pytest
+from support import python
+
+from bytelm import main
+from eval.__main__ import COMMANDS
+
+SMALL = [
+    "--set", "model.width=64", "--set", "model.hidden=96", "--set", "model.layers=6",
+    "--set", "model.ngram_rows=512", "--no-compile", "--dtype", "float32",
+]  # fmt: skip
+
+
+def test_the_command_writes_rows_a_table_and_a_plot(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "results" / "training-time.json"
+    status = main("eval", "", COMMANDS, [
+        "training-time", "--preset", "tiny", *SMALL, "--heads", "1", "2", "4", "8", "--kinds",
+        "unembed", "linear", "block", "causal", "anticausal", "--steps", "2", "--batch", "2",
+        "--block", "64", "--plain", "--out", str(out),
+    ])  # fmt: skip
+    said = capsys.readouterr()
+    assert status == 0, said.err
+    figures = json.loads(said.out.splitlines()[-1])
+    rows = {(row["kind"], row["n"], row["way"]): row for row in figures["rows"]}
+    assert len(rows) == 2 * 7 + 3 * 5
+    assert rows["block", 4, "sequential"]["paper"] == "1.07-1.22"
+    assert rows["block", 4, "plain"]["paper"] is None
+    assert (figures["train"]["batch"], figures["train"]["block"]) == (2, 64)
+    sealed = json.loads(out.read_text())
+    assert sealed["rows"] == figures["rows"]
+    assert {"machine", "versions", "command"} <= set(sealed)
+    assert out.with_suffix(".png").read_bytes()[:4] == b"\x89PNG"
+    assert "left out: block heads, n = 8" in said.err
+    assert "1.02-1.07" in said.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--heads", "2"], "must hold 1"),
+        (["--kinds", "block", "--set", "model.layers=1"], "layers must exceed"),
+        (["--kinds", "unheard"], "unheard"),
+        (["--batch", "0"], "batch"),
+        (["--device", "cuda:99"], "cuda"),
+    ],
+)
+def test_wrong_input_leaves_one_line(arguments: list[str], says: str) -> None:
+    done = python("-m", "eval", "training-time", *SMALL, "--steps", "1", *arguments)
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
