@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from bytelm.scoring import Score as Score
     from bytelm.scoring import score_documents as score_documents
     from bytelm.sealing import seal as seal
+    from bytelm.shards import ShardWriter as ShardWriter
     from bytelm.shards import Split as Split
     from bytelm.shards import cuts as cuts
 
@@ -56,6 +57,7 @@ _HOME = {
     "Score": "scoring",
     "score_documents": "scoring",
     "seal": "sealing",
+    "ShardWriter": "shards",
     "Split": "shards",
     "cuts": "shards",
 }
