@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from bytelm.scoring import score_documents as score_documents
     from bytelm.scoring import score_on_ranks as score_on_ranks
     from bytelm.sealing import seal as seal
+    from bytelm.shards import ShardWriter as ShardWriter
     from bytelm.shards import Split as Split
     from bytelm.shards import cuts as cuts
     from bytelm.train.cost import CostOptions as CostOptions
@@ -64,6 +65,7 @@ _HOME = {
     "score_documents": "scoring",
     "score_on_ranks": "scoring",
     "seal": "sealing",
+    "ShardWriter": "shards",
     "Split": "shards",
     "cuts": "shards",
     "CostOptions": "train.cost",

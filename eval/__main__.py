@@ -1,13 +1,15 @@
-"""Completions, scores, speed and the report of it all: `python -m eval COMMAND`."""
+"""Completions, scores, speed, experiments and the report of it all: `python -m eval COMMAND`."""
 
 import sys
 
 from bytelm import main
+from eval.arithmetic import Arithmetic
 from eval.bench import Bench
 from eval.bits import Bits
 from eval.complete import Complete
 from eval.divergence import Divergence
 from eval.grade import Grade
+from eval.induction import Induction
 from eval.peers import Peers
 from eval.readme import Readme
 from eval.report import Report
@@ -25,6 +27,8 @@ COMMANDS = {
     "training-time": TrainingTime,
     "peers": Peers,
     "divergence": Divergence,
+    "induction": Induction,
+    "arithmetic": Arithmetic,
     "report": Report,
     "readme": Readme,
 }

@@ -65,6 +65,8 @@ class Train:
     """Minutes between checkpoints."""
     save_steps: int = 0
     """Steps between checkpoints, instead of minutes; 0: by minutes."""
+    keep: int = 2
+    """Checkpoints to keep, the newest ones."""
 
     def run(self) -> dict[str, Any]:
         import torch
@@ -147,7 +149,10 @@ class Train:
             cache=self.run_folder.parent / ".cache" / "inductor",
         )
         cadence = Cadence(
-            self.eval_steps, save_minutes=self.save_minutes, save_steps=self.save_steps
+            self.eval_steps,
+            save_minutes=self.save_minutes,
+            save_steps=self.save_steps,
+            keep=self.keep,
         )
         learner = Learner(config, options, how, init, self.drafts_only)
         return Trainer(self.run_folder, learner, train, held_out, cadence)
@@ -209,7 +214,7 @@ class Train:
     def _check(self, cuda: bool) -> None:
         if self.device.startswith("cuda") and not cuda:
             raise InputError("--device cuda: this machine has no CUDA device that torch can use")
-        for name in ("minutes", "bytes", "eval_steps", "save_minutes"):
+        for name in ("minutes", "bytes", "eval_steps", "save_minutes", "keep"):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise InputError(f"--{name.replace('_', '-')} must be above 0, not {value}")

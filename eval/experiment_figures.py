@@ -1,0 +1,72 @@
+"""Figures of an experiment over its seeds, and what they say beside the paper."""
+
+import statistics
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+
+def summarize(rows: Sequence[dict[str, Any]], figures: Sequence[str]) -> list[dict[str, Any]]:
+    """One entry for each (data, width, n): mean, lowest and highest of each figure over seeds.
+
+    Where there are models of one head, `gain`: the differences to the model of one head that has
+    the same seed, and so began with the same trunk and read the same bytes in the same order.
+    """
+    groups: dict[tuple[str, int, int], dict[int, dict[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault((row["data"], row["width"], row["n"]), {})[row["seed"]] = row
+    found = []
+    for (data, width, n), own in groups.items():
+        entry: dict[str, Any] = {
+            "data": data,
+            "width": width,
+            "n": n,
+            "seeds": len(own),
+            "parameters": next(iter(own.values()))["parameters"]["total"],
+        }
+        base = groups.get((data, width, 1))
+        for figure in figures:
+            values = [row[figure] for row in own.values()]
+            entry[figure] = _spread(values)
+            if base is not None and n > 1:
+                gains = [row[figure] - base[seed][figure] for seed, row in own.items()]
+                entry[figure]["gain"] = {
+                    **_spread(gains),
+                    "higher_in": sum(gain > 0 for gain in gains),
+                }
+        found.append(entry)
+    return found
+
+
+def _spread(values: Sequence[float]) -> dict[str, Any]:
+    return {"mean": statistics.fmean(values), "low": min(values), "high": max(values)}
+
+
+def kinds(summary: Iterable[dict[str, Any]]) -> list[tuple[str, int]]:
+    """The (data, width) that were compared, in order."""
+    return list(dict.fromkeys((entry["data"], entry["width"]) for entry in summary))
+
+
+def percent(value: float) -> str:
+    return f"{100 * value:.1f} %"
+
+
+def points(value: float) -> str:
+    return f"{100 * value:+.1f}"
+
+
+def verdict(entries: Sequence[dict[str, Any]], figure: str) -> str:
+    """What more heads did to `figure` in models of one kind, in a sentence."""
+    said = []
+    for entry in entries:
+        gain = entry[figure].get("gain")
+        if gain is None:
+            continue
+        seeds = entry["seeds"]
+        if gain["higher_in"] == seeds:
+            where = "higher with every seed"
+        elif gain["higher_in"] == 0:
+            where = "higher with no seed"
+        else:
+            where = f"higher with {gain['higher_in']} of {seeds} seeds"
+        said.append(f"n = {entry['n']}: {points(gain['mean'])} points, {where}")
+    return "; ".join(said)
