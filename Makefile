@@ -18,6 +18,10 @@ DRAFT_TEXT ?=
 BENCH_CHECKPOINT ?= weights/plain-5m
 BENCH_OUT ?= results/bench.json
 BENCH ?=
+SWEEP ?= runs/sweep
+SWEEP_HEADS ?= 1 4 8 16
+SWEEP_BYTES ?= 6000000
+SWEEP_OUT ?= $(SWEEP)/sweep.json
 SPEED ?= --rounds 1
 PYTEST ?= -n 2 --dist worksteal
 
@@ -109,7 +113,12 @@ report: setup ## Make report.html and report.json of RUN
 	$(PY) -m eval report --run $(RUN)
 
 readme: setup ## Put the tables of results/ into README.md
-	$(PY) -m eval readme --bench results/bench.json
+	$(PY) -m eval readme --bench results/bench.json --sweep results/sweep.json
+
+sweep: data ## Train PRESET with each of SWEEP_HEADS on SWEEP_BYTES at equal parameters, into SWEEP, and compare
+	@for n in $(SWEEP_HEADS); do $(PY) -m bytelm train --preset $(PRESET) --data $(CORPUS) --run $(SWEEP)/n$$n \
+		--bytes $(SWEEP_BYTES) --set model.prediction_heads=$$n --equal-parameters --resume $(TRAIN) || exit; done
+	$(PY) -m eval sweep --runs $(SWEEP_HEADS:%=$(SWEEP)/n%) --data $(CORPUS) --out $(SWEEP_OUT)
 
 bench: data ## Measure decoding, and other engines: BENCH_CHECKPOINT, BENCH_OUT
 	@$(PY) -c 'import gguf, transformers, xllamacpp' 2>/dev/null || $(PY) -m pip install --quiet \
@@ -133,4 +142,4 @@ format: setup ## Format the code and mend what lint can mend
 clean: ## Remove runs, shards and caches; .venv stays
 	rm -rf runs data/shards .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help setup run data train drafts complete grade report bench test check format clean readme
+.PHONY: help setup run data train drafts complete grade report sweep bench test check format clean readme

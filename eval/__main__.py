@@ -15,6 +15,7 @@ from eval.readme import Readme
 from eval.report import Report
 from eval.speed import Speed
 from eval.step import Step
+from eval.sweep import Sweep
 from eval.training_time import TrainingTime
 
 COMMANDS = {
@@ -24,6 +25,7 @@ COMMANDS = {
     "speed": Speed,
     "bench": Bench,
     "step": Step,
+    "sweep": Sweep,
     "training-time": TrainingTime,
     "peers": Peers,
     "divergence": Divergence,

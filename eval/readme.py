@@ -9,9 +9,11 @@ from typing import Any
 from bytelm import InputError, say, write_text
 from eval.bench import bench_table
 from eval.report import terminal_table
+from eval.sweep import sweep_table
 
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 BENCH_BEGIN, BENCH_END = "<!-- bench: begin -->", "<!-- bench: end -->"
+SWEEP_BEGIN, SWEEP_END = "<!-- sweep: begin -->", "<!-- sweep: end -->"
 
 
 def measured_block(report: dict[str, Any]) -> str:
@@ -36,6 +38,12 @@ def bench_block(bench: dict[str, Any]) -> str:
     return f"{BENCH_BEGIN}\n```text\n{table}\n```\n\nMeasured on {where}.\n{BENCH_END}"
 
 
+def sweep_block(sweep: dict[str, Any]) -> str:
+    """The comparison of runs of different n."""
+    table = "\n".join(line.rstrip() for line in sweep_table(sweep["rows"]))
+    return f"{SWEEP_BEGIN}\n```text\n{table}\n```\n{SWEEP_END}"
+
+
 def with_block(readme: str, block: str, begin_mark: str = BEGIN, end_mark: str = END) -> str:
     """`readme` with the text between its marks replaced. Raises InputError where they are not."""
     begin, end = readme.find(begin_mark), readme.find(end_mark)
@@ -54,6 +62,8 @@ class Readme:
     """The file to change."""
     bench: Path | None = None
     """A bench.json, as `python -m eval bench` writes it."""
+    sweep: Path | None = None
+    """A sweep.json, as `python -m eval sweep` writes it."""
 
     def run(self) -> dict[str, Any]:
         try:
@@ -63,6 +73,8 @@ class Readme:
         new = with_block(text, _block(self.report, measured_block))
         if self.bench is not None:
             new = with_block(new, _block(self.bench, bench_block), BENCH_BEGIN, BENCH_END)
+        if self.sweep is not None:
+            new = with_block(new, _block(self.sweep, sweep_block), SWEEP_BEGIN, SWEEP_END)
         if new != text:
             write_text(self.readme, new)
         say(f"{self.readme}: {'changed' if new != text else 'up to date'}")
