@@ -33,8 +33,13 @@ class Arithmetic(Experiment):
 
     out: Path = Path("runs/arithmetic")
     """Folder for data, runs and results; what it holds already is not made again."""
-    modulus: int = 3
-    """p of the ring F_p[X]/(X^d): 2, 3, 5 or 7 (the paper's)."""
+    bytes: int = 1_500_000
+    """Bytes that each model is trained on; none is seen twice."""
+    points: int = 3
+    """Times that a model is measured in training, evenly spread, the last at the end."""
+    modulus: int = 2
+    """p of the ring F_p[X]/(X^d): 2, 3, 5 or 7 (the paper's). Models that read a few MB learn
+    something of the smallest ring only."""
     terms: int = 2
     """d of the ring: coefficients of a polynomial (the paper: 5)."""
     operations: int = 5

@@ -201,6 +201,8 @@ class Experiment(ABC):
             option = text.partition("=")[0].strip()
             if option in OWN:
                 raise InputError(f"--set {text}: this has an option of its own, {OWN[option]}")
+        if not self.datasets() or not self.held_out():
+            raise InputError("there is nothing to train on, or nothing to measure with")
 
     @property
     def steps(self) -> int:
@@ -213,19 +215,23 @@ class Experiment(ABC):
         free = {field.name for field in fields(self)} & FREE
         options = {k: v for k, v in _plain(asdict(self)).items() if k not in free}
         asked = {"experiment": self.name, **options}
+        if self.out.exists() and not self.out.is_dir():
+            raise InputError(f"--out {self.out} is a file, not a folder")
         try:
-            before = json.loads(path.read_bytes())
-        except FileNotFoundError:
-            return write_json(path, asked)
+            before = json.loads(path.read_bytes()) if path.exists() else {}
         except (OSError, ValueError) as error:
             raise InputError(f"{path} cannot be read: {error}; choose another --out") from error
-        for option, value in asked.items():
-            if before.get(option) != value:
-                raise InputError(
-                    f"{self.out} was begun with {option} = {before.get(option)!r}, not {value!r}; "
-                    "choose another --out"
-                )
-        return None
+        other = [option for option in asked if before.get(option) != asked[option]]
+        if other and any(self.out.glob("runs/*/config.json")):
+            option = other[0]
+            raise InputError(
+                f"{self.out} was begun with {option} = {before.get(option)!r}, not "
+                f"{asked[option]!r}; choose another --out"
+            )
+        if other:
+            # No model has been trained on the data yet.
+            shutil.rmtree(self.out / "data", ignore_errors=True)
+            write_json(path, asked)
 
     def _data(self, data: str) -> Split:
         """The training documents as shards; written where they are not there yet."""

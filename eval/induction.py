@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from bytelm import InputError
 from eval.engines import BOS, PAD
 from eval.experiment_page import page
 from eval.experiment_plots import plot_induction
@@ -56,6 +57,10 @@ class Induction(Experiment):
         return held_out_stories(self.seed, self.stories)
 
     def datasets(self) -> list[str]:
+        if self.stories < 1:
+            raise InputError(f"--stories must be at least 1, not {self.stories}")
+        for size in self.names:
+            Names(random.Random(0), size)
         return [f"names{size}" for size in self.names]
 
     def documents(self, data: str) -> Iterator[Content]:

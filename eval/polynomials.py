@@ -100,13 +100,13 @@ class Ring:
 def held_out_problems(ring: Ring, seed: int, most: int, count: int) -> dict[int, list[Problem]]:
     """Different problems of 1 to `most` operations, `count` of each.
 
-    Fewer where they would be more than a fifth of all that there are: training, which must not see
+    Fewer where they would be more than half of all that there are: training, which must not see
     them, needs the rest.
     """
     found = {}
     for operations in range(1, most + 1):
         rng = random.Random(f"polynomials {seed} test {operations}")
-        wanted = min(count, max(1, ring.expressions(operations) // 5))
+        wanted = min(count, max(1, ring.expressions(operations) // 2))
         problems: dict[Problem, None] = {}
         while len(problems) < wanted:
             problems[ring.problem(rng, operations)] = None
