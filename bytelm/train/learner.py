@@ -23,7 +23,7 @@ from bytelm.train.optimizer import Optimizers
 from bytelm.train.options import TrainOptions
 from bytelm.train.packing import Batch
 from bytelm.train.sharding import layers_of, shard, sum_gradients
-from bytelm.train.speedups import compiler, why
+from bytelm.train.speedups import compile_static, why
 from bytelm.train.transfer import begin_with
 
 
@@ -32,7 +32,7 @@ class How:
     """How a run computes, which changes its speed and memory and not what it learns.
 
     `micro`: blocks that a rank runs at a time (0: all of its share). `recompute`: the layers'
-    activations are computed again in the backward instead of kept. `cache`: for machine code.
+    activations are computed again in the backward instead of kept.
     """
 
     device: str = "cpu"
@@ -40,7 +40,6 @@ class How:
     compiled: bool = True
     micro: int = 0
     recompute: bool = False
-    cache: Path = Path(".cache")
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,7 @@ class Learner:
         self.guard = Guard(options.guard)
         self._wrap: Callable[[Any], Any] = lambda function: function
         if self.compiled:
-            self._wrap = compiler(how.cache)
+            self._wrap = compile_static
         self._prepare_layers()
         self.objective = self._objective()
         self._proven = False

@@ -1,9 +1,7 @@
 """What this machine is good at: bfloat16 where it pays, compiled code where a compiler is."""
 
-import os
+import sys
 import time
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -52,14 +50,17 @@ def matmul_flops_per_s(dtype: torch.dtype, device: str) -> float:
     return 2 * size**3 / best
 
 
-def compiler(cache: Path) -> Callable[[Any], Any]:
-    """A function that compiles functions, keeping the machine code in the folder `cache`."""
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache.absolute()))
+def compile_static(function: Any) -> Any:
+    """`function` compiled for the shapes that it is called with."""
+    return torch.compile(function, dynamic=False)
 
-    def compile_static(function: Any) -> Any:
-        return torch.compile(function, dynamic=False)
 
-    return compile_static
+def abandon_compiling() -> None:
+    """Drop what waits to be compiled; else the interpreter compiles all of it before it ends."""
+    # Not imported here: where nothing was compiled there is nothing to drop.
+    module = sys.modules.get("torch._inductor.async_compile")
+    if module is not None:
+        module.AsyncCompile.pool().shutdown(wait=False, cancel_futures=True)
 
 
 def why(error: Exception) -> str:
