@@ -37,7 +37,10 @@ def local_device(device: str) -> str:
 
 @contextlib.contextmanager
 def joined(device: str = "cpu") -> Iterator[None]:
-    """Join the other ranks for the time of the block; nothing where there is one process."""
+    """Join the other ranks for the time of the block; nothing where there is one process.
+
+    Raises ConnectionError when another rank is lost meanwhile.
+    """
     if world_size() == 1:
         yield
         return
@@ -50,8 +53,24 @@ def joined(device: str = "cpu") -> Iterator[None]:
     dist.init_process_group("cpu:gloo,cuda:nccl" if on_gpus else "gloo", timeout=PATIENCE)
     try:
         yield
+    except RuntimeError as error:
+        if not is_lost(error):
+            raise
+        # Of gloo's text: neither the place in its source nor its advice.
+        why = str(error).splitlines()[0].partition("] ")[2].partition(". ")[0][:160]
+        raise ConnectionError(
+            "another rank was lost, so this one ends; go on from the last checkpoint with --resume"
+            + f" ({why})" * bool(why)
+        ) from error
     finally:
         dist.destroy_process_group()
+
+
+def is_lost(error: Exception) -> bool:
+    """Whether an error says that another rank does not answer any more."""
+    import torch.distributed as dist
+
+    return isinstance(error, dist.DistError) or "gloo" in str(error)
 
 
 def barrier() -> None:

@@ -25,11 +25,11 @@ def train(shards: Path, run: Path, *more: str) -> list[str]:
 def rows_of(run: Path) -> list[dict[str, Any]]:
     """The metrics but for the clock's. Only what JSON knows: no NaN, no infinity."""
     lines = (run / "metrics.jsonl").read_text().splitlines()
-    rows = [json.loads(line, parse_constant=_refuse) for line in lines]
+    rows = [json.loads(line, parse_constant=refuse) for line in lines]
     return [{k: v for k, v in row.items() if k not in CLOCK} for row in rows]
 
 
-def _refuse(constant: str) -> None:
+def refuse(constant: str) -> None:
     raise AssertionError(f"{constant} is not JSON")
 
 
@@ -76,6 +76,11 @@ class Running:
             assert time.monotonic() < deadline, self.said
             time.sleep(0.005)
 
+    def ranks(self) -> list[int]:
+        """The process ids of torchrun's workers."""
+        found = subprocess.run(["pgrep", "-P", str(self.process.pid)], capture_output=True)
+        return [int(pid) for pid in found.stdout.split()]
+
     def signal(self, number: signal.Signals) -> None:
         """To the whole group, as a terminal's Ctrl-C."""
         os.killpg(self.process.pid, number)
@@ -100,9 +105,17 @@ class Running:
 
 
 def start(
-    shards: Path, run: Path, *more: str, ranks: int = 1, torchrun: tuple[str, ...] = ()
+    shards: Path,
+    run: Path,
+    *more: str,
+    ranks: int = 1,
+    torchrun: tuple[str, ...] = (),
+    logs: Path | None = None,
 ) -> Running:
-    """Begin or resume a run; with several `ranks`, under torchrun."""
+    """Begin or resume a run; with several `ranks`, under torchrun.
+
+    Its stdout and stderr go to files in `logs`, by default beside the run folder.
+    """
     command = [sys.executable, "-m"]
     if ranks > 1:
         command += ["torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}", *torchrun]
@@ -111,8 +124,9 @@ def start(
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     # Set in this process by runs in it: here each run has its own place for compiled code.
     environment.pop("TORCHINDUCTOR_CACHE_DIR", None)
-    run.parent.mkdir(parents=True, exist_ok=True)
-    out, err = (run.with_name(f"{run.name}.{kind}") for kind in ("out", "err"))
+    logs = logs or run.parent
+    logs.mkdir(parents=True, exist_ok=True)
+    out, err = (logs / f"{run.name}.{kind}" for kind in ("out", "err"))
     with out.open("wb") as stdout, err.open("wb") as stderr:
         process = subprocess.Popen(
             command,

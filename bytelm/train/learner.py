@@ -15,7 +15,7 @@ from bytelm.command import say
 from bytelm.config import ModelConfig
 from bytelm.errors import InputError
 from bytelm.model.model import Model
-from bytelm.ranks import world_size
+from bytelm.ranks import is_lost, world_size
 from bytelm.scoring import LN2
 from bytelm.train.guard import Guard
 from bytelm.train.objective import Objective, label_counts
@@ -139,7 +139,7 @@ class Learner:
             losses = [self.objective.backward(batch, counts_n) for batch in batches]
         except Exception as error:
             # Compilation happens at the first call; nothing has been learnt from it yet.
-            if not self.compiled or self._proven:
+            if not self.compiled or self._proven or is_lost(error):
                 raise
             if world_size() > 1:
                 raise InputError(f"compiling failed: {why(error)}; use --no-compile") from error

@@ -169,8 +169,8 @@ class Train:
             good = list_checkpoints(trainer.checkpoints)
             last = f"the last good checkpoint is {good[0]}" if good else "no checkpoint was saved"
             raise InputError(
-                f"training diverged: {error}; {last}; "
-                "lower the learning rates (--set train.matrix_lr=...)"
+                f"training diverged: {error}; {last}; begin another --run, from it with --init or "
+                "anew, at lower learning rates (--set train.matrix_lr=...)"
             ) from error
         except OSError:
             whole = list_checkpoints(trainer.checkpoints)

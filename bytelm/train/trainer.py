@@ -33,6 +33,7 @@ from bytelm.checkpoint import (
     remove_leftovers,
     save_checkpoint,
 )
+from bytelm.files import claimed
 from bytelm.ranks import barrier, gather_objects, is_first, rank, world_size
 from bytelm.scoring import Score, score_documents
 from bytelm.shards import Split
@@ -89,8 +90,10 @@ class Trainer:
 
         Better before the first step than after the last. One is written beside those kept.
         """
+        # Those that lie there already will make room for their successors.
+        count = self.cadence.keep + 1 - len(list_checkpoints(self.checkpoints)[: self.cadence.keep])
         # Weights and two moments of each, 4 bytes a value.
-        needed = 12 * self.learner.parameters["total"] * (self.cadence.keep + 1)
+        needed = 12 * self.learner.parameters["total"] * count
         there = next(path for path in (self.folder, *self.folder.parents) if path.exists())
         free = shutil.disk_usage(there).free
         if free < needed:
@@ -139,11 +142,18 @@ class Trainer:
         # Newer ones were found damaged: in their place this run will write its own.
         for newer in list_checkpoints(self.checkpoints) if is_first() else []:
             if newer.name > folder.name:
-                newer.rename(newer.with_name(f"damaged-{newer.name}"))
+                aside = newer.with_name(f"damaged-{newer.name}")
+                # That step may have been damaged before.
+                shutil.rmtree(aside, ignore_errors=True)
+                newer.rename(aside)
         return True
 
     def train(self, budget: Budget, watchers: Sequence[Watcher] = ()) -> str:
         """Train. Returns how it ended: "budget", "SIGINT" or "SIGTERM". Raises NotFiniteError."""
+        with claimed(self.folder) if is_first() else contextlib.nullcontext():
+            return self._train(budget, watchers)
+
+    def _train(self, budget: Budget, watchers: Sequence[Watcher]) -> str:
         self.metrics: Metrics | None = None
         if is_first():
             remove_leftovers(self.folder)
