@@ -12,6 +12,7 @@ from training import assert_same, newest, refuse, rows_of, train
 from bytelm.__main__ import COMMANDS
 from bytelm.checkpoint import check_checkpoint, list_checkpoints
 from bytelm.command import main
+from bytelm.train.guard import Guard, GuardOptions, NotFiniteError
 from bytelm.train.objective import Objective
 from bytelm.train.packing import Batch
 
@@ -147,6 +148,19 @@ def test_killed_after_a_skipped_step_it_ends_as_if_it_had_not_been(
     assert begin(few_shards, tmp_path / "killed", "--save-steps", "1", "--resume") == 0
     assert_same(tmp_path / "killed", tmp_path / "whole")
     assert rows_of(tmp_path / "killed")[-1]["skipped"] == 3
+
+
+def test_a_guard_takes_up_where_it_was() -> None:
+    guard, resumed = Guard(GuardOptions(patience=3)), Guard(GuardOptions(patience=3))
+    for step in range(70):
+        assert guard.admits([1.0], 1.0 + step / 7)
+    assert not guard.admits([NAN], 1.0)
+    assert not guard.admits([1.0], 1000.0)
+    resumed.load(json.loads(json.dumps(guard.state(), allow_nan=False)))
+    assert resumed.state() == guard.state()
+    assert resumed.usual() == guard.usual()
+    with pytest.raises(NotFiniteError, match="3 steps in a row"):
+        resumed.admits([1.0], NAN)
 
 
 def test_what_json_cannot_say_is_not_in_the_metrics(
