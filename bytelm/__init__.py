@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from bytelm.decode.cost import step_costs as step_costs
     from bytelm.decode.generate import generate as generate
     from bytelm.decode.options import DecodeOptions as DecodeOptions
+    from bytelm.decode.options import SamplingOptions as SamplingOptions
     from bytelm.decode.progress import generate_with_progress as generate_with_progress
     from bytelm.decode.row import Completion as Completion
-    from bytelm.decode.sampling import SamplingOptions as SamplingOptions
     from bytelm.errors import InputError as InputError
     from bytelm.export.run import Export as Export
     from bytelm.files import write_bytes as write_bytes
@@ -52,7 +52,7 @@ _HOME = {
     "step_costs": "decode.cost",
     "generate": "decode.generate",
     "DecodeOptions": "decode.options",
-    "SamplingOptions": "decode.sampling",
+    "SamplingOptions": "decode.options",
     "generate_with_progress": "decode.progress",
     "InputError": "errors",
     "Export": "export.run",

@@ -175,10 +175,13 @@ def prune_checkpoints(parent: Path, keep: int) -> None:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def remove_leftovers(parent: Path) -> None:
-    """Remove what a killed writer left aside."""
-    for path in parent.glob(".step-*"):
+def remove_leftovers(run_folder: Path) -> None:
+    """Remove what a killed writer left aside: checkpoints, and files such as metrics.jsonl."""
+    for path in run_folder.glob("checkpoints/.step-*"):
         shutil.rmtree(path, ignore_errors=True)
+    for name in ("config.json", "metrics.jsonl", "summary.json"):
+        for path in run_folder.glob(f".{name}.*"):
+            path.unlink(missing_ok=True)
 
 
 def check_checkpoint(folder: Path) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from types import FrameType
 from typing import Any, Protocol
 
 import tyro
@@ -33,6 +34,15 @@ class Stopped(BaseException):
         self.figures, self.status = figures, status
 
 
+class Terminated(SystemExit):
+    """SIGTERM came."""
+
+
+def _terminate(number: int, _: FrameType | None) -> None:
+    """As Ctrl-C does: unwind, so that files being written aside are removed on the way out."""
+    raise Terminated(128 + number)
+
+
 def say(text: str, all_ranks: bool = False) -> None:
     """One line for a person, on stderr; from the first rank alone if nothing else is asked."""
     if all_ranks or ranks.is_first():
@@ -53,8 +63,7 @@ def main(
     arguments: Sequence[str] | None = None,
 ) -> int:
     """Parse, run, print the JSON line. Returns the exit status: 0, 1 (failed), 2 (wrong input)."""
-    # As Ctrl-C does: unwind, so that files being written aside are removed on the way out.
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         command = tyro.extras.subcommand_cli_from_dict(
             dict(commands),
@@ -82,6 +91,9 @@ def main(
     except KeyboardInterrupt:
         say("stopped")
         return 130
+    except Terminated:
+        say("stopped")
+        return 143
     if figures is not None and ranks.is_first():
         print(json.dumps(figures), flush=True)
     return status

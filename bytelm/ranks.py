@@ -74,6 +74,13 @@ def gather_objects(value: T) -> list[T]:
     return found
 
 
+def is_lost(error: Exception) -> bool:
+    """Whether an error says that another rank does not answer any more."""
+    import torch.distributed as dist
+
+    return isinstance(error, dist.DistError) or "gloo" in str(error)
+
+
 def barrier() -> None:
     """Wait for all ranks."""
     gather_objects(None)
@@ -109,7 +116,14 @@ def joined(device: str = "cpu") -> Iterator[str]:
         dist.init_process_group("cpu:gloo,cuda:nccl" if on_gpu else "gloo")
         _results.append(dist.new_group(backend="gloo", timeout=PATIENCE))
     # After a failure the group stays: the others learn of it when this process has said why.
-    yield device
+    try:
+        yield device
+    except RuntimeError as error:
+        if not is_lost(error):
+            raise
+        # Of gloo's text: neither the place in its source nor its advice.
+        why = str(error).splitlines()[0].partition("] ")[2].partition(". ")[0][:160]
+        raise ConnectionError(f"another rank was lost{f' ({why})' * bool(why)}") from error
     _results.pop()
     dist.destroy_process_group()
 

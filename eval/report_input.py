@@ -119,7 +119,8 @@ CONFIG = Rules(
     | SEALED
 )
 METRIC = Rules(
-    {"bytes": is_number, "bpb": is_number},
+    # A step whose loss was not finite was skipped, and has none.
+    {"bytes": is_number, "bpb": lambda value: value is None or is_number(value)},
     {"step": is_count, "elapsed_s": is_number, "held_out_bpb": BPB},
 )
 SUMMARY = Rules(

@@ -138,6 +138,7 @@ def _curve(report: Json, metrics: Sequence[Json]) -> str:
     last = training.get("held_out_bpb")
     if last and not (held_out and held_out[-1][0] >= training["bytes"]):
         held_out.append((training["bytes"], last[0]))
+    metrics = [row for row in metrics if row.get("bpb") is not None]
     if not metrics:
         return title + missing("metrics.jsonl")
     compressors = report["compressors"] or {}

@@ -98,5 +98,6 @@ def test_the_public_face_is_all_there() -> None:
 
 
 def test_importing_the_package_is_cheap() -> None:
-    code = "import bytelm, bytelm.shards, sys; sys.exit('torch' in sys.modules)"
+    # The command line too: wrong options are told, and Ctrl-C is heard, at once.
+    code = "import bytelm.__main__, bytelm.shards, sys; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

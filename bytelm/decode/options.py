@@ -1,11 +1,43 @@
 """What a caller may ask of decoding."""
 
+import math
 from dataclasses import dataclass, field
+from typing import Literal
 
-from bytelm.decode.sampling import SamplingOptions
 from bytelm.errors import InputError
 
 ENGINES = ("auto", "native", "compiled", "eager")
+
+
+@dataclass(frozen=True)
+class SamplingOptions:
+    """How ids are chosen from head 1's logits."""
+
+    temperature: float = 0.0
+    """Logits are divided by it; 0 is greedy."""
+    top_k: int = 0
+    """Only the k most probable ids; 0 is all."""
+    top_p: float = 1.0
+    """Only the most probable ids, as few as reach this probability together."""
+    seed: int = 0
+    """Replays the same samples."""
+    rule: Literal["argmax", "sampled"] = "argmax"
+    """How heads draft: their best id (the same text at every k), or one drawn from theirs."""
+
+    def check(self) -> None:
+        """Raise InputError for values that make no sense."""
+        if not (math.isfinite(self.temperature) and self.temperature >= 0):
+            raise InputError(
+                f"--temperature must be 0 (greedy) or a positive number, not {self.temperature}"
+            )
+        if self.top_k < 0:
+            raise InputError(f"--top-k must be 0 (all) or more, not {self.top_k}")
+        if not 0 < self.top_p <= 1:
+            raise InputError(f"--top-p must be above 0 and at most 1, not {self.top_p}")
+        if not 0 <= self.seed < 2**64:
+            raise InputError(f"--seed must be 0 to 2^64 - 1, not {self.seed}")
+        if self.rule not in ("argmax", "sampled"):
+            raise InputError(f"--draft-rule must be argmax or sampled, not {self.rule!r}")
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,8 @@ import tyro
 from bytelm import ranks
 from bytelm.command import say
 from bytelm.decode.endings import Utf8Gate
-from bytelm.decode.options import DecodeOptions
+from bytelm.decode.options import DecodeOptions, SamplingOptions
 from bytelm.decode.row import Completion
-from bytelm.decode.sampling import SamplingOptions
 from bytelm.errors import InputError
 from bytelm.files import write_bytes
 

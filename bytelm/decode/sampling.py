@@ -29,15 +29,11 @@ Shapes: B batch row, T = k position in block, V id, K head that drafts (k - 1 of
 leading "..." is any shape.
 """
 
-import math
-from dataclasses import dataclass
-from typing import Literal
-
 import torch
 from torch import Tensor
 
+from bytelm.decode.options import SamplingOptions
 from bytelm.decode.step import lowest_argmax
-from bytelm.errors import InputError
 
 # Streams of randomness: one number of each for a position of a sample.
 DRAW = 0  # head 1's own draw: plain, after the last draft, or in place of a rejected one
@@ -45,37 +41,6 @@ ACCEPT = 1
 DRAFT = 2
 
 _MASK = 0xFFFFFFFF
-
-
-@dataclass(frozen=True)
-class SamplingOptions:
-    """How ids are chosen from head 1's logits."""
-
-    temperature: float = 0.0
-    """Logits are divided by it; 0 is greedy."""
-    top_k: int = 0
-    """Only the k most probable ids; 0 is all."""
-    top_p: float = 1.0
-    """Only the most probable ids, as few as reach this probability together."""
-    seed: int = 0
-    """Replays the same samples."""
-    rule: Literal["argmax", "sampled"] = "argmax"
-    """How heads draft: their best id (the same text at every k), or one drawn from theirs."""
-
-    def check(self) -> None:
-        """Raise InputError for values that make no sense."""
-        if not (math.isfinite(self.temperature) and self.temperature >= 0):
-            raise InputError(
-                f"--temperature must be 0 (greedy) or a positive number, not {self.temperature}"
-            )
-        if self.top_k < 0:
-            raise InputError(f"--top-k must be 0 (all) or more, not {self.top_k}")
-        if not 0 < self.top_p <= 1:
-            raise InputError(f"--top-p must be above 0 and at most 1, not {self.top_p}")
-        if not 0 <= self.seed < 2**64:
-            raise InputError(f"--seed must be 0 to 2^64 - 1, not {self.seed}")
-        if self.rule not in ("argmax", "sampled"):
-            raise InputError(f"--draft-rule must be argmax or sampled, not {self.rule!r}")
 
 
 def _whole(weights: Tensor) -> Tensor:

@@ -199,7 +199,6 @@ class CostOptions:
     compiled: bool = True
     device: str = "cpu"
     data: Path | None = None
-    cache: Path = Path("runs/.cache/inductor")
 
 
 def _configs(
@@ -236,7 +235,7 @@ def training_costs(options: CostOptions) -> dict[str, Any]:
         say(f"left out: {entry['kind']} heads, n = {entry['n']}: {entry['why']}")
     split = None if options.data is None else Split(options.data, "train")
     dtype = pick_dtype(options.dtype, options.device)
-    how = How(options.device, dtype, options.compiled, cache=options.cache)
+    how = How(options.device, dtype, options.compiled)
     cells = []
     wanted = [
         (kind, n, way)

@@ -15,7 +15,7 @@ from bytelm.command import say
 from bytelm.config import ModelConfig
 from bytelm.errors import InputError
 from bytelm.model.model import Model
-from bytelm.ranks import launched
+from bytelm.ranks import is_lost, launched
 from bytelm.scoring import LN2
 from bytelm.train.guard import Guard
 from bytelm.train.objective import Objective, label_counts
@@ -32,7 +32,7 @@ class How:
     """How a run computes, which changes its speed and memory and not what it learns.
 
     `micro`: blocks that a rank runs at a time (0: all of its share). `recompute`: the layers'
-    activations are computed again in the backward instead of kept. `cache`: for machine code.
+    activations are computed again in the backward instead of kept.
     """
 
     device: str = "cpu"
@@ -40,7 +40,6 @@ class How:
     compiled: bool = True
     micro: int = 0
     recompute: bool = False
-    cache: Path = Path(".cache")
 
 
 @dataclass(frozen=True)
@@ -86,7 +85,7 @@ class Learner:
         self._wrap: Callable[[Any], Any] = lambda function: function
         if self.compiled:
             # Layers that are compiled by themselves share their code; a whole model has its own.
-            self._wrap = compiler(how.cache, apart=not launched())
+            self._wrap = compiler(apart=not launched())
         self._prepare_layers()
         self.objective = self._objective()
         self._proven = False
@@ -144,7 +143,7 @@ class Learner:
             losses = [self.objective.backward(batch, counts_n) for batch in batches]
         except Exception as error:
             # Compilation happens at the first call; nothing has been learnt from it yet.
-            if not self.compiled or self._proven:
+            if not self.compiled or self._proven or is_lost(error):
                 raise
             if launched():
                 raise InputError(f"compiling failed: {why(error)}; use --no-compile") from error

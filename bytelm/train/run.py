@@ -1,6 +1,7 @@
 """`python -m bytelm train`: a preset and shards become a run folder."""
 
 import json
+import os
 import statistics
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,13 +70,20 @@ class Train:
     """Checkpoints to keep, the newest ones."""
 
     def run(self) -> dict[str, Any]:
+        # For machine code. Torch settles the place when some of its parts are imported.
+        cache = self.run_folder.parent / ".cache" / "inductor"
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache.absolute()))
         import torch
 
         from bytelm.ranks import joined
 
         self._check(torch.cuda.is_available())
-        with joined(self.device) as self._own_device:
-            return self._run()
+        try:
+            with joined(self.device) as self._own_device:
+                return self._run()
+        except ConnectionError as error:
+            more = "go on from the last checkpoint with --resume"
+            raise ConnectionError(f"{error}; {more}") from error
 
     def _run(self) -> dict[str, Any]:
         from bytelm.ranks import barrier, is_first
@@ -105,7 +113,8 @@ class Train:
         no_budget = self.minutes is None and self.bytes is None
         budget = Budget(self.bytes, 4.0 if no_budget else self.minutes)
         self._matmul_flops_per_s = matmul_flops_per_s(trainer.learner.how.dtype, self._own_device)
-        if resumed and budget.spent(trainer.bytes, trainer.elapsed_s) >= 1:
+        spent = budget.spent(trainer.bytes, trainer.elapsed_s)
+        if resumed and spent >= 1 and trainer.pending is None:
             return self._already(trainer)
         if is_first():
             trainer.require_space()
@@ -146,7 +155,6 @@ class Train:
             compiled=self.compile,
             micro=self.micro_batch,
             recompute=self.recompute,
-            cache=self.run_folder.parent / ".cache" / "inductor",
         )
         cadence = Cadence(
             self.eval_steps,
@@ -168,8 +176,8 @@ class Train:
             good = list_checkpoints(trainer.checkpoints)
             last = f"the last good checkpoint is {good[0]}" if good else "no checkpoint was saved"
             raise InputError(
-                f"training diverged: {error}; {last}; "
-                "lower the learning rates (--set train.matrix_lr=...)"
+                f"training diverged: {error}; {last}; begin another --run, from it with --init or "
+                "anew, at lower learning rates (--set train.matrix_lr=...)"
             ) from error
         except OSError:
             whole = list_checkpoints(trainer.checkpoints)
@@ -291,9 +299,11 @@ class Train:
         from bytelm.checkpoint import check_checkpoint, list_checkpoints, weights_sha256
         from bytelm.ranks import is_first, world_size
         from bytelm.sealing import seal
+        from bytelm.train.trainer import told
         from bytelm.train.watching import peak_bytes
 
-        score = trainer.evaluate()
+        # Who is asked to leave does not score held-out text first.
+        looked = told(trainer.evaluate()) if ended == "budget" else {}
         newest = list_checkpoints(trainer.checkpoints)[0]
         sha256 = weights_sha256(check_checkpoint(newest))
         learner = trainer.learner
@@ -312,8 +322,8 @@ class Train:
             "mfu": self._mfu(trainer),
             "peak_bytes": peak_bytes(learner.how.device),
             "skipped": learner.guard.skipped,
-            "held_out_bpb": score.heads_bpb(),
-            "forecast": {str(k): value for k, value in score.forecast.items()},
+            "held_out_bpb": looked.get("held_out_bpb"),
+            "forecast": looked.get("forecast"),
             "checkpoint": str(newest.relative_to(self.run_folder)),
             "checkpoint_sha256": sha256,
         }
@@ -326,12 +336,12 @@ class Train:
 def _closing(figures: dict[str, Any]) -> str:
     skipped = f", {figures['skipped']} steps skipped" if figures["skipped"] else ""
     rate = figures["matmul_flops_per_s"] / 1e9
-    used = ""
+    bpb, used = figures["held_out_bpb"], ""
+    held_out = f", {bpb[0]:.3f} bpb held out" if bpb else ""
     if figures["mfu"] is not None:
         used = f"{100 * figures['mfu']:.0f}% MFU (of {rate:.0f} GFLOP/s, a matrix product's), "
     return (
-        f"{figures['steps']} steps, {figures['bytes'] / 1e6:.2f} MB, "
-        f"{figures['held_out_bpb'][0]:.3f} bpb held out{skipped}; "
+        f"{figures['steps']} steps, {figures['bytes'] / 1e6:.2f} MB{held_out}{skipped}; "
         f"{used}{figures['peak_bytes'] / 1e6:.0f} MB of memory at most"
     )
 

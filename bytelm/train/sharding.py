@@ -112,7 +112,9 @@ def _sum_sparse(grad: Tensor) -> Tensor:
     sizes = [int(count) for count in counts]
     rows = torch.cat([part[:size] for part, size in zip(all_rows, sizes, strict=True)])
     values = torch.cat([part[:size] for part, size in zip(all_values, sizes, strict=True)])
-    return torch.sparse_coo_tensor(rows[None], values, grad.shape).coalesce()
+    # Said outright: torch warns, on every rank, of not being told.
+    merged = torch.sparse_coo_tensor(rows[None], values, grad.shape, check_invariants=False)
+    return merged.coalesce()
 
 
 def _ranks() -> range:

@@ -1,9 +1,8 @@
 """What this machine is good at: bfloat16 where it pays, compiled code where a compiler is."""
 
-import os
+import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -57,13 +56,11 @@ def matmul_flops_per_s(dtype: torch.dtype, device: str) -> float:
     return 2 * size**3 / best
 
 
-def compiler(cache: Path, apart: bool = False) -> Callable[[Any], Any]:
-    """A function that compiles functions, keeping the machine code in the folder `cache`.
+def compiler(apart: bool = False) -> Callable[[Any], Any]:
+    """A function that compiles functions for the shapes that they are called with.
 
     With `apart`, code of one model is not looked for among another's: a process may hold many.
     """
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache.absolute()))
-
     # Of these two torch's own annotations do not know.
     variants: dict[str, Any] = {"recompile_limit": MOST_VARIANTS, "isolate_recompiles": apart}
 
@@ -71,6 +68,14 @@ def compiler(cache: Path, apart: bool = False) -> Callable[[Any], Any]:
         return torch.compile(function, dynamic=False, **variants)
 
     return compile_static
+
+
+def abandon_compiling() -> None:
+    """Drop what waits to be compiled; else the interpreter compiles all of it before it ends."""
+    # Not imported here: where nothing was compiled there is nothing to drop.
+    module = sys.modules.get("torch._inductor.async_compile")
+    if module is not None:
+        module.AsyncCompile.pool().shutdown(wait=False, cancel_futures=True)
 
 
 def why(error: Exception) -> str:

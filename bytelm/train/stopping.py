@@ -20,6 +20,8 @@ class StopRequested(BaseException):
 class Stopping:
     """Installs the handlers for the time of a `with` block; main thread only.
 
+    Signals raise between `release` and `hold`, and are noted before and after.
+
     With `deferred`, a signal is only noted: who runs in step with other ranks must agree with them
     on where to stop.
     """
@@ -29,7 +31,7 @@ class Stopping:
     def __init__(self, deferred: bool = False) -> None:
         self.deferred = deferred
         self.signal: signal.Signals | None = None
-        self._protected = self._held = False
+        self._protected, self._held = False, True
         self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> "Stopping":
@@ -65,6 +67,12 @@ class Stopping:
         finally:
             self._protected = False
         if self.signal is not None and not (self._held or self.deferred):
+            raise StopRequested
+
+    def release(self) -> None:
+        """From here on signals raise; one that was noted before does so now."""
+        self._held = False
+        if self.signal is not None and not self.deferred:
             raise StopRequested
 
     def hold(self) -> None:

@@ -33,6 +33,7 @@ from bytelm.checkpoint import (
     remove_leftovers,
     save_checkpoint,
 )
+from bytelm.files import claimed
 from bytelm.ranks import barrier, gather_objects, is_first, launched, rank, world_size
 from bytelm.scoring import Score, score_documents
 from bytelm.shards import Split
@@ -43,6 +44,7 @@ from bytelm.train.loading import Loader
 from bytelm.train.metrics import Metrics
 from bytelm.train.packing import Packing
 from bytelm.train.schedule import learning_rate_scale
+from bytelm.train.speedups import abandon_compiling
 from bytelm.train.stopping import Stopping, StopRequested
 from bytelm.train.watching import Watcher
 
@@ -78,7 +80,8 @@ class Trainer:
         self.sample = held_out_sample(held_out, cadence.eval_bytes)
         self.step, self.elapsed_before, self.started = 0, 0.0, time.monotonic()
         self.stopping = Stopping(deferred=launched())
-        self._pending: dict[str, Any] | None = None
+        self.pending: dict[str, Any] | None = None
+        """The row of the last step, until it is written: held-out text may have to be scored."""
         self._saved_step = -1
         self.rates: deque[float] = deque(maxlen=500)
 
@@ -87,8 +90,10 @@ class Trainer:
 
         Better before the first step than after the last. One is written beside those kept.
         """
+        # Those that lie there already will make room for their successors.
+        count = self.cadence.keep + 1 - len(list_checkpoints(self.checkpoints)[: self.cadence.keep])
         # Weights and two moments of each, 4 bytes a value.
-        needed = 12 * self.learner.parameters["total"] * (self.cadence.keep + 1)
+        needed = 12 * self.learner.parameters["total"] * count
         there = next(path for path in (self.folder, *self.folder.parents) if path.exists())
         free = shutil.disk_usage(there).free
         if free < needed:
@@ -125,6 +130,7 @@ class Trainer:
             tensors = load_optimizer(folder, optimizers.blank)
             optimizers.load(tensors, progress["optimizer_numbers"])
             self.learner.guard.load(progress.get("guard", {}))
+            self.pending = progress.get("pending")
             self.step, self.elapsed_before = int(about["step"]), float(progress["elapsed_s"])
         except (KeyError, ValueError, TypeError, IndexError) as error:
             raise DamagedError(
@@ -136,18 +142,30 @@ class Trainer:
         # Newer ones were found damaged: in their place this run will write its own.
         for newer in list_checkpoints(self.checkpoints) if is_first() else []:
             if newer.name > folder.name:
-                newer.rename(newer.with_name(f"damaged-{newer.name}"))
+                aside = newer.with_name(f"damaged-{newer.name}")
+                # That step may have been damaged before.
+                shutil.rmtree(aside, ignore_errors=True)
+                newer.rename(aside)
         return True
 
     def train(self, budget: Budget, watchers: Sequence[Watcher] = ()) -> str:
         """Train. Returns how it ended: "budget", "SIGINT" or "SIGTERM". Raises NotFiniteError."""
+        with claimed(self.folder) if is_first() else contextlib.nullcontext():
+            return self._train(budget, watchers)
+
+    def _train(self, budget: Budget, watchers: Sequence[Watcher]) -> str:
         self.metrics: Metrics | None = None
         if is_first():
-            remove_leftovers(self.checkpoints)
-            self.metrics = Metrics(self.folder / "metrics.jsonl", self.step)
+            remove_leftovers(self.folder)
+            recorded = self.step - (self.pending is not None)
+            self.metrics = Metrics(self.folder / "metrics.jsonl", recorded)
         self._saved_at = time.monotonic()
         with self.stopping, _closing(watchers), contextlib.closing(self.loader):
             with contextlib.suppress(StopRequested):
+                self.stopping.release()
+                # A look at held-out text that a signal cut short.
+                if self.pending is not None:
+                    self._record()
                 while (agreed := self._agree(budget))[0] < 1:
                     self._one_step(agreed[0])
                     self._record()
@@ -159,7 +177,9 @@ class Trainer:
                 # Held here too: no signal may strike between the loop and what follows.
                 self.stopping.hold()
             self.stopping.hold()
-            if self._pending is not None:
+            if self.stopping.signal is not None:
+                abandon_compiling()
+            if self.pending is not None and not self._look_due():
                 self._record()
             if self.metrics is not None:
                 self.metrics.close()
@@ -193,7 +213,7 @@ class Trainer:
             self.step += 1
             took_s = time.monotonic() - begun
             losses = [_or_none(bits) for bits in found.losses_bits]
-            self._pending = {
+            self.pending = {
                 "step": self.step,
                 "bytes": self.bytes,
                 "loss": losses[0],
@@ -205,24 +225,25 @@ class Trainer:
                 "elapsed_s": round(self.elapsed_s, 3),
                 "bytes_per_s": round(self.options.batch * self.options.block / took_s, 1),
             }
-            self.rates.append(self._pending["bytes_per_s"])
+            self.rates.append(self.pending["bytes_per_s"])
 
     def _record(self) -> None:
         """Complete the pending row and write it."""
-        row = self._pending
+        row = self.pending
         assert row is not None
-        if row["step"] % self.cadence.eval_steps == 0:
-            score = self.evaluate()
-            row["held_out_bpb"] = score.heads_bpb()
-            row["forecast"] = {str(k): value for k, value in score.forecast.items()}
+        if self._look_due():
+            row |= told(self.evaluate())
         with self.stopping.protected():
             if self.metrics is not None:
                 self.metrics.append(row)
-            self._last, self._pending = row, None
+            self._last, self.pending = row, None
 
     def evaluate(self) -> Score:
         """Score the held-out sample as it stands. With several ranks, all do, in step."""
         return score_documents(self.model, self.sample, dtype=self.learner.how.dtype)
+
+    def _look_due(self) -> bool:
+        return self.step % self.cadence.eval_steps == 0
 
     def _save_due(self, by_the_clock: bool) -> bool:
         if self.cadence.save_steps:
@@ -244,13 +265,23 @@ class Trainer:
             "elapsed_s": self.elapsed_s,
             "optimizer_numbers": numbers,
             "guard": self.learner.guard.state(),
+            "pending": self.pending,
         }
         with self.stopping.protected():
             config = self.model.config
             save_checkpoint(self.checkpoints, self.step, config, weights, tensors, progress)
             self._saved_step = self.step
-        if is_first():
-            prune_checkpoints(self.checkpoints, self.cadence.keep)
+            if is_first():
+                prune_checkpoints(self.checkpoints, self.cadence.keep)
+
+
+def told(score: Score) -> dict[str, Any]:
+    """What metrics and summary keep of a look at held-out text."""
+    bpb = score.heads_bpb()
+    return {
+        "held_out_bpb": bpb if all(map(math.isfinite, bpb)) else None,
+        "forecast": {str(k): value for k, value in score.forecast.items()},
+    }
 
 
 def _or_none(value: float) -> float | None:

@@ -10,8 +10,7 @@ from torch import Tensor
 
 from bytelm.alphabet import VOCAB
 from bytelm.decode.native.pack import LANES, PANEL, packed, up_to
-from bytelm.decode.options import DecodeOptions
-from bytelm.decode.sampling import SamplingOptions
+from bytelm.decode.options import DecodeOptions, SamplingOptions
 from bytelm.model.model import SLACK, Model
 from bytelm.native.build import library
 

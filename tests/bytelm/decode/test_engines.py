@@ -16,9 +16,9 @@ from bytelm.checkpoint import load_checkpoint, save_checkpoint
 from bytelm.config import HEAD_KINDS, LAYERED_KINDS
 from bytelm.decode import compiled
 from bytelm.decode.generate import generate
-from bytelm.decode.options import DecodeOptions
+from bytelm.decode.options import DecodeOptions, SamplingOptions
 from bytelm.decode.row import Row
-from bytelm.decode.sampling import SamplingOptions, filtered
+from bytelm.decode.sampling import filtered
 from bytelm.decode.step import sayable
 from bytelm.errors import InputError
 from bytelm.model.model import Model

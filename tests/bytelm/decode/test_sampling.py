@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from support import p_value, random_logits
 from torch import Tensor
 
+from bytelm.decode.options import SamplingOptions
 from bytelm.decode.sampling import (
     DRAW,
-    SamplingOptions,
     draft_ids,
     draw,
     filtered,

@@ -5,11 +5,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import p_value, random_logits
 
+from bytelm.decode.options import SamplingOptions
 from bytelm.decode.sampling import (
     ACCEPT,
     DRAFT,
     DRAW,
-    SamplingOptions,
     draw,
     filtered,
     philox,

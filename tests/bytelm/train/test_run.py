@@ -1,35 +1,18 @@
 """The train command: what it writes, resuming, stopping, and what it refuses."""
 
 import json
-import os
-import random
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from safetensors import SafetensorError
-from support import ROOT, TRAIN, python
+from support import python
+from training import rows_of, train
 
 from bytelm.__main__ import COMMANDS
 from bytelm.checkpoint import list_checkpoints
 from bytelm.command import main
-
-CLOCK = ("elapsed_s", "bytes_per_s")
-
-
-def train(shards: Path, run: Path, *more: str) -> list[str]:
-    return ["train", "--data", str(shards), "--run", str(run), *TRAIN, *more]
-
-
-def rows_of(run: Path) -> list[dict[str, Any]]:
-    """The metrics but for the clock's."""
-    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    return [{k: v for k, v in row.items() if k not in CLOCK} for row in rows]
 
 
 def test_what_a_run_leaves(run_folder: Path) -> None:
@@ -89,65 +72,6 @@ def test_resuming_with_other_options_is_refused(
     arguments = train(shards, run_folder, "--resume", "--set", "train.matrix_lr=0.5")
     assert main("bytelm", "", COMMANDS, arguments) == 2
     assert "train.matrix_lr = 0.01, not 0.5" in capsys.readouterr().err
-
-
-def start(shards: Path, run: Path, *more: str) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", "bytelm", *train(shards, run, "--resume", *more)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        command,
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment,
-    )
-
-
-def wait_for_rows(run: Path, count: int, process: "subprocess.Popen[str]") -> None:
-    deadline = time.monotonic() + 60
-    path = run / "metrics.jsonl"
-    while not path.exists() or path.read_bytes().count(b"\n") < count:
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
-@pytest.mark.slow
-def test_killed_at_five_moments_it_ends_as_if_it_had_not_been(shards: Path, tmp_path: Path) -> None:
-    """Kill -9 while stepping, evaluating and saving: metrics and weights equal, bit for bit."""
-    options = ("--save-steps", "7", "--eval-steps", "10")
-    whole = start(shards, tmp_path / "whole", *options)
-    assert whole.wait(120) == 0, whole.communicate()
-    moments = random.Random(0)
-    for moment in sorted(moments.sample(range(3, 70), 5)):
-        process = start(shards, tmp_path / "killed", *options)
-        wait_for_rows(tmp_path / "killed", moment, process)
-        time.sleep(moments.random() * 0.05)
-        process.kill()
-        process.communicate()
-    last = start(shards, tmp_path / "killed", *options)
-    assert last.wait(120) == 0, last.communicate()
-    assert rows_of(tmp_path / "killed") == rows_of(tmp_path / "whole")
-    newest = [list_checkpoints(tmp_path / run / "checkpoints")[0] for run in ("whole", "killed")]
-    for name in ("model.safetensors", "optimizer.safetensors"):
-        assert (newest[0] / name).read_bytes() == (newest[1] / name).read_bytes()
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_saves_and_leaves(shards: Path, tmp_path: Path, number: signal.Signals) -> None:
-    process = start(shards, tmp_path / "run")
-    wait_for_rows(tmp_path / "run", 5, process)
-    process.send_signal(number)
-    out, err = process.communicate(timeout=30)
-    assert process.returncode == 128 + number
-    assert "saved; go on with --resume" in err
-    assert "Traceback" not in err
-    figures = json.loads(out.splitlines()[-1])
-    rows = rows_of(tmp_path / "run")
-    assert figures["ended"] == number.name
-    [newest] = list_checkpoints(tmp_path / "run" / "checkpoints")
-    assert newest.name == f"step-{len(rows):09d}"
 
 
 def test_a_damaged_newest_checkpoint_is_set_aside(
