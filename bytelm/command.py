@@ -72,7 +72,7 @@ def main(
             args=list(sys.argv[1:] if arguments is None else arguments),
             config=(tyro.conf.OmitArgPrefixes,),
         )
-        if ranks.world_size() > 1 and not getattr(command, "on_ranks", False):
+        if ranks.launched() and not getattr(command, "on_ranks", False):
             raise InputError("this command runs in one process: start it without torchrun")
         figures, status = command.run(), 0
     except InputError as error:

@@ -90,7 +90,11 @@ def load_sharded(folder: Path, part: str, tensors: dict[str, Tensor]) -> None:
     """Fill `tensors`, of the `part` (model, optimizer), in place; sharded ones with their rows."""
     reader = HuggingFaceStorageReader(str(folder))
     named = {f"{part}.{name}": tensor.detach() for name, tensor in tensors.items()}
-    load(named, storage_reader=reader, no_dist=not dist.is_initialized())
+    try:
+        load(named, storage_reader=reader, no_dist=not dist.is_initialized())
+    except CheckpointException as error:
+        # Of torch's own, and no Exception: what reads checkpoints expects OSError.
+        raise OSError(str(error).strip().splitlines()[-1]) from error
 
 
 @torch.no_grad()

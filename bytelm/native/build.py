@@ -1,5 +1,6 @@
 """Compile C++ once for this machine and keep it beside the package's own bytecode."""
 
+import contextlib
 import ctypes
 import functools
 import hashlib
@@ -89,5 +90,7 @@ def _compile(command: list[str], target: Path) -> None:
             raise NoCompilerError(f"{compiler} failed: {reason.strip()[:200]}")
         made.replace(target)
         same = target.parent.glob(f"{target.stem.rpartition('-')[0]}-*.so")
-        for old in sorted(same, key=lambda path: path.stat().st_mtime)[:-4]:
-            old.unlink(missing_ok=True)
+        # Another process may be at it, too.
+        with contextlib.suppress(OSError):
+            for old in sorted(same, key=lambda path: path.stat().st_mtime)[:-4]:
+                old.unlink(missing_ok=True)

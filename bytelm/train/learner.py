@@ -143,11 +143,15 @@ class Learner:
             losses = [self.objective.backward(batch, counts_n) for batch in batches]
         except Exception as error:
             # Compilation happens at the first call; nothing has been learnt from it yet.
-            if not self.compiled or self._proven or is_lost(error):
+            other = isinstance(error, torch.OutOfMemoryError) or is_lost(error)
+            if not self.compiled or self._proven or other:
                 raise
             if launched():
                 raise InputError(f"compiling failed: {why(error)}; use --no-compile") from error
             say(f"training without compiled code: {why(error)}")
+            losses = []
+        if not losses:
+            # Outside of the handler, which would keep what the failed attempt holds.
             self.compiled, self._wrap = False, lambda function: function
             self._prepare_layers()
             self.objective = self._objective()

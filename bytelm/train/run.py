@@ -1,5 +1,6 @@
 """`python -m bytelm train`: a preset and shards become a run folder."""
 
+import importlib.util
 import json
 import os
 import statistics
@@ -95,6 +96,11 @@ class Train:
 
         config, options = resolve(self.preset, self.set, self.equal_parameters)
         self._check_batch(options.batch)
+        if options.document_masks and self.device.startswith("cuda"):
+            raise InputError(
+                "train.document_masks works on CPUs only: on a GPU the mask of a block would take "
+                "block x block values a layer"
+            )
         init, start = self._start(config)
         train, held_out = Split(self.data, "train"), Split(self.data, "held_out")
         wanted = {
@@ -201,7 +207,7 @@ class Train:
         share = budget.spent(trainer.bytes, trainer.elapsed_s)
         watchers: list[Any] = []
         if self.tensorboard and is_first():
-            watchers.append(TensorBoard(self.run_folder / "tensorboard"))
+            watchers.append(TensorBoard(self.run_folder / "tensorboard", trainer.step))
         if self.profile:
             watchers.append(Profiler(self.run_folder / "profile", self._own_device))
         bar = Bar(share, trainer.learner.flops_per_byte, self._matmul_flops_per_s)
@@ -222,6 +228,10 @@ class Train:
     def _check(self, cuda: bool) -> None:
         if self.device.startswith("cuda") and not cuda:
             raise InputError("--device cuda: this machine has no CUDA device that torch can use")
+        if self.tensorboard and importlib.util.find_spec("tensorboard") is None:
+            raise InputError(
+                "--tensorboard needs the package tensorboard: pip install '.[tensorboard]'"
+            )
         for name in ("minutes", "bytes", "eval_steps", "save_minutes", "keep"):
             value = getattr(self, name)
             if value is not None and not value > 0:

@@ -21,6 +21,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from bytelm.checkpoint import (
     DamagedError,
     check_checkpoint,
@@ -44,6 +46,7 @@ from bytelm.train.loading import Loader
 from bytelm.train.metrics import Metrics
 from bytelm.train.packing import Packing
 from bytelm.train.schedule import learning_rate_scale
+from bytelm.train.sharding import let_go
 from bytelm.train.speedups import abandon_compiling
 from bytelm.train.stopping import Stopping, StopRequested
 from bytelm.train.watching import Watcher
@@ -160,6 +163,7 @@ class Trainer:
             recorded = self.step - (self.pending is not None)
             self.metrics = Metrics(self.folder / "metrics.jsonl", recorded)
         self._saved_at = time.monotonic()
+        finished = False
         with self.stopping, _closing(watchers), contextlib.closing(self.loader):
             with contextlib.suppress(StopRequested):
                 self.stopping.release()
@@ -174,6 +178,7 @@ class Trainer:
                     if self._save_due(bool(agreed[1])):
                         self.save()
                         self._saved_at = time.monotonic()
+                finished = True
                 # Held here too: no signal may strike between the loop and what follows.
                 self.stopping.hold()
             self.stopping.hold()
@@ -185,7 +190,10 @@ class Trainer:
                 self.metrics.close()
             if self._saved_step != self.step:
                 self.save()
-        return "budget" if self.stopping.signal is None else self.stopping.signal.name
+        # A signal after the last step strikes some ranks and not others; it changes nothing there.
+        if self.stopping.signal is None or (finished and launched()):
+            return "budget"
+        return self.stopping.signal.name
 
     def _agree(self, budget: Budget) -> tuple[float, float]:
         """The share of the budget spent and whether to save, by the first rank's clock.
@@ -240,7 +248,14 @@ class Trainer:
 
     def evaluate(self) -> Score:
         """Score the held-out sample as it stands. With several ranks, all do, in step."""
-        return score_documents(self.model, self.sample, dtype=self.learner.how.dtype)
+        dtype = self.learner.how.dtype
+        if not launched():
+            return score_documents(self.model, self.sample, dtype=dtype)
+        # Layers that are compiled by themselves would be so again for every length of a document.
+        with torch.compiler.set_stance("force_eager"):
+            score = score_documents(self.model, self.sample, dtype=dtype)
+        let_go(self.model)
+        return score
 
     def _look_due(self) -> bool:
         return self.step % self.cadence.eval_steps == 0

@@ -9,7 +9,6 @@ import torch
 from tqdm import tqdm
 
 from bytelm.command import say
-from bytelm.errors import InputError
 from bytelm.ranks import rank
 
 
@@ -64,14 +63,11 @@ class Bar:
 class TensorBoard:
     """Scalars of every step, for `tensorboard --logdir RUN`."""
 
-    def __init__(self, folder: Path) -> None:
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError as error:
-            raise InputError(
-                "--tensorboard needs the package tensorboard: pip install '.[tensorboard]'"
-            ) from error
-        self._writer = SummaryWriter(str(folder))
+    def __init__(self, folder: Path, step: int) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        # What a run wrote past the checkpoint that it goes on from is not shown.
+        self._writer = SummaryWriter(str(folder), purge_step=step + 1)
 
     def saw(self, row: dict[str, Any], share: float) -> None:
         for name in ("bpb", "grad_norm", "lr_scale", "bytes_per_s", "skipped"):
@@ -119,3 +115,5 @@ class Profiler:
 
     def close(self) -> None:
         self._profile.stop()
+        if not self._folder.exists():
+            say(f"no profile: it begins after {self.WAIT + 1} steps, and the run had fewer")
