@@ -119,7 +119,11 @@ def plot_training_time(figures: dict[str, Any], path: Path) -> Figure:
                 if name == "ratio":
                     axes.plot([x, x], row["ratio_quartiles"], color=INK, linewidth=1)
             axes.axhline(1, color=GREY, linewidth=0.8)
-            axes.set_xticks(range(len(own)), [f"n = {row['n']}" for row in own], rotation=45)
+            axes.set_xticks(
+                range(len(own)),
+                [f"n = {row['n']}" for row in own],
+                rotation=45 if len(own) > 6 else 0,
+            )
             axes.grid(axis="y", color=FAINT)
         panels[0, column].set_title(kind)
     panels[0, 0].set_ylabel("step's time, to n = 1")
@@ -127,6 +131,8 @@ def plot_training_time(figures: dict[str, Any], path: Path) -> Figure:
     if any(row["way"] == "plain" for row in rows):
         panels[0, -1].plot([], [], "s", color=BLUE, label="one head at a time")
         panels[0, -1].plot([], [], "s", color=PALE, label="the plain sum")
-        panels[0, -1].legend(frameon=False, loc="lower right", fontsize=9)
+        panels[0, -1].legend(
+            frameon=False, loc="lower right", bbox_to_anchor=(1, 1), ncols=2, fontsize=9
+        )
     _save(figure, path)
     return figure
