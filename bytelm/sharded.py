@@ -6,6 +6,7 @@ its safetensors storage, used here, does not.) All ranks must see one file syste
 """
 
 import shutil
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +92,10 @@ def load_sharded(folder: Path, part: str, tensors: dict[str, Tensor]) -> None:
     reader = HuggingFaceStorageReader(str(folder))
     named = {f"{part}.{name}": tensor.detach() for name, tensor in tensors.items()}
     try:
-        load(named, storage_reader=reader, no_dist=not dist.is_initialized())
+        with warnings.catch_warnings():
+            # One process without torchrun is what is meant.
+            warnings.filterwarnings("ignore", message="torch.distributed is disabled")
+            load(named, storage_reader=reader, no_dist=not dist.is_initialized())
     except CheckpointException as error:
         # Of torch's own, and no Exception: what reads checkpoints expects OSError.
         raise OSError(str(error).strip().splitlines()[-1]) from error
