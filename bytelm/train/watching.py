@@ -26,6 +26,11 @@ def peak_bytes(device: str) -> int:
     """The most memory that this process has held: allocated on a GPU, resident otherwise."""
     if device.startswith("cuda"):
         return int(torch.cuda.max_memory_allocated(device))
+    status = Path("/proc/self/status")
+    if status.exists():
+        # Where it can be had: ru_maxrss begins with what the process had that started this one.
+        [line] = [line for line in status.read_text().splitlines() if line.startswith("VmHWM:")]
+        return int(line.split()[1]) * 1024
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 

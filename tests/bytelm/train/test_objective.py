@@ -94,7 +94,7 @@ def test_cross_entropy_is_torchs() -> None:
 
 
 MEMORY = """
-import resource, sys, torch
+import sys, torch
 sys.path.insert(0, {root!r})
 from bytelm.config import ModelConfig
 from bytelm.model.heads import Output
@@ -102,12 +102,13 @@ from bytelm.model.model import Model
 from bytelm.train.native.attend import native_attention
 from bytelm.train.objective import Objective
 from bytelm.train.packing import Batch
+from bytelm.train.watching import peak_bytes
 model = Model(ModelConfig(128, 9, 4, 4, 512, 1024, head_kind="block"))
 ids = torch.zeros((4, 1024), dtype=torch.int64)
 batch = Batch(ids, torch.zeros((8, 4, 1024), dtype=torch.int64))
 small = Batch(ids[:, :8], batch.labels_nBT[:, :, :8])
 Objective(model, 1.0).backward(small)
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak_bytes("cpu")
 if sys.argv[1] == "sequential":
     Objective(model, 1.0).backward(batch)
 else:
@@ -117,7 +118,7 @@ else:
         for i, labels in enumerate(batch.labels_nBT)
     )
     total.backward()
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+print(peak_bytes("cpu") - before)
 """
 
 

@@ -77,11 +77,13 @@ def test_a_row_that_fits_in_part_leaves_the_file_as_it_was(tmp_path: Path) -> No
 
 def test_a_signal_strikes_at_once_outside_and_afterwards_inside() -> None:
     with Stopping() as stopping, pytest.raises(StopRequested):
+        stopping.release()
         os.kill(os.getpid(), signal.SIGTERM)
     assert stopping.signal == signal.SIGTERM
     done = []
 
     def work(stopping: Stopping) -> None:
+        stopping.release()
         with stopping.protected():
             os.kill(os.getpid(), signal.SIGINT)
             done.append("whole")
@@ -94,6 +96,7 @@ def test_a_signal_strikes_at_once_outside_and_afterwards_inside() -> None:
 
 def test_a_second_signal_does_not_disturb_the_saving() -> None:
     with Stopping() as stopping:
+        stopping.release()
         with pytest.raises(StopRequested):
             os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGINT)
@@ -102,8 +105,16 @@ def test_a_second_signal_does_not_disturb_the_saving() -> None:
     assert stopping.signal == signal.SIGTERM
 
 
+def test_what_comes_before_the_run_waits_for_its_beginning() -> None:
+    with Stopping() as stopping:
+        os.kill(os.getpid(), signal.SIGTERM)
+        with pytest.raises(StopRequested):
+            stopping.release()
+
+
 def test_nothing_raises_once_the_run_is_ending() -> None:
     with Stopping() as stopping:
+        stopping.release()
         stopping.hold()
         os.kill(os.getpid(), signal.SIGTERM)
         with stopping.protected():
