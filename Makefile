@@ -129,10 +129,12 @@ bench: data ## Measure decoding, and other engines: BENCH_CHECKPOINT, BENCH_OUT
 test: setup ## Run the whole test suite
 	$(PY) -m pytest $(PYTEST)
 
-check: setup ## Format, lint, types and the fast tests
+lint: setup ## Format, lint and types
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
 	$(PY) -m mypy
+
+check: lint ## Format, lint, types and the fast tests
 	$(PY) -m pytest $(PYTEST) -m "not slow"
 
 format: setup ## Format the code and mend what lint can mend
@@ -142,4 +144,4 @@ format: setup ## Format the code and mend what lint can mend
 clean: ## Remove runs, shards and caches; .venv stays
 	rm -rf runs data/shards .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help setup run data train drafts complete grade report sweep bench test check format clean readme
+.PHONY: help setup run data train drafts complete grade report sweep bench test lint check format clean readme
