@@ -40,7 +40,12 @@ class Terminated(SystemExit):
 
 def _terminate(number: int, _: FrameType | None) -> None:
     """As Ctrl-C does: unwind, so that files being written aside are removed on the way out."""
+    _asked.append(number)
     raise Terminated(128 + number)
+
+
+# Signals that asked this process to end.
+_asked: list[int] = []
 
 
 def say(text: str, all_ranks: bool = False) -> None:
@@ -92,6 +97,12 @@ def main(
         say("stopped")
         return 130
     except Terminated:
+        say("stopped")
+        return 143
+    except RecursionError:
+        # What SIGTERM does to an import that is under way: numpy's parts look for themselves.
+        if not _asked:
+            raise
         say("stopped")
         return 143
     if figures is not None and ranks.is_first():

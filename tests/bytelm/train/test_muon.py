@@ -67,9 +67,10 @@ for _ in range(3):
         p.grad = distribute_tensor(w.grad.clone(), mesh, [Shard(0)])
     one.step()
     many.step()
-worst = max(float((w - p.full_tensor()).abs().max()) for w, p in zip(whole, parts))
+worst = max(float((w - p.full_tensor()).detach().abs().max()) for w, p in zip(whole, parts))
 if dist.get_rank() == 0:
     print("worst", worst)
+dist.barrier()
 dist.destroy_process_group()
 """
 
