@@ -33,7 +33,7 @@ class Arithmetic(Experiment):
 
     out: Path = Path("runs/arithmetic")
     """Folder for data, runs and results; what it holds already is not made again."""
-    bytes: int = 1_500_000
+    bytes: int = 3_000_000
     """Bytes that each model is trained on; none is seen twice."""
     points: int = 3
     """Times that a model is measured in training, evenly spread, the last at the end."""

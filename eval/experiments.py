@@ -50,7 +50,7 @@ OWN = {
 # A block of a multiple of this many bytes cuts the data alike for every n up to FURTHEST.
 GRAIN, FURTHEST = 64, 32
 # These add runs, or say where and how to work; all other options make other runs.
-FREE = {"out", "publish", "heads", "widths", "seeds", "jobs", "device", "compile"}
+FREE = {"out", "publish", "heads", "widths", "seeds", "names", "jobs", "device", "compile"}
 
 
 @dataclass(frozen=True)
