@@ -1,10 +1,13 @@
 """`python -m eval training-time`: Table S5's rows, its table, plot and seal."""
 
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from support import python
+from support import ROOT, python
 
 from bytelm import main
 from eval.__main__ import COMMANDS
@@ -55,3 +58,23 @@ def test_wrong_input_leaves_one_line(arguments: list[str], says: str) -> None:
     assert done.returncode == 2
     assert says in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_ctrl_c_leaves_at_once_and_writes_nothing(tmp_path: Path) -> None:
+    out = tmp_path / "out.json"
+    command = [sys.executable, "-m", "eval", "training-time", *SMALL, "--steps", "1000000"]
+    process = subprocess.Popen(
+        [*command, "--batch", "1", "--block", "16", "--out", str(out)],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stderr is not None
+    seen = ""
+    while "measuring" not in seen:
+        seen += (character := process.stderr.read(1))
+        assert character, seen
+    process.send_signal(signal.SIGINT)
+    said, told = process.communicate(timeout=60)
+    assert (process.returncode, said) == (130, "")
+    assert told.rstrip().endswith("stopped")
+    assert "Traceback" not in told
+    assert not out.exists()
