@@ -115,9 +115,9 @@ def plot_training_time(figures: dict[str, Any], path: Path) -> Figure:
             for x, row in enumerate(own):
                 colour = BLUE if row["way"] == "sequential" else PALE
                 axes.bar(x, row[name], 0.62, color=colour)
-                axes.text(x, row[name], f"{row[name]:.2f}", ha="center", va="bottom", fontsize=9)
-                if name == "ratio":
-                    axes.plot([x, x], row["ratio_quartiles"], color=INK, linewidth=1)
+                spread = row["ratio_quartiles"] if name == "ratio" else [row[name]] * 2
+                axes.plot([x, x], spread, color=INK, linewidth=1)
+                axes.text(x, spread[1], f"{row[name]:.2f}", ha="center", va="bottom", fontsize=9)
             axes.axhline(1, color=GREY, linewidth=0.8)
             axes.set_xticks(
                 range(len(own)),
