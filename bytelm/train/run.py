@@ -152,6 +152,7 @@ class Train:
         import torch
 
         from bytelm.train.budget import Cadence
+        from bytelm.train.compile_cache import remove_cut_code
         from bytelm.train.learner import How, Learner
         from bytelm.train.trainer import Trainer
 
@@ -168,6 +169,8 @@ class Train:
             save_steps=self.save_steps,
             keep=self.keep,
         )
+        if self.compile:
+            remove_cut_code(Path(os.environ["TORCHINDUCTOR_CACHE_DIR"]))
         learner = Learner(config, options, how, init, self.drafts_only)
         return Trainer(self.run_folder, learner, train, held_out, cadence)
 
