@@ -47,14 +47,19 @@ def versions() -> dict[str, str]:
 
 
 def command_line() -> str:
-    """The command as it was typed, as far as Python knows."""
+    """The command as it was typed, as far as Python knows; paths in this folder relative to it.
+
+    A result is read elsewhere, where that folder has another name.
+    """
     program, start = Path(sys.argv[0]), "python -m"
     if ranks.world_size() > 1:
         each = ranks.local_world_size()
         nodes = f" --nnodes {ranks.world_size() // each}" * (ranks.world_size() > each)
         start = f"torchrun{nodes} --nproc-per-node {each} -m"
     name = f"{start} {program.parent.name}" if program.name == "__main__.py" else str(program)
-    return shlex.join([*name.split(), *sys.argv[1:]])
+    here = f"{Path.cwd()}{os.sep}"
+    arguments = [part.replace(here, "") for part in sys.argv[1:]]
+    return shlex.join([*name.split(), *arguments])
 
 
 def seal(figures: dict[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,13 @@ from eval.plots import BLUE, FAINT, GREEN, GREY, INK, ORANGE, PALE, PINK, styled
 
 COLOURS = {1: GREY, 2: GREEN, 4: ORANGE, 8: BLUE, 16: PINK, 32: INK}
 ENGINE_COLOURS = {"bytelm": BLUE, "bytelm-plain": "#7FB3D5"}
+# Of training: a name and a colour.
+WAYS = {
+    "sequential": ("one head at a time", BLUE),
+    "plain": ("the plain sum", PALE),
+    "eager": ("not compiled", ORANGE),
+    "torch": ("with torch's attention", PINK),
+}
 
 
 def _save(figure: Figure, path: Path) -> None:
@@ -107,14 +114,14 @@ def plot_training_time(figures: dict[str, Any], path: Path) -> Figure:
     """Bars of a training step's time and peak memory by kind and n, relative to one head."""
     rows = figures["rows"]
     kinds = list(dict.fromkeys(row["kind"] for row in rows))
+    ways = [way for way in WAYS if any(row["way"] == way for row in rows)]
     figure = Figure(figsize=(9, 5.4), layout="constrained")
     panels = figure.subplots(2, len(kinds), sharey="row", squeeze=False)
     for column, kind in enumerate(kinds):
         own = [row for row in rows if row["kind"] == kind]
         for axes, name in zip(panels[:, column], ("ratio", "peak_ratio"), strict=True):
             for x, row in enumerate(own):
-                colour = BLUE if row["way"] == "sequential" else PALE
-                axes.bar(x, row[name], 0.62, color=colour)
+                axes.bar(x, row[name], 0.62, color=WAYS[row["way"]][1])
                 spread = row["ratio_quartiles"] if name == "ratio" else [row[name]] * 2
                 axes.plot([x, x], spread, color=INK, linewidth=1)
                 axes.text(x, spread[1], f"{row[name]:.2f}", ha="center", va="bottom", fontsize=9)
@@ -128,9 +135,11 @@ def plot_training_time(figures: dict[str, Any], path: Path) -> Figure:
         panels[0, column].set_title(kind)
     panels[0, 0].set_ylabel("step's time, to n = 1")
     panels[1, 0].set_ylabel("peak memory, to n = 1")
-    if any(row["way"] == "plain" for row in rows):
-        panels[0, -1].plot([], [], "s", color=BLUE, label="one head at a time")
-        panels[0, -1].plot([], [], "s", color=PALE, label="the plain sum")
+    if len(ways) > 1:
+        for way in ways:
+            label, colour = WAYS[way]
+            panels[0, -1].plot([], [], "s", color=colour, label=label)
+        # Above the last panel, to the left, where there may be more room.
         panels[0, -1].legend(
             frameon=False, loc="lower right", bbox_to_anchor=(1, 1), ncols=2, fontsize=9
         )

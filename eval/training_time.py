@@ -39,6 +39,8 @@ class TrainingTime:
     """Bytes in a block; default: the preset's."""
     plain: bool = False
     """Also measure the plain way: all heads' losses added, and one backward."""
+    eager: bool = False
+    """Also measure without compiled code: `eager`, and `torch`, with torch's own attention."""
     data: Path | None = None
     """Shard folder to take batches from; default: random bytes."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
@@ -60,6 +62,7 @@ class TrainingTime:
             heads=tuple(sorted(set(self.heads))),
             steps=self.steps,
             plain=self.plain,
+            eager=self.eager,
             dtype=self.dtype,
             compiled=self.compile,
             device=self.device,

@@ -23,6 +23,7 @@ from bytelm.command import say
 from bytelm.config import ModelConfig
 from bytelm.errors import InputError
 from bytelm.model.equal import at_equal_parameters
+from bytelm.model.model import Model
 from bytelm.shards import Split
 from bytelm.train.guard import GuardOptions
 from bytelm.train.learner import How, Learner
@@ -62,7 +63,27 @@ class PlainLearner(Learner):
     objective_kind = PlainObjective
 
 
-WAYS: dict[str, type[Learner]] = {"sequential": Learner, "plain": PlainLearner}
+class TorchObjective(Objective):
+    """The objective with torch's own attention."""
+
+    def __init__(self, model: Model, *arguments: Any, **named: Any) -> None:
+        super().__init__(model, *arguments, **named)
+        self._attend = None
+
+
+class TorchLearner(Learner):
+    """A learner without any code of ours that a compiler made."""
+
+    objective_kind = TorchObjective
+
+
+WAYS: dict[str, type[Learner]] = {
+    "sequential": Learner,
+    "plain": PlainLearner,
+    "eager": Learner,
+    "torch": TorchLearner,
+}
+UNCOMPILED = ("eager", "torch")
 
 
 @dataclass(frozen=True)
@@ -195,6 +216,7 @@ class CostOptions:
     heads: tuple[int, ...] = (1, 2, 4, 8)
     steps: int = 10
     plain: bool = False
+    eager: bool = False
     dtype: str = "auto"
     compiled: bool = True
     device: str = "cpu"
@@ -235,14 +257,8 @@ def training_costs(options: CostOptions) -> dict[str, Any]:
         say(f"left out: {entry['kind']} heads, n = {entry['n']}: {entry['why']}")
     split = None if options.data is None else Split(options.data, "train")
     dtype = pick_dtype(options.dtype, options.device)
-    how = How(options.device, dtype, options.compiled)
     cells = []
-    wanted = [
-        (kind, n, way)
-        for kind, n in configs
-        for way in WAYS
-        if way == "sequential" or (options.plain and n > 1)
-    ]
+    wanted = [(kind, n, way) for kind, n in configs for way in _ways(options, n)]
     for kind, n, way in (bar := tqdm(wanted, desc="compiling", dynamic_ncols=True)):
         bar.set_postfix_str(f"{kind}, n = {n}, {way}")
         batches = (
@@ -250,6 +266,7 @@ def training_costs(options: CostOptions) -> dict[str, Any]:
             if split is None
             else shard_batches(train, n, options.device, split)
         )
+        how = How(options.device, dtype, options.compiled and way not in UNCOMPILED)
         cell = Cell(kind, n, way, WAYS[way](configs[kind, n], train, how), batches)
         cell.prepare()
         cells.append(cell)
@@ -264,6 +281,12 @@ def training_costs(options: CostOptions) -> dict[str, Any]:
     }
 
 
+def _ways(options: CostOptions, n: int) -> list[str]:
+    """The ways that n heads are trained, each measured; of one head the sum is no other way."""
+    plain = ["plain"] if options.plain and n > 1 else []
+    return ["sequential", *plain, *(UNCOMPILED if options.eager else ())]
+
+
 def _in_turns(cells: Sequence[Cell], steps: int, device: str) -> float:
     """Time `steps` steps of each, in turns; the best rate of a bfloat16 product in between."""
     rate = 0.0
@@ -276,7 +299,7 @@ def _in_turns(cells: Sequence[Cell], steps: int, device: str) -> float:
 
 
 def _rows(cells: Sequence[Cell], rate: float) -> list[dict[str, Any]]:
-    first = {cell.kind: cell for cell in cells if cell.n == 1}
+    first = {cell.kind: cell for cell in cells if (cell.n, cell.way) == (1, "sequential")}
     return [_row(cell, first[cell.kind], rate) for cell in cells]
 
 

@@ -57,6 +57,12 @@ def parameters_by_optimizer(model: Model) -> dict[str, list[Tensor]]:
     return {"muon": matrices, "adamw": rest, "sparse": tables}
 
 
+def kept_values(model: Model) -> int:
+    """Values of all ranks that the optimizers keep from step to step."""
+    kinds = parameters_by_optimizer(model).items()
+    return sum(MOMENTS[kind] * sum(p.numel() for p in parameters) for kind, parameters in kinds)
+
+
 class Optimizers:
     """The three optimizers as one: step, zero, scale the learning rates, save, load.
 

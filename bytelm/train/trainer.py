@@ -44,6 +44,7 @@ from bytelm.train.guard import NotFiniteError
 from bytelm.train.learner import Learner
 from bytelm.train.loading import Loader
 from bytelm.train.metrics import Metrics
+from bytelm.train.optimizer import kept_values
 from bytelm.train.packing import Packing
 from bytelm.train.schedule import learning_rate_scale
 from bytelm.train.sharding import let_go
@@ -95,8 +96,9 @@ class Trainer:
         """
         # Those that lie there already will make room for their successors.
         count = self.cadence.keep + 1 - len(list_checkpoints(self.checkpoints)[: self.cadence.keep])
-        # Weights and two moments of each, 4 bytes a value.
-        needed = 12 * self.learner.parameters["total"] * count
+        # Weights, and what the optimizers keep, 4 bytes a value.
+        values = self.learner.parameters["total"] + kept_values(self.model)
+        needed = 4 * values * count
         there = next(path for path in (self.folder, *self.folder.parents) if path.exists())
         free = shutil.disk_usage(there).free
         if free < needed:

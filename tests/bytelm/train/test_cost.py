@@ -13,6 +13,7 @@ from bytelm.errors import InputError
 from bytelm.train.cost import (
     CostOptions,
     PlainObjective,
+    TorchObjective,
     peak_above_start,
     random_batches,
     training_costs,
@@ -77,17 +78,21 @@ def gradients(objective: Objective, heads: int) -> tuple[Tensor, dict[str, Tenso
     return losses, {name: p.grad.clone() for name, p in named if p.grad is not None}
 
 
+# Another attention adds in another order.
+@pytest.mark.parametrize(("way", "atol"), [(PlainObjective, 1e-6), (TorchObjective, 1e-5)])
 @pytest.mark.parametrize("kind", HEAD_KINDS)
-def test_the_plain_way_computes_the_same(kind: str) -> None:
+def test_the_other_ways_compute_the_same(kind: str, way: type[Objective], atol: float) -> None:
     config = small_config(layers=5, head_kind=kind, prediction_heads=4)
     model = random_model(config).requires_grad_(True)
     losses, expected = gradients(Objective(model, 0.3), 4)
-    plain_losses, found = gradients(PlainObjective(model, 0.3), 4)
-    torch.testing.assert_close(plain_losses, losses)
-    assert not plain_losses.requires_grad
+    objective = way(model, 0.3)
+    assert (objective._attend is None) == (way is TorchObjective)
+    other_losses, found = gradients(objective, 4)
+    torch.testing.assert_close(other_losses, losses)
+    assert not other_losses.requires_grad
     assert set(found) == set(expected)
     for name, gradient in found.items():
-        torch.testing.assert_close(gradient, expected[name], rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(gradient, expected[name], rtol=1e-4, atol=atol)
 
 
 def test_random_batches_are_the_same_bytes_for_any_number_of_heads() -> None:
@@ -129,6 +134,16 @@ def test_rows_are_complete_and_consistent(capsys: pytest.CaptureFixture[str]) ->
         assert row["shortest_step_s"] <= row["step_s"]
         assert 0 < row["matmul_share"] < 2
         assert row["compiled"] is False
+
+
+def test_without_compiled_code_beside_it() -> None:
+    figures = training_costs(dataclasses.replace(TOY, kinds=("block",), heads=(1, 2), eager=True))
+    ways = [(row["n"], row["way"]) for row in figures["rows"]]
+    assert ways == [(n, way) for n in (1, 2) for way in ("sequential", "eager", "torch")]
+    one = figures["rows"][0]
+    assert (one["ratio"], one["peak_ratio"]) == (1, 1)
+    assert {row["flops"] for row in figures["rows"][:3]} == {one["flops"]}
+    assert not any(row["compiled"] for row in figures["rows"])
 
 
 def test_one_head_at_a_time_takes_less_memory_than_the_plain_sum() -> None:
