@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from bytelm.files import write_text as write_text
     from bytelm.ranks import is_first as is_first
     from bytelm.ranks import joined as joined
+    from bytelm.rates import bandwidth_bytes_per_s as bandwidth_bytes_per_s
+    from bytelm.rates import matmul_flops_per_s as matmul_flops_per_s
     from bytelm.scoring import Score as Score
     from bytelm.scoring import score_documents as score_documents
     from bytelm.scoring import score_on_ranks as score_on_ranks
@@ -59,6 +61,8 @@ _HOME = {
     "write_bytes": "files",
     "write_json": "files",
     "write_text": "files",
+    "bandwidth_bytes_per_s": "rates",
+    "matmul_flops_per_s": "rates",
     "is_first": "ranks",
     "joined": "ranks",
     "Score": "scoring",

@@ -1,39 +1,22 @@
 """`python -m eval step`: what a decoding step costs, beside what the hardware would allow."""
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
 from tqdm import tqdm
 
-from bytelm import InputError, preset_model, say, seal, step_costs, write_json
+from bytelm import (
+    InputError,
+    bandwidth_bytes_per_s,
+    matmul_flops_per_s,
+    preset_model,
+    say,
+    seal,
+    step_costs,
+    write_json,
+)
 from eval.speed import DTYPES
-
-READ_BYTES = 256 * 2**20
-MATMUL = 1024
-
-
-def bandwidth_bytes_per_s(device: str) -> float:
-    """The best of a few reads of memory that no cache holds."""
-    data = torch.ones(READ_BYTES // 4, device=device)
-    return READ_BYTES / _shortest(lambda: float(data.sum()), 5)
-
-
-def matmul_flops_per_s(dtype: torch.dtype, device: str) -> float:
-    """The best rate of a square matrix product."""
-    a = torch.randn(MATMUL, MATMUL, device=device).to(dtype)
-    return 2 * MATMUL**3 / _shortest(lambda: float((a @ a)[0, 0]), 10)
-
-
-def _shortest(work: Any, rounds: int) -> float:
-    best = float("inf")
-    for _ in range(rounds + 1):
-        begun = time.perf_counter()
-        work()
-        best = min(best, time.perf_counter() - begun)
-    return best
 
 
 @dataclass

@@ -24,13 +24,14 @@ from bytelm.config import ModelConfig
 from bytelm.errors import InputError
 from bytelm.model.equal import at_equal_parameters
 from bytelm.model.model import Model
+from bytelm.rates import matmul_flops_per_s
 from bytelm.shards import Split
 from bytelm.train.guard import GuardOptions
 from bytelm.train.learner import How, Learner
 from bytelm.train.objective import Objective, label_counts
 from bytelm.train.options import TrainOptions, resolve
 from bytelm.train.packing import Batch, Packing
-from bytelm.train.speedups import matmul_flops_per_s, pick_dtype
+from bytelm.train.speedups import pick_dtype
 
 
 class PlainObjective(Objective):

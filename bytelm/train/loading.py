@@ -1,8 +1,9 @@
 """The batches of a rank, made in the background while the step before them runs."""
 
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
-import torch
+from torch import Tensor
 
 from bytelm.train.packing import Batch, Packing
 
@@ -30,26 +31,25 @@ class Loader:
             self._next = (step, self._pool.submit(self._make, step))
         batches = self._next[1].result()
         self._next = (step + 1, self._pool.submit(self._make, step + 1))
-        return [self._on_device(batch) for batch in batches]
+        return [_each(batch, self._to_device) for batch in batches]
 
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _make(self, step: int) -> list[Batch]:
         return [
-            self._packing.batch_at(step, self._first + start, self.micro)
+            _each(self._packing.batch_at(step, self._first + start, self.micro), self._pinned)
             for start in range(0, self.rows, self.micro)
         ]
 
-    def _on_device(self, batch: Batch) -> Batch:
-        if not self._device.startswith("cuda"):
-            return batch
-        tensors = [batch.ids_BT, batch.labels_nBT, batch.starts_BT]
-        moved = [
-            None if tensor is None else tensor.pin_memory().to(self._device, non_blocking=True)
-            for tensor in tensors
-        ]
-        ids_BT, labels_nBT, starts_BT = moved
-        assert isinstance(ids_BT, torch.Tensor)
-        assert isinstance(labels_nBT, torch.Tensor)
-        return Batch(ids_BT, labels_nBT, starts_BT)
+    def _pinned(self, tensor: Tensor) -> Tensor:
+        """Where a GPU can fetch it from while the step before runs: a copy, hence made here."""
+        return tensor.pin_memory() if self._device.startswith("cuda") else tensor
+
+    def _to_device(self, tensor: Tensor) -> Tensor:
+        return tensor.to(self._device, non_blocking=True)
+
+
+def _each(batch: Batch, change: Callable[[Tensor], Tensor]) -> Batch:
+    starts_BT = None if batch.starts_BT is None else change(batch.starts_BT)
+    return Batch(change(batch.ids_BT), change(batch.labels_nBT), starts_BT)

@@ -88,11 +88,11 @@ class Train:
 
     def _run(self) -> dict[str, Any]:
         from bytelm.ranks import barrier, is_first
+        from bytelm.rates import matmul_flops_per_s
         from bytelm.sealing import seal
         from bytelm.shards import Split
         from bytelm.train.budget import Budget
         from bytelm.train.options import resolve
-        from bytelm.train.speedups import matmul_flops_per_s
 
         config, options = resolve(self.preset, self.set, self.equal_parameters)
         self._check_batch(options.batch)

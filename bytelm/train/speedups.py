@@ -16,12 +16,17 @@ WORTH = 1.3
 MOST_VARIANTS = 2 * MOST_HEADS
 
 
+def _size(device: str) -> int:
+    """Rows of a matrix whose product keeps the device busy for longer than a call to it takes."""
+    return 4096 if device.startswith("cuda") else 768
+
+
 def _best_matmul_s(device: str) -> dict[torch.dtype, float]:
     """The shortest time of a matrix product in each type, measured in turns.
 
     In turns and the shortest of many, so that what else the machine does strikes both alike.
     """
-    size = 768
+    size = _size(device)
     matrices = {
         dtype: torch.randn(size, size, device=device).to(dtype)
         for dtype in (torch.float32, torch.bfloat16)
@@ -42,18 +47,6 @@ def pick_dtype(wanted: str, device: str) -> torch.dtype:
     best = _best_matmul_s(device)
     faster = best[torch.float32] / best[torch.bfloat16] >= WORTH
     return torch.bfloat16 if faster else torch.float32
-
-
-def matmul_flops_per_s(dtype: torch.dtype, device: str) -> float:
-    """The rate of a large square matrix product here, the best of some: what a step could reach."""
-    size = 4096 if device.startswith("cuda") else 1024
-    a = torch.randn(size, size, device=device).to(dtype)
-    best = float("inf")
-    for _ in range(12):
-        start = time.perf_counter()
-        float((a @ a)[0, 0])
-        best = min(best, time.perf_counter() - start)
-    return 2 * size**3 / best
 
 
 def compiler(apart: bool = False) -> Callable[[Any], Any]:
