@@ -41,6 +41,7 @@ from bytelm.scoring import Score, score_documents
 from bytelm.shards import Split
 from bytelm.train.budget import Budget, Cadence
 from bytelm.train.guard import NotFiniteError
+from bytelm.train.held_out import held_out_sample
 from bytelm.train.learner import Learner
 from bytelm.train.loading import Loader
 from bytelm.train.metrics import Metrics
@@ -51,20 +52,6 @@ from bytelm.train.sharding import let_go
 from bytelm.train.speedups import abandon_compiling
 from bytelm.train.stopping import Stopping, StopRequested
 from bytelm.train.watching import Watcher
-
-
-def held_out_sample(split: Split, total_bytes: int) -> list[bytes]:
-    """The middles of the held-out documents, each in proportion to its length.
-
-    Beginnings alone would mislead: licences and imports are not what the rest is like.
-    """
-    part = min(1.0, total_bytes / max(1, split.bytes))
-    sample = []
-    for document in split:
-        size = round(part * len(document))
-        start = (len(document) - size) // 2
-        sample.append(document[start : start + size].tobytes())
-    return [piece for piece in sample if piece]
 
 
 class Trainer:
