@@ -24,7 +24,7 @@ PAPER = {
 
 
 def test_the_papers_sizes_are_there() -> None:
-    assert set(preset_names()) == {"tiny", "plain-5m", *PAPER}
+    assert set(preset_names()) == {"tiny", "plain-5m", "small", *PAPER}
     for name, sizes in PAPER.items():
         config = model_config(load_preset(name)["model"], name)
         assert (config.width, config.layers, config.attention_heads) == sizes

@@ -1,0 +1,108 @@
+"""The Python sources of wheels, as a folder for `python -m data build --path`.
+
+    python scripts/packages.py weights/small/packages.txt data/packages
+
+Fetches each wheel of the list with pip (a name, or name==version, a line; about 1 GB for that list,
+into FOLDER.wheels) and unpacks its .py files. Left out are packages whose metadata name a copyleft
+licence, what is generated from an interface's description, tests, and copies of other packages; of
+each top-level folder at most 6 MB, chosen by a hash of the files' names.
+"""
+
+import email
+import email.message
+import hashlib
+import re
+import subprocess
+import sys
+import zipfile
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+COPYLEFT = re.compile(r"GPL|General Public|MPL|Mozilla|BUSL|SSPL", re.IGNORECASE)
+GENERATED = {
+    "kubernetes", "google-ads", "google-cloud-compute", "azure-mgmt-network",
+    "azure-mgmt-compute", "stripe",
+}  # fmt: skip
+NOT_SOURCES = {"tests", "test", "testing", "vendor", "_vendor", "_vendored"}
+MOST_BYTES = 6_000_000
+
+
+def fetch(name: str, folder: Path) -> str | None:
+    """Download one wheel; what pip said where it could not."""
+    command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary", ":all:"]
+    done = subprocess.run(
+        [*command, "-d", str(folder), name], check=False, capture_output=True, text=True
+    )
+    errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
+    return f"{name}: {(errors or ['pip failed'])[-1]}" if done.returncode else None
+
+
+def reason_to_leave_out(metadata: email.message.Message) -> str | None:
+    """Why a package is left out, by its name and the first line of each licence that it names."""
+    if re.sub(r"[-_.]+", "-", str(metadata["Name"]).lower()) in GENERATED:
+        return "generated"
+    said = [str(metadata.get("License-Expression") or ""), str(metadata.get("License") or "")]
+    said += [c for c in metadata.get_all("Classifier") or [] if c.startswith("License")]
+    copyleft = [text for text in said if COPYLEFT.search(text.split("\n")[0])]
+    return copyleft[0] if copyleft else None
+
+
+def sources(wheel: Path) -> tuple[str | None, dict[str, bytes]]:
+    """A wheel's sources by path, or none and why."""
+    with zipfile.ZipFile(wheel) as archive:
+        [named] = [n for n in archive.namelist() if re.fullmatch(r"[^/]+\.dist-info/METADATA", n)]
+        metadata = email.message_from_string(archive.read(named).decode())
+        reason = reason_to_leave_out(metadata)
+        names = [] if reason else [n for n in archive.namelist() if _is_source(n)]
+        return reason, {name: archive.read(name) for name in names}
+
+
+def _is_source(name: str) -> bool:
+    *folders, file = name.split("/")
+    inside = ".." not in folders and not name.startswith("/")
+    return (
+        inside
+        and file.endswith(".py")
+        and not file.startswith("test_")
+        and not NOT_SOURCES & set(folders)
+    )
+
+
+def chosen(sizes: dict[str, int]) -> list[str]:
+    """The paths to keep: of each top-level folder up to MOST_BYTES, in the order of their hash."""
+    found, taken = [], defaultdict[str, int](int)
+    for name in sorted(sizes, key=lambda name: hashlib.sha256(name.encode()).digest()):
+        top = name.split("/")[0]
+        if taken[top] + sizes[name] <= MOST_BYTES:
+            taken[top] += sizes[name]
+            found.append(name)
+    return found
+
+
+def main(arguments: list[str]) -> int:
+    """Fetch, choose, write. Returns 0, 1 (some wheels are missing) or 2 (wrong arguments)."""
+    if len(arguments) != 2 or not Path(arguments[0]).is_file():
+        print("usage: python scripts/packages.py LIST FOLDER (LIST is a file)", file=sys.stderr)
+        return 2
+    listed, folder = Path(arguments[0]), Path(arguments[1])
+    wheels = folder.with_name(folder.name + ".wheels")
+    with ThreadPoolExecutor(8) as pool:
+        names = listed.read_text(encoding="utf-8").split()
+        missing = [said for said in pool.map(lambda name: fetch(name, wheels), names) if said]
+    kept: dict[str, bytes] = {}
+    for wheel in sorted(wheels.glob("*.whl")):
+        reason, found = sources(wheel)
+        if reason:
+            print(f"left out {wheel.name}: {reason}", file=sys.stderr)
+        kept |= found
+    for name in chosen({name: len(content) for name, content in kept.items()}):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(kept[name])
+    print("\n".join(missing), file=sys.stderr)
+    return 1 if missing else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
