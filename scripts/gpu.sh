@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # What waits for a machine with a GPU: scripts/gpu.sh OUT [PYTHON] [PART...]
 # Each part has its own limit, and one that fails leaves the others their turn. By default the decoder's
-# (tests, step-7b, speed, batches: under 9 minutes); training's by name: train, ranks, training-time
-# (under 8 minutes).
+# (tests, step-7b, speed, batches: under 7 minutes); others by name: step-7b-42, and training's: train,
+# ranks, training-time, eager (under 8 minutes).
 set -uo pipefail
 out=${1:?usage: scripts/gpu.sh OUT [PYTHON] [PART...]}
 python=${2:-python3}
@@ -26,20 +26,23 @@ part() {  # part NAME SECONDS COMMAND...
 }
 test -f data/shards/stdlib/manifest.json ||
     timeout 60 "$python" -m data build --recipe stdlib --out data/shards/stdlib >"$out/data.out" 2>&1
-part tests 60 "$python" -m pytest tests/bytelm/decode/test_cuda.py
-# Twelve shapes, each compiled once for all layers: batch 1, 16, 42 at widths 1 to 8.
-part step-7b 210 "$python" -m eval step --preset "${PRESET:-paper-7b}" --device "$device" --dtype bfloat16 \
-    --engine compiled --widths 1 2 4 8 --batches 1 16 42 --positions 2000 --out "$out/step-7b.json"
-part speed 130 "$python" -m eval speed --checkpoint weights/plain-5m --data data/shards/stdlib --device "$device" \
-    --engine compiled --dtype bfloat16 --heads 1 2 4 8 --batches 16 1 --prompts 48 --rounds 2 --out "$out/table-s3-gpu.json"
-part batches 130 "$python" -m eval speed --checkpoint weights/plain-5m --data data/shards/stdlib --device "$device" \
+part tests 90 "$python" -m pytest tests/bytelm/decode/test_cuda.py tests/bytelm/train/test_cuda.py
+step=(--preset "${PRESET:-paper-7b}" --device "$device" --dtype bfloat16 --engine compiled --positions 2000)
+part step-7b 90 "$python" -m eval step "${step[@]}" --widths 1 2 4 8 --batches 1 16 --out "$out/step-7b.json"
+# Each width has a cache of its own; more than two of this batch do not fit.
+part step-7b-42 90 "$python" -m eval step "${step[@]}" --widths 1 8 --batches 42 --out "$out/step-7b-42.json"
+part speed 130 "$python" -m eval speed --checkpoint weights/small --data data/shards/stdlib --device "$device" \
+    --engine compiled --dtype bfloat16 --heads 1 2 4 8 --batches 16 1 --prompts 48 --rounds 2 --out "$out/speed.json"
+part batches 130 "$python" -m eval speed --checkpoint weights/small --data data/shards/stdlib --device "$device" \
     --engine compiled --dtype bfloat16 --heads 1 2 4 8 --batches 1 4 16 64 --prompts 64 --prompts-per-row 1 --rounds 1 \
-    --out "$out/figure-s10-gpu.json"
+    --out "$out/batches.json"
 # Training: compiled and eager bytes a second and MFU, one rank of FSDP2 on NCCL, and Table S5.
 size=(--preset "${TRAIN_PRESET:-paper-30m}" --data data/shards/stdlib --set train.block=2048 --set train.batch=32)
 part train 130 "$python" -m bytelm train "${size[@]}" --run "$out/run-30m" --device "$device" --minutes "${MINUTES:-1.5}"
 part ranks 100 "$python" -m torch.distributed.run --standalone --nproc-per-node 1 -m bytelm train "${size[@]}" \
     --run-folder "$out/run-ranks" --device "$device" --minutes "${MINUTES:-1}"
 part training-time 240 "$python" -m eval training-time --preset "${TRAIN_PRESET:-paper-30m}" --device "$device" \
-    --block 2048 --batch 32 --heads 1 2 4 8 --kinds unembed block --steps 20 --plain --out "$out/training-time-gpu.json"
+    --block 2048 --batch 32 --heads 1 2 4 8 --kinds unembed block --steps 20 --plain --out "$out/training-time.json"
+part eager 90 "$python" -m eval training-time --preset "${TRAIN_PRESET:-paper-30m}" --device "$device" \
+    --block 2048 --batch 32 --heads 1 8 --kinds unembed --steps 5 --eager --out "$out/training-time-eager.json"
 exit "$status"
