@@ -113,7 +113,8 @@ report: setup ## Make report.html and report.json of RUN
 	$(PY) -m eval report --run $(RUN)
 
 readme: setup ## Put the tables of results/ into README.md
-	$(PY) -m eval readme --bench results/bench.json --sweep results/sweep.json
+	$(PY) -m eval readme --bench results/bench.json --sweep results/sweep.json \
+		--training results/training-time.json results/gpu/training-time.json
 
 sweep: data ## Train PRESET with each of SWEEP_HEADS on SWEEP_BYTES at equal parameters, into SWEEP, and compare
 	@for n in $(SWEEP_HEADS); do $(PY) -m bytelm train --preset $(PRESET) --data $(CORPUS) --run $(SWEEP)/n$$n \

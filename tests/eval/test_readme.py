@@ -1,35 +1,44 @@
 """README's measured block is what its sealed report says."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support import ROOT
 
 from bytelm import InputError
 from eval.readme import (
-    BEGIN,
-    BENCH_BEGIN,
-    BENCH_END,
-    END,
     Readme,
     bench_block,
+    marks,
     measured_block,
+    sweep_block,
+    training_block,
     with_block,
 )
 
-SEALED = ROOT / "results" / "tiny.json"
+RESULTS = ROOT / "results"
+SEALED = RESULTS / "tiny.json"
+BEGIN, END = marks("measured")
 
 
-def test_the_readme_agrees_with_its_sealed_report() -> None:
+@pytest.mark.parametrize(
+    ("name", "block", "files"),
+    [
+        ("measured", measured_block, ["tiny.json"]),
+        ("bench", bench_block, ["bench.json"]),
+        ("sweep", sweep_block, ["sweep.json"]),
+        ("training", training_block, ["training-time.json", "gpu/training-time.json"]),
+    ],
+)
+def test_the_readme_agrees_with_its_sealed_results(
+    name: str, block: Callable[[dict[str, Any]], str], files: list[str]
+) -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert with_block(readme, measured_block(json.loads(SEALED.read_bytes()))) == readme
-
-
-def test_the_readme_agrees_with_its_sealed_bench() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    block = bench_block(json.loads((ROOT / "results" / "bench.json").read_bytes()))
-    assert with_block(readme, block, BENCH_BEGIN, BENCH_END) == readme
+    blocks = [block(json.loads((RESULTS / file).read_bytes())) for file in files]
+    assert with_block(readme, name, "\n\n".join(blocks)) == readme
 
 
 def test_the_block_is_replaced_and_nothing_else(tmp_path: Path) -> None:
