@@ -31,7 +31,7 @@ from bytelm.config import ModelConfig, model_config
 from bytelm.errors import InputError
 from bytelm.files import new_folder, sha256_of, write_json
 from bytelm.model.model import Model
-from bytelm.ranks import launched
+from bytelm.ranks import gather_objects, launched, rank, world_size
 
 FORMAT = "bytelm-checkpoint-1"
 _NAME = re.compile(r"step-(\d{9})")
@@ -184,8 +184,11 @@ def remove_leftovers(run_folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def check_checkpoint(folder: Path) -> dict[str, Any]:
-    """checkpoint.json of a whole checkpoint. Raises DamagedError, or InputError if it is none."""
+def check_checkpoint(folder: Path, own: int = 0, ranks: int = 1) -> dict[str, Any]:
+    """checkpoint.json of a whole checkpoint. Raises DamagedError, or InputError if it is none.
+
+    With several `ranks`, rank `own` reads its share of the files; of the others it sees the size.
+    """
     path = folder / "checkpoint.json"
     if not path.is_file():
         raise InputError(
@@ -202,13 +205,13 @@ def check_checkpoint(folder: Path) -> dict[str, Any]:
         raise DamagedError(f"{path} is damaged: {error!r}") from error
     if not known:
         raise InputError(f"{path} has the format {about['format']!r}; this version reads {FORMAT}")
-    for name, (size, sha256) in entries.items():
+    for index, (name, (size, sha256)) in enumerate(sorted(entries.items())):
         file = folder / name
         if not file.is_file():
             raise DamagedError(f"{file} is missing")
         if file.stat().st_size != size:
             raise DamagedError(f"{file} is damaged: {file.stat().st_size} bytes, {size} expected")
-        if sha256_of(file) != sha256:
+        if index % ranks == own and sha256_of(file) != sha256:
             raise DamagedError(f"{file} is damaged: its SHA-256 is not the one written with it")
     return about
 
@@ -238,6 +241,29 @@ def find_checkpoint(where: Path) -> Path:
         f"{where} is not a checkpoint and holds none; "
         "train one with: python -m bytelm train --preset tiny --data DIR --run DIR"
     )
+
+
+def newest_whole(parent: Path) -> tuple[Path, dict[str, Any]] | None:
+    """The newest whole checkpoint in `parent` and its checkpoint.json; None where there are none.
+
+    All ranks call this: each checks its share of a checkpoint's files, and all agree. Damaged ones
+    are passed over as by `find_checkpoint`. Raises InputError where none is whole.
+    """
+    names = gather_objects([folder.name for folder in list_checkpoints(parent)])[0]
+    for name in names:
+        about: dict[str, Any] = {}
+        problem = None
+        try:
+            about = check_checkpoint(parent / name, rank(), world_size())
+        except InputError as error:
+            problem = str(error)
+        problems = [found for found in gather_objects(problem) if found is not None]
+        if not problems:
+            return parent / name, about
+        say(f"passing over a checkpoint: {problems[0]}")
+    if names:
+        raise InputError(f"{parent} holds {len(names)} checkpoints, none of them whole")
+    return None
 
 
 def weights_sha256(about: dict[str, Any]) -> str:

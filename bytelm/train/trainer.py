@@ -25,12 +25,11 @@ import torch
 
 from bytelm.checkpoint import (
     DamagedError,
-    check_checkpoint,
-    find_checkpoint,
     first_not_finite,
     list_checkpoints,
     load_optimizer,
     load_weights,
+    newest_whole,
     prune_checkpoints,
     remove_leftovers,
     save_checkpoint,
@@ -111,10 +110,10 @@ class Trainer:
 
     def resume(self) -> bool:
         """Take up the newest whole checkpoint of the run folder; False where there is none."""
-        if not list_checkpoints(self.checkpoints):
+        found = newest_whole(self.checkpoints)
+        if found is None:
             return False
-        folder = find_checkpoint(self.checkpoints)
-        about = check_checkpoint(folder)
+        folder, about = found
         load_weights(self.model, folder)
         optimizers = self.learner.optimizers
         try:

@@ -12,9 +12,11 @@ from support import random_model, small_config
 from bytelm import checkpoint as module
 from bytelm.checkpoint import (
     DamagedError,
+    check_checkpoint,
     find_checkpoint,
     list_checkpoints,
     load_checkpoint,
+    newest_whole,
     prune_checkpoints,
     save_checkpoint,
 )
@@ -73,11 +75,32 @@ def test_a_damaged_one_is_named_and_the_one_before_taken(
         (bad / "optimizer.safetensors").unlink()
     assert find_checkpoint(tmp_path) == good
     assert "passing over a checkpoint" in capsys.readouterr().err
+    assert newest_whole(tmp_path / "checkpoints") == (good, check_checkpoint(good))
+    assert "passing over a checkpoint" in capsys.readouterr().err
     with pytest.raises(DamagedError, match=r"damaged|missing"):
         load_checkpoint(bad)
     shutil.rmtree(good)
     with pytest.raises(InputError, match="none of them whole"):
         load_checkpoint(tmp_path)
+    with pytest.raises(InputError, match="none of them whole"):
+        newest_whole(tmp_path / "checkpoints")
+    assert newest_whole(tmp_path / "elsewhere") is None
+
+
+def test_ranks_share_the_work_of_checking(tmp_path: Path) -> None:
+    folder = save(tmp_path, 1)
+    for name in ("model.safetensors", "optimizer.safetensors"):
+        file = folder / name
+        content = file.read_bytes()
+        file.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+        found = []
+        for rank in range(2):
+            try:
+                check_checkpoint(folder, rank, 2)
+            except DamagedError:
+                found.append(rank)
+        assert len(found) == 1, "every file is read, and by one rank"
+        file.write_bytes(content)
 
 
 def test_folders_that_are_no_checkpoint(tmp_path: Path) -> None:
