@@ -67,6 +67,7 @@ def checkout(folder: Path, install: bool = True) -> Path:
         shutil.copytree(ROOT / room, folder / room, ignore=ignored)
     for name in ("Makefile", "pyproject.toml", "constraints.txt"):
         shutil.copy(ROOT / name, folder)
+    (folder / "weights").symlink_to(ROOT / "weights")
     if install:
         binaries = folder / ".venv" / "bin"
         binaries.mkdir(parents=True)
