@@ -5,6 +5,7 @@ and linker were killed half-way, every later run would fail to load what they le
 goes on without compiled code rounds in other places, and no longer ends as it would have.
 """
 
+import contextlib
 import struct
 from pathlib import Path
 
@@ -31,22 +32,21 @@ def is_whole(path: Path) -> bool:
 
 
 def remove_cut_code(cache: Path) -> int:
-    """Remove libraries and object files that are cut off; how many there were.
+    """Remove libraries that are cut off; how many there were.
 
-    What a living process compiles just now is left alone: it holds torch's lock.
+    What a living process compiles just now is left alone: it holds torch's lock. Several processes
+    may do this at a time, as ranks that begin together do.
     """
     removed = 0
-    for path in [*cache.glob("*/*.so"), *cache.glob("*/*.o")]:
-        if is_whole(path):
-            continue
+    for path in cache.glob("*/*.so"):
         lock = cache / "locks" / f"{path.name.partition('.')[0]}.lock"
-        lock.parent.mkdir(exist_ok=True)
-        try:
+        # In the meantime another process may have finished it, or removed it.
+        with contextlib.suppress(Timeout, FileNotFoundError):
+            if is_whole(path):
+                continue
+            lock.parent.mkdir(exist_ok=True)
             with FileLock(lock, timeout=0):
-                # In the meantime it may have been finished, or removed.
-                if path.exists() and not is_whole(path):
+                if not is_whole(path):
                     path.unlink()
                     removed += 1
-        except Timeout:
-            continue
     return removed

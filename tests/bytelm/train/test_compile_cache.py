@@ -9,6 +9,7 @@ import pytest
 from filelock import FileLock
 from training import assert_same, start
 
+from bytelm.train import compile_cache
 from bytelm.train.compile_cache import is_whole, remove_cut_code
 
 KEY = "cabcdefg"
@@ -43,7 +44,9 @@ def test_a_whole_library_stays(library: Path, tmp_path: Path) -> None:
 def test_a_cut_library_goes(library: Path, tmp_path: Path, share: float) -> None:
     whole = library.read_bytes()
     size = min(math.ceil(share * len(whole)), len(whole) - 1)
-    cache, path = cache_of(tmp_path, whole[:size], f"{KEY}.main.o" if share == 0.5 else f"{KEY}.so")
+    cache, path = cache_of(
+        tmp_path, whole[:size], f"{KEY}.main.so" if share == 0.5 else f"{KEY}.so"
+    )
     assert remove_cut_code(cache) == 1
     assert not path.exists()
 
@@ -61,6 +64,28 @@ def test_what_is_compiled_just_now_is_left_alone(tmp_path: Path) -> None:
         assert remove_cut_code(cache) == 0
     assert path.exists()
     assert remove_cut_code(cache) == 1
+
+
+def test_what_another_rank_removes_first_is_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache, _ = cache_of(tmp_path, b"")
+    looks = 0
+
+    def look(path: Path) -> bool:
+        """As if the other rank had been between two looks."""
+        nonlocal looks
+        looks += 1
+        if looks == gone_at:
+            path.unlink()
+        return is_whole(path)
+
+    monkeypatch.setattr(compile_cache, "is_whole", look)
+    for gone_at in (1, 2):
+        looks = 0
+        (cache / "ca" / f"{KEY}.so").write_bytes(b"")
+        assert remove_cut_code(cache) == 0
+        assert looks == gone_at
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
