@@ -3,6 +3,7 @@
 import importlib.metadata
 import os
 import platform
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -57,8 +58,9 @@ def command_line() -> str:
         nodes = f" --nnodes {ranks.world_size() // each}" * (ranks.world_size() > each)
         start = f"torchrun{nodes} --nproc-per-node {each} -m"
     name = f"{start} {program.parent.name}" if program.name == "__main__.py" else str(program)
-    here = f"{Path.cwd()}{os.sep}"
-    arguments = [part.replace(here, "") for part in sys.argv[1:]]
+    # At the start of an argument or of an option's value; elsewhere it is part of another path.
+    here = re.compile(rf"(^|=){re.escape(str(Path.cwd()))}({os.sep}|$)")
+    arguments = [here.sub(lambda m: m[1] if m[2] else f"{m[1]}.", part) for part in sys.argv[1:]]
     return shlex.join([*name.split(), *arguments])
 
 
