@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch._inductor.runtime.cache_dir_utils import cache_dir
 from torch.profiler import ProfilerActivity, profile
 from tqdm import tqdm
 
@@ -26,6 +27,7 @@ from bytelm.model.equal import at_equal_parameters
 from bytelm.model.model import Model
 from bytelm.rates import matmul_flops_per_s
 from bytelm.shards import Split
+from bytelm.train.compile_cache import remove_cut_code
 from bytelm.train.guard import GuardOptions
 from bytelm.train.learner import How, Learner
 from bytelm.train.objective import Objective, label_counts
@@ -258,6 +260,8 @@ def training_costs(options: CostOptions) -> dict[str, Any]:
         say(f"left out: {entry['kind']} heads, n = {entry['n']}: {entry['why']}")
     split = None if options.data is None else Split(options.data, "train")
     dtype = pick_dtype(options.dtype, options.device)
+    if options.compiled:
+        remove_cut_code(Path(cache_dir()))
     cells = []
     wanted = [(kind, n, way) for kind, n in configs for way in _ways(options, n)]
     for kind, n, way in (bar := tqdm(wanted, desc="compiling", dynamic_ncols=True)):
@@ -275,6 +279,7 @@ def training_costs(options: CostOptions) -> dict[str, Any]:
     return {
         "model": config.to_dict(),
         "train": train.to_dict(),
+        "device": options.device,
         "dtype": str(dtype).removeprefix("torch."),
         "matmul_flops_per_s": rate,
         "rows": _rows(cells, rate),
@@ -285,7 +290,10 @@ def training_costs(options: CostOptions) -> dict[str, Any]:
 def _ways(options: CostOptions, n: int) -> list[str]:
     """The ways that n heads are trained, each measured; of one head the sum is no other way."""
     plain = ["plain"] if options.plain and n > 1 else []
-    return ["sequential", *plain, *(UNCOMPILED if options.eager else ())]
+    # Nothing is compiled anyway; elsewhere than on CPUs, torch's attention is what is used anyway.
+    eager = ["eager"] if options.eager and options.compiled else []
+    own = ["torch"] if options.eager and options.device == "cpu" else []
+    return ["sequential", *plain, *eager, *own]
 
 
 def _in_turns(cells: Sequence[Cell], steps: int, device: str) -> float:
