@@ -48,6 +48,7 @@ class Checkpoint:
     folder: Path
     config: ModelConfig
     model: Model
+    step: int
     progress: dict[str, Any]
     sha256: str
 
@@ -133,7 +134,7 @@ def _copy(target: Tensor, whole: Tensor) -> None:
 def save_weights(folder: Path, checkpoint: "Checkpoint") -> None:
     """Write a checkpoint's weights, in the type that they have, and nothing to resume from."""
     about = {
-        "step": checkpoint.progress.get("step", 0),
+        "step": checkpoint.step,
         "model": checkpoint.config.to_dict(),
         "progress": checkpoint.progress,
     }
@@ -184,11 +185,8 @@ def remove_leftovers(run_folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def check_checkpoint(folder: Path, own: int = 0, ranks: int = 1) -> dict[str, Any]:
-    """checkpoint.json of a whole checkpoint. Raises DamagedError, or InputError if it is none.
-
-    With several `ranks`, rank `own` reads its share of the files; of the others it sees the size.
-    """
+def read_about(folder: Path) -> dict[str, Any]:
+    """checkpoint.json. Raises DamagedError, or InputError if there is none."""
     path = folder / "checkpoint.json"
     if not path.is_file():
         raise InputError(
@@ -198,14 +196,24 @@ def check_checkpoint(folder: Path, own: int = 0, ranks: int = 1) -> dict[str, An
     try:
         about: dict[str, Any] = json.loads(path.read_bytes())
         known = about["format"] == FORMAT
-        entries = {
-            name: (entry["bytes"], entry["sha256"]) for name, entry in about["files"].items()
-        }
+        well_formed = all({"bytes", "sha256"} <= set(entry) for entry in about["files"].values())
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DamagedError(f"{path} is damaged: {error!r}") from error
     if not known:
         raise InputError(f"{path} has the format {about['format']!r}; this version reads {FORMAT}")
-    for index, (name, (size, sha256)) in enumerate(sorted(entries.items())):
+    if not well_formed:
+        raise DamagedError(f"{path} is damaged: a file's size or hash is missing")
+    return about
+
+
+def check_checkpoint(folder: Path, own: int = 0, ranks: int = 1) -> dict[str, Any]:
+    """checkpoint.json of a whole checkpoint. Raises DamagedError, or InputError if it is none.
+
+    With several `ranks`, rank `own` reads its share of the files; of the others it sees the size.
+    """
+    about = read_about(folder)
+    for index, (name, entry) in enumerate(sorted(about["files"].items())):
+        size, sha256 = entry["bytes"], entry["sha256"]
         file = folder / name
         if not file.is_file():
             raise DamagedError(f"{file} is missing")
@@ -290,7 +298,7 @@ def load_checkpoint(
     `dtype`: of the weights, float32 or bfloat16; what is derived (rotations) stays float32.
     """
     folder = find_checkpoint(where)
-    about = json.loads((folder / "checkpoint.json").read_bytes())
+    about = read_about(folder)
     config = model_config(about["model"], str(folder / "checkpoint.json"))
     with torch.device("meta"):
         model = Model(config)
@@ -300,7 +308,8 @@ def load_checkpoint(
     model.requires_grad_(False).eval()
     for parameter in model.parameters():
         parameter.data = parameter.data.to(dtype)
-    return Checkpoint(folder, config, model, about["progress"], weights_sha256(about))
+    step, progress = int(about.get("step", 0)), about["progress"]
+    return Checkpoint(folder, config, model, step, progress, weights_sha256(about))
 
 
 def load_weights(model: Model, folder: Path) -> None:

@@ -28,6 +28,9 @@ def matmul_flops_per_s(dtype: torch.dtype, device: str) -> float:
 
 def bandwidth_bytes_per_s(device: str) -> float:
     """The best of a few reads of memory that no cache holds."""
-    size = GPU_READ_BYTES if device.startswith("cuda") else CPU_READ_BYTES
+    size = CPU_READ_BYTES
+    if device.startswith("cuda"):
+        # Half of what is free, on a small card: it may hold a model by now.
+        size = min(GPU_READ_BYTES, torch.cuda.mem_get_info(device)[0] // 2)
     data = torch.ones(size // 4, device=device)
-    return size / _shortest_s(lambda: float(data.sum()), 6)
+    return data.nbytes / _shortest_s(lambda: float(data.sum()), 6)

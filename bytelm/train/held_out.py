@@ -4,15 +4,16 @@ import numpy as np
 
 from bytelm.shards import Split
 
-# Bytes that a held-out piece has at least, where its document does: enough to be read in context.
+# Bytes of a piece: enough that most of them are read in context.
 PIECE = 1024
 
 
 def held_out_sample(split: Split, total_bytes: int) -> list[bytes]:
-    """Pieces of PIECE bytes from places spread evenly over the text, or all documents if few.
+    """Pieces from places spread evenly over the text, of PIECE bytes; all documents if few.
 
-    Not one piece of each document: of many, each would be too short to say anything. Nor
-    beginnings alone: licences and imports are not what the rest is like.
+    Where documents are shorter than that, whole ones that lie side by side. Not one piece of each
+    document: of many, each would be too short to say anything. Nor beginnings alone: licences and
+    imports are not what the rest is like.
     """
     if split.bytes <= total_bytes:
         return [document.tobytes() for document in split]
@@ -24,6 +25,9 @@ def held_out_sample(split: Split, total_bytes: int) -> list[bytes]:
         document = int(np.searchsorted(ends, at, side="right"))
         length = int(split.lengths_N[document])
         middle = at - (int(ends[document]) - length)
-        # A short document may be met twice, and counts once.
         places[document, max(0, min(middle - PIECE // 2, length - PIECE))] = None
+        room = PIECE - length
+        while document + 1 < len(split) and (length := int(split.lengths_N[document + 1])) <= room:
+            document, room = document + 1, room - length
+            places[document, 0] = None
     return [split.document(document)[start:][:PIECE].tobytes() for document, start in places]

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
+import torch
 from torch import Tensor
 
 from bytelm.train.packing import Batch, Packing
@@ -22,7 +23,10 @@ class Loader:
         assert self.rows % self.micro == 0
         self._packing, self._device, self._first = packing, device, rank * self.rows
         # One thread: what it computes from (an epoch's order) is not shared.
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="loader")
+        on_gpu = device.startswith("cuda")
+        self._pool = ThreadPoolExecutor(
+            1, "loader", *((torch.cuda.set_device, (device,)) if on_gpu else ())
+        )
         self._next: tuple[int, Future[list[Batch]]] | None = None
 
     def at(self, step: int) -> list[Batch]:

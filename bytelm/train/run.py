@@ -93,6 +93,7 @@ class Train:
         from bytelm.shards import Split
         from bytelm.train.budget import Budget
         from bytelm.train.options import resolve
+        from bytelm.train.watching import forget_peak
 
         config, options = resolve(self.preset, self.set, self.equal_parameters)
         self._check_batch(options.batch)
@@ -119,6 +120,7 @@ class Train:
         no_budget = self.minutes is None and self.bytes is None
         budget = Budget(self.bytes, 4.0 if no_budget else self.minutes)
         self._matmul_flops_per_s = matmul_flops_per_s(trainer.learner.how.dtype, self._own_device)
+        forget_peak(self._own_device)
         spent = budget.spent(trainer.bytes, trainer.elapsed_s)
         if resumed and spent >= 1 and trainer.pending is None:
             return self._already(trainer)
@@ -242,7 +244,7 @@ class Train:
 
     def _start(self, config: Any) -> tuple[Path | None, dict[str, Any]]:
         """The checkpoint of --init, checked to be of the preset's shape; and what to remember."""
-        from bytelm.checkpoint import check_checkpoint, find_checkpoint, weights_sha256
+        from bytelm.checkpoint import find_checkpoint, read_about, weights_sha256
         from bytelm.train.transfer import check_fits
 
         if self.drafts_only and config.prediction_heads == 1:
@@ -257,7 +259,7 @@ class Train:
             raise InputError(f"--init {self.init} does not exist; it is a run folder or checkpoint")
         folder = find_checkpoint(self.init)
         check_fits(folder, config)
-        sha256 = weights_sha256(check_checkpoint(folder))
+        sha256 = weights_sha256(read_about(folder))
         return folder, {"init_sha256": sha256, "drafts_only": self.drafts_only}
 
     def _stored(self, wanted: dict[str, Any]) -> dict[str, Any]:
@@ -309,7 +311,7 @@ class Train:
         return {**summary, "trained_now": False}
 
     def _summarize(self, trainer: Any, ended: str) -> dict[str, Any]:
-        from bytelm.checkpoint import check_checkpoint, list_checkpoints, weights_sha256
+        from bytelm.checkpoint import list_checkpoints, read_about, weights_sha256
         from bytelm.ranks import is_first, world_size
         from bytelm.sealing import seal
         from bytelm.train.trainer import told
@@ -318,7 +320,7 @@ class Train:
         # Who is asked to leave does not score held-out text first.
         looked = told(trainer.evaluate()) if ended == "budget" else {}
         newest = list_checkpoints(trainer.checkpoints)[0]
-        sha256 = weights_sha256(check_checkpoint(newest))
+        sha256 = weights_sha256(read_about(newest))
         learner = trainer.learner
         figures = {
             "run": str(self.run_folder),

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from bytelm.checkpoint import check_checkpoint, load_checkpoint
+from bytelm.checkpoint import load_checkpoint, read_about
 from bytelm.config import ModelConfig, model_config
 from bytelm.errors import InputError
 from bytelm.model.head_kinds import LinearHeads, UnembedHeads
@@ -25,7 +25,7 @@ SHAPE = (
 
 def check_fits(init: Path, config: ModelConfig) -> None:
     """Raise InputError where a model of `config` cannot begin with the checkpoint `init`."""
-    old = model_config(check_checkpoint(init)["model"], str(init))
+    old = model_config(read_about(init)["model"], str(init))
     for name in SHAPE:
         have, want = getattr(old, name), getattr(config, name)
         if have != want:

@@ -35,6 +35,12 @@ def peak_bytes(device: str) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
+def forget_peak(device: str) -> None:
+    """Let `peak_bytes` of a GPU begin anew: to measure its rate is no part of a run."""
+    if device.startswith("cuda"):
+        torch.cuda.reset_peak_memory_stats(device)
+
+
 class Bar:
     """Progress, rate, loss, the share of the hardware's rate, and the time left."""
 

@@ -220,3 +220,10 @@ def test_a_missing_package_is_named(
     monkeypatch.setitem(__import__("sys").modules, "gguf", None)
     with pytest.raises(InputError, match=r"gguf.*pip install '\.\[peers\]'"):
         Export(model[0], "gguf", tmp_path / "x.gguf").run()
+
+
+def test_an_export_says_how_long_its_model_was_trained(
+    model: tuple[Path, Model], tmp_path: Path
+) -> None:
+    Export(model[0], format="bytelm", out=tmp_path / "out").run()
+    assert json.loads((tmp_path / "out" / "checkpoint.json").read_bytes())["step"] == 1

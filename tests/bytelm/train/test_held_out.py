@@ -27,6 +27,12 @@ def test_many_documents_give_whole_pieces_of_some_and_not_crumbs_of_all(tmp_path
     assert max(piece[0] for piece in sample) > 190
 
 
+def test_of_short_documents_there_are_as_many_bytes(tmp_path: Path) -> None:
+    sample = held_out_sample(split_of(tmp_path / "s", [100] * 2000), 32 * PIECE)
+    assert {len(piece) for piece in sample} == {100}
+    assert sum(map(len, sample)) > 0.9 * 32 * PIECE
+
+
 def test_little_text_is_taken_whole(tmp_path: Path) -> None:
     assert held_out_sample(split_of(tmp_path / "s", [700, 30]), 1000) == [b"\0" * 700, b"\1" * 30]
 
