@@ -49,11 +49,14 @@ def sweep_block(sweep: dict[str, Any]) -> str:
 
 def training_block(times: dict[str, Any]) -> str:
     """What heads cost on one machine, beside the plain sum of the losses."""
-    machine, train = times["machine"], times["train"]
-    device = machine["gpu"] or f"{machine['processor']}, {machine['cores']} cores"
+    machine, train, first = times["machine"], times["train"], times["rows"][0]
+    on_gpu = times["device"].startswith("cuda")
+    device = machine["gpu"] if on_gpu else f"{machine['processor']}, {machine['cores']} cores"
+    compiled = all(row["compiled"] for row in times["rows"] if row["way"] == "sequential")
     lines = [
-        f"{times['preset']}, {train['batch']} blocks of {train['block']}, {device}, "
-        f"torch {times['versions']['torch']}",
+        f"{first['params'] / 1e6:.1f}M parameters, {times['model']['layers']} layers, "
+        f"{train['batch']} blocks of {train['block']}" + ("" if compiled else ", not compiled"),
+        f"{device}, torch {times['versions']['torch']}",
         "              time of a step, to n = 1     peak memory, to n = 1     share of a",
         "kind      n  (quartiles)     plain sum              plain sum     product's rate",
     ]
