@@ -2,8 +2,8 @@
 
     python scripts/packages.py weights/small/packages.txt data/packages
 
-Fetches each wheel of the list with pip (a name, or name==version, a line; about 1 GB for that list,
-into FOLDER.wheels) and unpacks its .py files. Left out are packages whose metadata name a copyleft
+Fetches each wheel of the list with pip (a name, or name==version, a line; about 1 GB for that list)
+into FOLDER.wheels, and unpacks the .py files of all that lies there. Left out are packages whose metadata name a copyleft
 licence, what is generated from an interface's description, tests, and copies of other packages; of
 each top-level folder at most 6 MB, chosen by a hash of the files' names.
 """
@@ -51,7 +51,10 @@ def reason_to_leave_out(metadata: email.message.Message) -> str | None:
 def sources(wheel: Path) -> tuple[str | None, dict[str, bytes]]:
     """A wheel's sources by path, or none and why."""
     with zipfile.ZipFile(wheel) as archive:
-        [named] = [n for n in archive.namelist() if re.fullmatch(r"[^/]+\.dist-info/METADATA", n)]
+        described = [n for n in archive.namelist() if n.endswith(".dist-info/METADATA")]
+        named = min(described, key=len, default=None)
+        if named is None:
+            raise zipfile.BadZipFile("no METADATA")
         metadata = email.message_from_string(archive.read(named).decode())
         reason = reason_to_leave_out(metadata)
         names = [] if reason else [n for n in archive.namelist() if _is_source(n)]
@@ -86,13 +89,20 @@ def main(arguments: list[str]) -> int:
         print("usage: python scripts/packages.py LIST FOLDER (LIST is a file)", file=sys.stderr)
         return 2
     listed, folder = Path(arguments[0]), Path(arguments[1])
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        print(f"error: {folder} is there; give a folder that is not", file=sys.stderr)
+        return 2
     wheels = folder.with_name(folder.name + ".wheels")
     with ThreadPoolExecutor(8) as pool:
         names = listed.read_text(encoding="utf-8").split()
         missing = [said for said in pool.map(lambda name: fetch(name, wheels), names) if said]
     kept: dict[str, bytes] = {}
     for wheel in sorted(wheels.glob("*.whl")):
-        reason, found = sources(wheel)
+        try:
+            reason, found = sources(wheel)
+        except (zipfile.BadZipFile, UnicodeDecodeError) as error:
+            missing.append(f"{wheel.name} is damaged ({error}): remove it and begin again")
+            continue
         if reason:
             print(f"left out {wheel.name}: {reason}", file=sys.stderr)
         kept |= found

@@ -65,3 +65,23 @@ def test_wrong_arguments_are_told() -> None:
     done = python("scripts/packages.py", "nowhere.txt", "out")
     assert done.returncode == 2
     assert "usage" in done.stderr
+
+
+def test_a_damaged_wheel_is_named_and_the_others_taken(tmp_path: Path) -> None:
+    wheel(tmp_path / "out.wheels", "a", "License: MIT", {"a.py": "x = 1\n"})
+    (tmp_path / "out.wheels" / "b-1-py3-none-any.whl").write_bytes(b"half a wheel")
+    (tmp_path / "list.txt").write_text("")
+    done = python("scripts/packages.py", str(tmp_path / "list.txt"), str(tmp_path / "out"))
+    assert done.returncode == 1
+    assert "b-1-py3-none-any.whl is damaged" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert (tmp_path / "out" / "a.py").exists()
+
+
+def test_a_folder_with_other_things_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("")
+    (tmp_path / "mine.txt").write_text("mine")
+    done = python("scripts/packages.py", str(tmp_path / "list.txt"), str(tmp_path))
+    assert done.returncode == 2
+    assert "is there; give a folder that is not" in done.stderr
+    assert {path.name for path in tmp_path.iterdir()} == {"list.txt", "mine.txt"}
