@@ -3,9 +3,9 @@
     python scripts/packages.py weights/small/packages.txt data/packages
 
 Fetches each wheel of the list with pip (a name, or name==version, a line; about 1 GB for that list)
-into FOLDER.wheels, and unpacks the .py files of all that lies there. Left out are packages whose metadata name a copyleft
-licence, what is generated from an interface's description, tests, and copies of other packages; of
-each top-level folder at most 6 MB, chosen by a hash of the files' names.
+into FOLDER.wheels, and unpacks the .py files of all that lies there. Left out are packages whose
+metadata name a copyleft licence, what is generated from an interface's description, tests, and
+copies of other packages; of each top-level folder at most 6 MB, chosen by a hash of the names.
 """
 
 import email
