@@ -19,6 +19,9 @@ class GuardOptions:
 
     spike: float = 20.0
     """A step whose gradient's norm exceeds this times the usual one is skipped; 0: none is."""
+    spikes: int = 5
+    """After so many skipped steps in a row a spike is none: batches differ, so it is the weights
+    that give such gradients, and skipping leaves them where they are."""
     patience: int = 20
     """So many skipped steps in a row end the run."""
 
@@ -40,6 +43,9 @@ class Guard:
         usual = self.usual()
         finite = math.isfinite(norm) and all(math.isfinite(loss) for loss in losses)
         spike = bool(self.options.spike and usual and norm > self.options.spike * usual)
+        if finite and spike and self.in_a_row >= self.options.spikes:
+            self._norms.clear()
+            spike = False
         if finite and not spike:
             self._norms.append(norm)
             self.in_a_row = 0
