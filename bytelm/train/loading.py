@@ -23,10 +23,7 @@ class Loader:
         assert self.rows % self.micro == 0
         self._packing, self._device, self._first = packing, device, rank * self.rows
         # One thread: what it computes from (an epoch's order) is not shared.
-        on_gpu = device.startswith("cuda")
-        self._pool = ThreadPoolExecutor(
-            1, "loader", *((torch.cuda.set_device, (device,)) if on_gpu else ())
-        )
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="loader")
         self._next: tuple[int, Future[list[Batch]]] | None = None
 
     def at(self, step: int) -> list[Batch]:
@@ -48,7 +45,11 @@ class Loader:
 
     def _pinned(self, tensor: Tensor) -> Tensor:
         """Where a GPU can fetch it from while the step before runs: a copy, hence made here."""
-        return tensor.pin_memory() if self._device.startswith("cuda") else tensor
+        if not self._device.startswith("cuda"):
+            return tensor
+        # A thread begins on the first GPU, whatever its process has chosen.
+        with torch.cuda.device(self._device):
+            return tensor.pin_memory()
 
     def _to_device(self, tensor: Tensor) -> Tensor:
         return tensor.to(self._device, non_blocking=True)

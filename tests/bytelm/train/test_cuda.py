@@ -1,8 +1,11 @@
 """What only a GPU shows: training there learns what it learns on a CPU, compiled and not."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from support import small_config
+from training import start
 
 from bytelm.config import HEAD_KINDS
 from bytelm.train.learner import How, Learner
@@ -49,3 +52,12 @@ def test_compiled_code_has_them_too(kind: str) -> None:
 def test_bfloat16_learns() -> None:
     losses = losses_of("unembed", How("cuda", torch.bfloat16, compiled=True))
     assert sum(losses[-1]) < sum(losses[0])
+
+
+@pytest.mark.parametrize("device", ["cuda", "cuda:0"])
+def test_a_whole_run(few_shards: Path, tmp_path: Path, device: str) -> None:
+    """Loader, checkpoint and summary as well, and a second run goes on from the first."""
+    for size, steps in (("5120", 10), ("10240", 20)):
+        run = start(few_shards, tmp_path / "run", "--device", device, "--bytes", size)
+        assert run.end() == 0, run.said
+        assert run.figures()["steps"] == steps
