@@ -1,4 +1,4 @@
-"""Which gradients are applied: finite ones, and none far above what has been usual."""
+"""Which gradients are applied: finite ones, and none far above the usual until they are usual."""
 
 import math
 import statistics
