@@ -3,7 +3,7 @@
 import codecs
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bytelm.alphabet import EOD
@@ -126,10 +126,14 @@ def test_invalid_bytes_pass_unchanged(content: bytes, sizes: list[int]) -> None:
 
 
 @given(st.binary(max_size=12))
+@example(b"\xed\xa0")
 def test_incomplete_is_what_the_incremental_decoder_holds_back(content: bytes) -> None:
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     decoder.decode(content)
-    assert incomplete_utf8(content) == len(decoder.getstate()[0])
+    held = decoder.getstate()[0]
+    # Python's waits for the third byte of a surrogate, which valid text never has.
+    surrogate = len(held) == 2 and held[0] == 0xED and held[1] >= 0xA0
+    assert incomplete_utf8(content) == (0 if surrogate else len(held))
 
 
 @pytest.mark.parametrize("lone", [b"\x80", b"\xff", b"\xc0", b"\xf5", b"\xed\xa0"])
