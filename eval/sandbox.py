@@ -54,6 +54,7 @@ _GRACE_S = 10.0  # beyond the program's time, for its supervisor to kill everyth
 _LOOK_S = 0.2  # between looks at `stop`
 _REPORT = re.compile(rb"(\d{1,7})\n")
 _MOST_BYTES = 2 << 20
+_PF_EXITING = 0x4  # Linux, include/linux/sched.h
 _LOOP_STEPS = 100_000
 _LOOP_NOMINAL_S = 0.010  # an ordinary 2020s core takes 0.005 to 0.010 s for the loop
 _MOST_SCALE = 10.0
@@ -214,7 +215,12 @@ def _end(process: subprocess.Popen[bytes], marker: str, at_once: bool) -> None:
 
 
 def _kill_marked(marker: str) -> None:
-    """Kill what a dead supervisor left behind: all processes that were born with its marker."""
+    """Kill what a dead supervisor left behind, all processes that were born with its marker, and
+    return when they are dead.
+
+    One that is ending shows no environment any more, though it lives until the kernel has taken
+    back its memory: so whatever ends just now is awaited, whosever it is.
+    """
     wanted = f"{_MARKER}={marker}".encode()
     deadline = time.monotonic() + _GRACE_S
     found = True
@@ -224,9 +230,25 @@ def _kill_marked(marker: str) -> None:
             if not entry.name.isdecimal():
                 continue
             with contextlib.suppress(OSError):  # gone meanwhile, or another user's
-                if wanted in (entry / "environ").read_bytes().split(b"\0"):
+                if wanted in _environment_of(entry).split(b"\0"):
                     os.kill(int(entry.name), signal.SIGKILL)
                     found = True
+                elif _is_ending((entry / "stat").read_bytes()):
+                    found = True
+
+
+def _environment_of(entry: Path) -> bytes:
+    try:
+        return (entry / "environ").read_bytes()
+    except ProcessLookupError:  # what newer kernels say of one that is ending; older ones: nothing
+        return b""
+
+
+def _is_ending(stat: bytes) -> bool:
+    """Whether the process of this /proc/PID/stat is between its last instruction and its end."""
+    # The name, in brackets, may hold anything: count from the last bracket.
+    state, *fields = stat.rpartition(b")")[2].split()
+    return state not in (b"Z", b"X") and bool(int(fields[5]) & _PF_EXITING)
 
 
 @contextlib.contextmanager

@@ -134,13 +134,16 @@ def test_no_forgery_passes_and_none_hangs(name: str) -> None:
     assert time.monotonic() - start < 5
 
 
+# The kernel takes a while to take back much memory: the killed program lives on for that long.
+@pytest.mark.parametrize("held_bytes", [0, 600 << 20])
 def test_a_stopped_supervisor_does_not_hang_the_grader(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held_bytes: int
 ) -> None:
-    monkeypatch.setattr(sandbox, "_GRACE_S", 0.5)
+    # Long enough for a busy machine to see the killed ones dead; the program never ends by itself.
+    monkeypatch.setattr(sandbox, "_GRACE_S", 2.0)
     seen = tmp_path / "pids"
     program = (
-        "import posix\n"
+        f"import posix; held = bytearray({held_bytes})\n"
         f"open({str(seen)!r}, 'w').write(f'{{posix.getpid()}} {{posix.getppid()}}')\n"
         "posix.kill(posix.getppid(), 19)\nwhile True: pass"
     )
@@ -271,9 +274,6 @@ def test_children_of_a_killed_supervisor_are_found(tmp_path: Path) -> None:
     )
     assert run_program(program, Limits(5.0)) == "timed out"
     (pid,) = pids_in(seen)
-    deadline = time.monotonic() + 2
-    while alive(pid) and time.monotonic() < deadline:
-        time.sleep(0.01)
     assert not alive(pid)
 
 
