@@ -24,13 +24,15 @@ template <class P>
 struct Backward {
   typedef typename P::Value Value;
   const Call& call;
-  const i64 padded = call.padded(), units = padded / P::PAIR, pairs = KEYS / P::PAIR;
+  const i64 padded = call.padded<P>(), units = padded / P::PAIR, pairs = KEYS / P::PAIR;
   u32 *keys, *values, *key_pairs;                      // of a block of keys
   u32 *query_rows, *out_rows;                          // [copy][position - start]; out: dY
-  u32 *query_pairs, *out_pairs;                        // of a block of queries
+  u32 *query_pairs, *out_pairs;                        // of each block of these; see take_turned
+  u32* rows;                                           // of a block, for a moment
   u32 *weight_pairs, *score_pairs, *score_rows;        // W, and twice dScore
   float *dk, *dv;                                      // [channel][key] of a block of keys
   float *limits, *means;                               // like query_rows: log sum (base 2), D
+  float *scores, *changes;                             // AMX's products of STRIP queries
   i64 start, end;                                      // the positions that see the chunk
 
   // Sums for dQ, [copy][position - start][padded channels], of chunk [first, stop) of the keys.
@@ -38,12 +40,15 @@ struct Backward {
     static thread_local Space space;
     const i64 block = KEYS * units, square = QUERIES * pairs, copies = call.copies();
     const i64 seen = end - start, all = copies * seen;
-    Parts parts{space.of(5 * block + 2 * all * units + 3 * square + 2 * KEYS * padded + 2 * all)};
-    for (u32** p : {&keys, &values, &key_pairs, &query_pairs, &out_pairs}) *p = parts.units(block);
-    for (u32** p : {&query_rows, &out_rows}) *p = parts.units(all * units);
+    Parts parts{space.of(4 * block + 4 * all * units + 3 * square + 2 * KEYS * padded + 2 * all +
+                         2 * STRIP * KEYS)};
+    for (u32** p : {&keys, &values, &key_pairs, &rows}) *p = parts.units(block);
+    for (u32** p : {&query_rows, &out_rows, &query_pairs, &out_pairs})
+      *p = parts.units(all * units);
     for (u32** p : {&weight_pairs, &score_pairs, &score_rows}) *p = parts.units(square);
     for (float** p : {&dk, &dv}) *p = parts.floats(KEYS * padded);
     for (float** p : {&limits, &means}) *p = parts.floats(all);
+    for (float** p : {&scores, &changes}) *p = parts.floats(STRIP * KEYS);
     std::fill(dq, dq + all * padded, 0.0f);
     for (i64 r = 0; r < copies; ++r) recall(b, g * copies + r, r * seen);
     for (i64 key = first; key < stop; key += KEYS) {
@@ -66,9 +71,9 @@ struct Backward {
   void recall(i64 b, i64 h, i64 to) {
     for (i64 t = start; t < end; t += QUERIES, to += QUERIES) {
       const i64 count = std::min(QUERIES, call.length - t);
-      u32 *const rows = query_pairs, *const dy = out_rows + to * units;
+      u32 *const q = query_rows + to * units, *const dy = out_rows + to * units;
       take_rows<P>(call.q.at<Value>(b, t, h), call.q.position, call.channels, count, QUERIES,
-                   padded, query_rows + to * units);
+                   padded, q);
       take_rows<P>(call.dy.at<Value>(b, t, h), call.dy.position, call.channels, count, QUERIES,
                    padded, dy);
       take_rows<P>(call.y.at<Value>(b, t, h), call.y.position, call.channels, count, QUERIES,
@@ -78,12 +83,20 @@ struct Backward {
         limits[to + r] = r < count ? log_sum[r] * LOG2E : 0.0f;
         means[to + r] = dot<P>(rows + r * units, dy + r * units, units);
       }
+      take_turned(q, query_pairs + to * units);
+      take_turned(dy, out_pairs + to * units);
     }
+  }
+
+  // Pairs of a block of queries that products go through: [unit of queries][channel], and for AMX
+  // [channel][unit of queries].
+  void take_turned(const u32* from, u32* to) {
+    take_pairs(from, QUERIES, padded, TILED<P> ? rows : to, P());
+    if (TILED<P>) transpose(rows, QUERIES / P::PAIR, padded, to);
   }
 
   void take_keys(i64 b, i64 g, i64 key) {
     const i64 count = std::min(KEYS, call.length - key);
-    u32* const rows = query_pairs;  // free until queries come
     take_rows<P>(call.v.at<Value>(b, key, g), call.v.position, call.channels, count, KEYS, padded,
                  rows);
     transpose(rows, KEYS, units, values);
@@ -98,27 +111,31 @@ struct Backward {
   // A block of keys meets a block of queries that are recalled from row number `at`.
   void meet(const Meeting& meeting, i64 at, float* dq) {
     const i64 t = meeting.query, count = std::min(QUERIES, call.length - t);
-    const i64 rounded = up_to(count, 8);
-    take_pairs(query_rows + at * units, rounded, padded, query_pairs, P());
-    take_pairs(out_rows + at * units, rounded, padded, out_pairs, P());
+    const i64 rounded = up_to(count, GROUP<P>), steps = rounded / P::PAIR;
     const bool whole = meeting.whole();
-    for (i64 r = 0; r < rounded; r += ROWS) {
-      if (whole) {
-        weigh<false>(meeting, r, at + r);
-      } else {
-        weigh<true>(meeting, r, at + r);
-      }
-    }
-    const i64 steps = rounded / P::PAIR;
-    add_product<P>(out_pairs, 1, padded, weight_pairs, KEYS, steps, padded, dv, KEYS);
-    add_product<P>(query_pairs, 1, padded, score_pairs, KEYS, steps, padded, dk, KEYS);
+    if (whole) weigh_all<false>(meeting, rounded, at); else weigh_all<true>(meeting, rounded, at);
+    const i64 row = TILED<P> ? QUERIES / P::PAIR : 1, unit = TILED<P> ? 1 : padded;
+    add_product<P>(out_pairs + at * units, row, unit, weight_pairs, KEYS, steps, padded, dv, KEYS);
+    add_product<P>(query_pairs + at * units, row, unit, score_pairs, KEYS, steps, padded, dk, KEYS);
     if (whole) {
       add_product<P>(score_rows, pairs, 1, key_pairs, padded, pairs, rounded, dq, padded);
       return;
     }
-    for (i64 r = 0; r < rounded; r += 8)
-      add_product<P>(score_rows + r * pairs, pairs, 1, key_pairs, padded,
-                     up_to(meeting.reach(r, 8), P::PAIR) / P::PAIR, 8, dq + r * padded, padded);
+    for (i64 r = 0; r < rounded; r += GROUP<P>)
+      add_product<P>(score_rows + r * pairs, pairs, 1, key_pairs, padded, meeting.units<P>(r),
+                     GROUP<P>, dq + r * padded, padded);
+  }
+
+  template <bool MASKED>
+  void weigh_all(const Meeting& meeting, i64 rounded, i64 at) {
+    for (i64 r = 0; r < rounded; r += ROWS) {
+      if (r % STRIP == 0) {
+        const i64 reach = MASKED ? meeting.reach(r, STRIP) : KEYS;
+        score_strip<P>(query_rows + (at + r) * units, units, keys, reach, scores);
+        score_strip<P>(out_rows + (at + r) * units, units, values, reach, changes);
+      }
+      weigh<MASKED>(meeting, r, at + r);
+    }
   }
 
   // W and dScore of ROWS queries, recalled from row number `at`.
@@ -127,13 +144,14 @@ struct Backward {
     const float scale = call.scale() * LOG2E;
     const int vectors =
         MASKED ? (int)(meeting.reach(row, ROWS) + LANES - 1) / LANES : KEY_VECTORS;
-    vf weights[ROWS][KEY_VECTORS], changes[ROWS][KEY_VECTORS];
+    const i64 strip = row % STRIP * KEYS;
+    vf weights[ROWS][KEY_VECTORS], slopes[ROWS][KEY_VECTORS];
     if (vectors) {
-      score<P>(query_rows + at * units, units, keys, vectors, weights);
+      score<P>(query_rows + at * units, units, keys, scores + strip, vectors, weights);
       for (int r = 0; r < ROWS; ++r)
         for (int j = 0; j < vectors; ++j)
           weights[r][j] = power(weights[r][j] * scale - spreadf(limits[at + r]), P());
-      score<P>(out_rows + at * units, units, values, vectors, changes);
+      score<P>(out_rows + at * units, units, values, changes + strip, vectors, slopes);
     }
 #pragma GCC unroll 2
     for (int r = 0; r < ROWS; r += 2)
@@ -142,7 +160,7 @@ struct Backward {
         for (int i = 0; i < 2; ++i) {
           if (j < vectors) w[i] = weights[r + i][j];
           if (MASKED && j < vectors) w[i] = choose(meeting.seen(row + r + i, j), w[i], vf{});
-          if (j < vectors) d[i] = w[i] * (changes[r + i][j] - spreadf(means[at + r + i]));
+          if (j < vectors) d[i] = w[i] * (slopes[r + i][j] - spreadf(means[at + r + i]));
         }
         store_pairs(w[0], w[1], weight_pairs, row + r, j * LANES, P());
         store_pairs(d[0], d[1], score_pairs, row + r, j * LANES, P());
@@ -153,15 +171,15 @@ struct Backward {
 
   // The sums of a block of keys, [channel][key], as rows of the gradient.
   void give(const float* sums, float scale, const Lying& to, i64 b, i64 g, i64 key) {
-    u32* const rows = weight_pairs;  // free until queries come
+    u32* const turned = weight_pairs;  // free until queries come
     static_assert(sizeof(float) == sizeof(u32), "");
     const i64 count = std::min(KEYS, call.length - key);
-    for (i64 c = 0; c < padded; c += LANES) {
-      transpose((const u32*)sums + c * KEYS, LANES, KEYS, rows);
+    for (i64 c = 0; c < call.channels; c += LANES) {
+      transpose((const u32*)sums + c * KEYS, LANES, KEYS, turned);
       const i64 kept = std::min<i64>(LANES, call.channels - c);
       for (i64 k = 0; k < count; ++k) {
         Value narrow[LANES];
-        P::narrow_lanes(loadf((const float*)rows + k * LANES) * scale, narrow);
+        P::narrow_lanes(loadf((const float*)turned + k * LANES) * scale, narrow);
         std::memcpy(to.at<Value>(b, key + k, g) + c, narrow, kept * sizeof(Value));
       }
     }
@@ -174,7 +192,7 @@ static inline void give_query(const Call& call, i64 b, i64 t, i64 h, const float
                               i64 chunks) {
   typedef typename P::Value Value;
   alignas(64) Value narrow[256];
-  for (i64 c = 0; c < call.padded(); c += LANES) {
+  for (i64 c = 0; c < call.padded<P>(); c += LANES) {
     vf sum = vf{};
     for (i64 i = 0; i < chunks; ++i)
       if (sums[i]) sum = sum + loadf(sums[i] + c);
@@ -186,7 +204,7 @@ static inline void give_query(const Call& call, i64 b, i64 t, i64 h, const float
 template <class P>
 static void backward(const Call& call) {
   const i64 length = chunk_keys(call), chunks = (call.length + length - 1) / length;
-  const i64 lots = call.batch * call.groups, copies = call.copies(), padded = call.padded();
+  const i64 lots = call.batch * call.groups, copies = call.copies(), padded = call.padded<P>();
   std::vector<Space> partial(chunks > 1 ? chunks * lots : 0);
   std::vector<i64> ends(chunks * lots);
   // What each position's dQ is in the chunks; null in one that it does not see.
@@ -202,6 +220,7 @@ static void backward(const Call& call) {
 #pragma omp parallel for schedule(dynamic, 1) num_threads((int)call.threads)
   for (i64 i = 0; i < lots * chunks; ++i) {
     static thread_local Space shared;
+    const Prepared<P> prepared;
     const i64 b = i % lots / call.groups, g = i % lots % call.groups, first = i / lots * length;
     const i64 stop = std::min(first + length, call.length);
     Backward<P> work{call};

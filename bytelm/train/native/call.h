@@ -16,7 +16,8 @@ struct Call {
   i64 log_sums;            // (batch, head, position) float32: log of the sum of exp(score)
   Lying q, k, v, y, dy, dq, dk, dv;
 
-  i64 padded() const { return up_to(channels, LANES); }
+  template <class P>
+  i64 padded() const { return up_to(channels, TILED<P> ? STRIP : LANES); }
   i64 copies() const { return heads / groups; }
   float scale() const { return 1.0f / std::sqrt((float)channels); }
   i64 first_of(i64 b, i64 t) const {
@@ -47,6 +48,11 @@ struct Meeting {
   // Of the block's keys, those up to which any of the queries [row, row + rows) sees.
   i64 reach(i64 row, i64 rows) const {
     return std::max<i64>(0, std::min(KEYS, query + row + rows - key));
+  }
+  // In units, what a product over the keys that any of GROUP queries from `row` sees goes through.
+  template <class P>
+  i64 units(i64 row) const {
+    return up_to(reach(row, GROUP<P>), TILED<P> ? STRIP : P::PAIR) / P::PAIR;
   }
   // Which keys of the block's vector number j query `row` sees.
   vi seen(i64 row, int j) const {

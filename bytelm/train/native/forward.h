@@ -20,9 +20,10 @@ template <class P>
 struct Forward {
   typedef typename P::Value Value;
   const Call& call;
-  const i64 padded = call.padded(), units = padded / P::PAIR, pairs = KEYS / P::PAIR;
+  const i64 padded = call.padded<P>(), units = padded / P::PAIR, pairs = KEYS / P::PAIR;
   u32 *across, *paired, *rows, *weights;
   float *most, *sums, *out;
+  float* strip;  // AMX's scores of STRIP queries
 
   // Query chunk `number` of batch row b and group g.
   void piece(i64 b, i64 g, i64 number) {
@@ -30,7 +31,8 @@ struct Forward {
     const i64 lowest = call.first_of(b, start) / KEYS * KEYS, end = up_to(stop, KEYS);
     static thread_local Space space;
     Parts parts{space.of((end - lowest) * (units + padded / P::PAIR) + QUERIES * units +
-                         QUERIES * (pairs + 1 + LANES + padded) + 8 * LANES)};
+                         QUERIES * (pairs + 1 + LANES + padded) + STRIP * KEYS +
+                         8 * LANES)};
     across = parts.units((end - lowest) * units);
     paired = parts.units((end - lowest) * padded / P::PAIR);
     rows = parts.units(QUERIES * units);
@@ -38,6 +40,7 @@ struct Forward {
     most = parts.floats(QUERIES);
     sums = parts.floats(QUERIES * LANES);
     out = parts.floats(QUERIES * padded);
+    strip = parts.floats(STRIP * KEYS);
     for (i64 key = lowest; key < stop; key += KEYS) prepare(b, g, key, key - lowest);
     for (i64 h = g * call.copies(); h < (g + 1) * call.copies(); ++h)
       for (i64 t = start; t < stop; t += QUERIES) attend(b, h, t, lowest);
@@ -54,7 +57,7 @@ struct Forward {
   }
 
   void attend(i64 b, i64 h, i64 t, i64 lowest) {
-    const i64 count = std::min(QUERIES, call.length - t), rounded = up_to(count, 8);
+    const i64 count = std::min(QUERIES, call.length - t), rounded = up_to(count, GROUP<P>);
     take_rows<P>(call.q.at<Value>(b, t, h), call.q.position, call.channels, count, rounded, padded,
                  rows);
     std::fill(most, most + QUERIES, NOTHING);
@@ -63,16 +66,16 @@ struct Forward {
     for (i64 key = call.first_of(b, t) / KEYS * KEYS; key < t + count; key += KEYS) {
       const Meeting meeting{call, b, t, key};
       const i64 at = key - lowest;
+      const u32* const values = paired + at * padded / P::PAIR;
       if (meeting.whole()) {
-        for (i64 r = 0; r < rounded; r += ROWS) weigh<false>(meeting, r, across + at * units);
-        add_product<P>(weights, pairs, 1, paired + at * padded / P::PAIR, padded, pairs, rounded,
-                       out, padded);
+        weigh_all<false>(meeting, rounded, across + at * units);
+        add_product<P>(weights, pairs, 1, values, padded, pairs, rounded, out, padded);
         continue;
       }
-      for (i64 r = 0; r < rounded; r += ROWS) weigh<true>(meeting, r, across + at * units);
-      for (i64 r = 0; r < rounded; r += 8)
-        add_product<P>(weights + r * pairs, pairs, 1, paired + at * padded / P::PAIR, padded,
-                       up_to(meeting.reach(r, 8), P::PAIR) / P::PAIR, 8, out + r * padded, padded);
+      weigh_all<true>(meeting, rounded, across + at * units);
+      for (i64 r = 0; r < rounded; r += GROUP<P>)
+        add_product<P>(weights + r * pairs, pairs, 1, values, padded, meeting.units<P>(r),
+                       GROUP<P>, out + r * padded, padded);
     }
     float* const log_sum = call.log_sum(b, h) + t;
     for (i64 r = 0; r < count; ++r) {
@@ -86,6 +89,16 @@ struct Forward {
     for (i64 r = 0; r < count; ++r) log_sum[r] = most[r] * call.scale() + std::log(log_sum[r]);
   }
 
+  template <bool MASKED>
+  void weigh_all(const Meeting& meeting, i64 rounded, const u32* keys) {
+    for (i64 r = 0; r < rounded; r += ROWS) {
+      if (r % STRIP == 0)
+        score_strip<P>(rows + r * units, units, keys, MASKED ? meeting.reach(r, STRIP) : KEYS,
+                       strip);
+      weigh<MASKED>(meeting, r, keys);
+    }
+  }
+
   // The weights of ROWS queries, relative to their maxima so far; both sums follow a new maximum.
   template <bool MASKED>
   void weigh(const Meeting& meeting, i64 row, const u32* keys) {
@@ -93,7 +106,8 @@ struct Forward {
     const int vectors =
         MASKED ? (int)(meeting.reach(row, ROWS) + LANES - 1) / LANES : KEY_VECTORS;
     vf scores[ROWS][KEY_VECTORS];
-    if (vectors) score<P>(rows + row * units, units, keys, vectors, scores);
+    if (vectors)
+      score<P>(rows + row * units, units, keys, strip + row % STRIP * KEYS, vectors, scores);
 #pragma GCC unroll 4
     for (int r = 0; r < ROWS; ++r) {
       vf top = spreadf(NOTHING);
@@ -132,6 +146,8 @@ static void forward(const Call& call) {
   const i64 chunks = (call.length + CHUNK - 1) / CHUNK, lots = call.batch * call.groups;
   // The last chunks see most: they go first, so that no thread is left with one in the end.
 #pragma omp parallel for schedule(dynamic, 1) num_threads((int)call.threads)
-  for (i64 i = 0; i < lots * chunks; ++i)
+  for (i64 i = 0; i < lots * chunks; ++i) {
+    const Prepared<P> prepared;
     Forward<P>{call}.piece(i % lots / call.groups, i % lots % call.groups, chunks - 1 - i / lots);
+  }
 }

@@ -10,12 +10,14 @@
 #pragma once
 #include <algorithm>
 #include <memory>
-#include "vectors.h"
+#include "amx.h"
 
 static constexpr i64 KEYS = 64;     // of a block of keys
 static constexpr i64 QUERIES = 64;  // of a block of queries
 static constexpr int ROWS = 4;      // of a tile of scores
 static constexpr int KEY_VECTORS = KEYS / LANES;
+template <class P>
+static constexpr i64 GROUP = TILED<P> ? STRIP : 8;  // rows that products take together
 
 // Rows x vectors of a product that fit the registers.
 #if defined(__AVX512F__)
@@ -143,10 +145,18 @@ static inline void add_tile(const u32* a, i64 row, i64 unit, const u32* b, i64 w
     for (int j = 0; j < VECTORS; ++j) storef(to + r * to_row + j * LANES, sums[r][j]);
 }
 
-// to[row][0, width) += the product; `rows` is a multiple of 8, `width` of LANES.
+// to[row][0, width) += the product; `rows` is a multiple of GROUP, `width` of LANES. By AMX, `unit`
+// is 1, and all are multiples of STRIP.
 template <class P>
 static inline void add_product(const u32* a, i64 row, i64 unit, const u32* b, i64 width, i64 units,
                                i64 rows, float* to, i64 to_row) {
+  if constexpr (TILED<P>) {
+    for (i64 c = 0; c < width; c += STRIP)
+      for (i64 r = 0; r < rows; r += STRIP)
+        tile_product<true>(a + r * row, row, b + c, width, units / LANES, to + r * to_row + c,
+                           to_row);
+    return;
+  }
   for (i64 c = 0; c < width;) {
     const i64 left = (width - c) / LANES;
     const i64 now = WIDE == 1 || left == 1 ? 1 : left >= 4 ? 4 : 2, step = now == 4 ? 4 : 8;
@@ -183,10 +193,16 @@ static inline void score_tile(const u32* rows, i64 units, const u32* across,
     for (int j = 0; j < V; ++j) scores[r][first + j] = sums[r][j];
 }
 
-// Scores of ROWS rows (units of channels) against the first `vectors` x 16 keys of a block.
+// Scores of ROWS rows (units of channels) against the first `vectors` x 16 keys of a block. AMX
+// has them in memory already.
 template <class P>
-static inline void score(const u32* rows, i64 units, const u32* across, int vectors,
-                         vf (&scores)[ROWS][KEY_VECTORS]) {
+static inline void score(const u32* rows, i64 units, const u32* across, const float* strip,
+                         int vectors, vf (&scores)[ROWS][KEY_VECTORS]) {
+  if (TILED<P>) {
+    for (int r = 0; r < ROWS; ++r)
+      for (int j = 0; j < vectors; ++j) scores[r][j] = loadf(strip + r * KEYS + j * LANES);
+    return;
+  }
   if (WIDE == 1) {
     for (int j = 0; j < vectors; ++j) score_tile<P, 1>(rows, units, across, scores, j);
     return;
@@ -197,6 +213,15 @@ static inline void score(const u32* rows, i64 units, const u32* across, int vect
     case 3: return score_tile<P, 3>(rows, units, across, scores, 0);
     default: return score_tile<P, KEY_VECTORS>(rows, units, across, scores, 0);
   }
+}
+
+// AMX's scores of STRIP rows against the keys of a block up to number `reach`.
+template <class P>
+static inline void score_strip(const u32* rows, i64 units, const u32* across, i64 reach,
+                               float* strip) {
+  if constexpr (TILED<P>)
+    for (i64 k = 0; k < reach; k += STRIP)
+      tile_product<false>(rows, units, across + k, KEYS, units / LANES, strip + k, KEYS);
 }
 
 // The forms. `from` begins a matrix of rows `stride` values apart, of which `count` exist; what

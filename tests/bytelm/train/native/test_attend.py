@@ -3,6 +3,7 @@
 import math
 import platform
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
@@ -227,17 +228,37 @@ def test_wide_heads_and_other_types_are_left_to_torch() -> None:
     assert native_attention(random_model(small_config()).double()) is None
 
 
+def test_torchs_own_products_are_left_as_they_were() -> None:
+    """Both may use the processor's tiles, whose shapes each has to set for itself."""
+    generator = torch.Generator().manual_seed(0)
+    a, b = (torch.randn(300, 300, generator=generator).bfloat16() for _ in range(2))
+    tensors, dy = inputs(2, 300, 4, 2, 32, torch.bfloat16)
+    product, result = a @ b, gradients(attend, tensors, None, dy)
+    for _ in range(3):
+        assert torch.equal(a @ b, product)
+        again = gradients(attend, tensors, None, dy)
+        assert all(torch.equal(one, other) for one, other in zip(again, result, strict=True))
+
+
+# Later flags win.
+SMALLER = {
+    "AVX2": "-march=x86-64-v3",  # other registers, other tiles, bfloat16 by shifts
+    "no AMX": "-mno-amx-tile",  # what most servers have
+}
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="needs an x86-64 compiler")
-def test_a_smaller_processor_computes_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Compiled for AVX2: other registers, other tiles, bfloat16 by shifts."""
-    flags = tuple("-march=x86-64-v3" if f == "-march=native" else f for f in build.FLAGS)
-    monkeypatch.setattr(build, "FLAGS", flags)
+@pytest.mark.parametrize("name", SMALLER)
+def test_a_smaller_processor_computes_the_same(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if name == "no AMX" and "amx_bf16" not in Path("/proc/cpuinfo").read_text(encoding="utf-8"):
+        pytest.skip("this processor has no AMX to go without")
+    monkeypatch.setattr(build, "FLAGS", (*build.FLAGS, SMALLER[name]))
     build.library.cache_clear()
     try:
         for dtype in (torch.float32, torch.bfloat16):
-            for name in SHAPES:
-                test_result_and_gradients_are_right(name, dtype)
+            for shape in SHAPES:
+                test_result_and_gradients_are_right(shape, dtype)
             test_windows(100, dtype)
         test_what_is_not_a_number_stays_that()
         assert build.library.cache_info().currsize == 1
