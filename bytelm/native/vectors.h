@@ -80,6 +80,10 @@ struct F32 {
   static inline float widen(Value v) { return v; }
   static inline Value narrow(float f) { return f; }
   static inline void narrow_lanes(vf v, Value* to) { storef(to, v); }
+  static inline void narrow_two(vf v, vf w, Value* to) {
+    storef(to, v);
+    storef(to + LANES, w);
+  }
 };
 
 struct BF16 {
@@ -114,6 +118,15 @@ struct BF16 {
     const auto lanes = __builtin_convertvector((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16, vh);
 #endif
     std::memcpy(to, &lanes, LANES * sizeof *to);
+  }
+  static inline void narrow_two(vf v, vf w, Value* to) {
+#if defined(__AVX512BF16__)
+    const auto lanes = _mm512_cvtne2ps_pbh((__m512)w, (__m512)v);
+    std::memcpy(to, &lanes, sizeof lanes);
+#else
+    narrow_lanes(v, to);
+    narrow_lanes(w, to + LANES);
+#endif
   }
 };
 

@@ -155,17 +155,21 @@ struct Backward {
     }
 #pragma GCC unroll 2
     for (int r = 0; r < ROWS; r += 2)
-      for (int j = 0; j < KEY_VECTORS; ++j) {
-        vf w[2] = {vf{}, vf{}}, d[2] = {vf{}, vf{}};
-        for (int i = 0; i < 2; ++i) {
-          if (j < vectors) w[i] = weights[r + i][j];
-          if (MASKED && j < vectors) w[i] = choose(meeting.seen(row + r + i, j), w[i], vf{});
-          if (j < vectors) d[i] = w[i] * (slopes[r + i][j] - spreadf(means[at + r + i]));
+      for (int j = 0; j < KEY_VECTORS; j += 2) {
+        vf d[2][2];  // [row][vector]
+        for (int v = 0; v < 2; ++v) {
+          vf w[2] = {vf{}, vf{}};
+          d[0][v] = d[1][v] = vf{};
+          for (int i = 0; i < 2 && j + v < vectors; ++i) {
+            w[i] = weights[r + i][j + v];
+            if (MASKED) w[i] = choose(meeting.seen(row + r + i, j + v), w[i], vf{});
+            d[i][v] = w[i] * (slopes[r + i][j + v] - spreadf(means[at + r + i]));
+          }
+          store_pairs(w[0], w[1], weight_pairs, row + r, (j + v) * LANES, P());
+          store_pairs(d[0][v], d[1][v], score_pairs, row + r, (j + v) * LANES, P());
         }
-        store_pairs(w[0], w[1], weight_pairs, row + r, j * LANES, P());
-        store_pairs(d[0], d[1], score_pairs, row + r, j * LANES, P());
-        store_rows<P>(d[0], score_rows, row + r, j * LANES);
-        store_rows<P>(d[1], score_rows, row + r + 1, j * LANES);
+        for (int i = 0; i < 2; ++i)
+          store_rows<P>(d[i][0], d[i][1], score_rows, row + r + i, j * LANES);
       }
   }
 
@@ -180,7 +184,7 @@ struct Backward {
       for (i64 k = 0; k < count; ++k) {
         Value narrow[LANES];
         P::narrow_lanes(loadf((const float*)turned + k * LANES) * scale, narrow);
-        std::memcpy(to.at<Value>(b, key + k, g) + c, narrow, kept * sizeof(Value));
+        put_row(narrow, to.at<Value>(b, key + k, g) + c, kept);
       }
     }
   }
@@ -198,7 +202,7 @@ static inline void give_query(const Call& call, i64 b, i64 t, i64 h, const float
       if (sums[i]) sum = sum + loadf(sums[i] + c);
     P::narrow_lanes(sum * call.scale(), narrow + c);
   }
-  std::memcpy(call.dq.at<Value>(b, t, h), narrow, call.channels * sizeof(Value));
+  put_row(narrow, call.dq.at<Value>(b, t, h), call.channels);
 }
 
 template <class P>

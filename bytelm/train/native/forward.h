@@ -84,7 +84,7 @@ struct Forward {
       alignas(64) Value narrow[256];
       for (i64 c = 0; c < padded; c += LANES)
         P::narrow_lanes(loadf(out + r * padded + c) * factor, narrow + c);
-      std::memcpy(call.y.at<Value>(b, t + r, h), narrow, call.channels * sizeof(Value));
+      put_row(narrow, call.y.at<Value>(b, t + r, h), call.channels);
     }
     for (i64 r = 0; r < count; ++r) log_sum[r] = most[r] * call.scale() + std::log(log_sum[r]);
   }
@@ -121,12 +121,15 @@ struct Forward {
     for (int r = 0; r < ROWS; ++r) {
       const vf limit = spreadf(most[row + r] * scale);
       vf sum = loadf(sums + (row + r) * LANES);
-      for (int j = 0; j < KEY_VECTORS; ++j) {
-        vf weight = vf{};
-        if (j < vectors) weight = power(scores[r][j] * scale - limit, P());
-        if (MASKED && j < vectors) weight = choose(meeting.seen(row + r, j), weight, vf{});
-        sum = sum + weight;
-        P::narrow_lanes(weight, (Value*)(weights + (row + r) * pairs) + j * LANES);
+      for (int j = 0; j < KEY_VECTORS; j += 2) {
+        vf two[2] = {vf{}, vf{}};
+        for (int i = 0; i < 2; ++i) {
+          if (j + i >= vectors) break;
+          two[i] = power(scores[r][j + i] * scale - limit, P());
+          if (MASKED) two[i] = choose(meeting.seen(row + r, j + i), two[i], vf{});
+          sum = sum + two[i];
+        }
+        P::narrow_two(two[0], two[1], (Value*)(weights + (row + r) * pairs) + j * LANES);
       }
       storef(sums + (row + r) * LANES, sum);
     }

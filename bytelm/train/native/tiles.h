@@ -109,8 +109,16 @@ static inline void store_pairs(vf a, vf b, u32* pairs, i64 q, i64 k, F32) {
   storef((float*)pairs + (q + 1) * KEYS + k, b);
 }
 template <class P>
-static inline void store_rows(vf a, u32* rows, i64 q, i64 k) {
-  P::narrow_lanes(a, (typename P::Value*)rows + q * KEYS + k);
+static inline void store_rows(vf a, vf b, u32* rows, i64 q, i64 k) {
+  P::narrow_two(a, b, (typename P::Value*)rows + q * KEYS + k);
+}
+
+// `count` channels of a row of a result.
+template <class V>
+static inline void put_row(const V* from, V* to, i64 count) {
+  for (; count >= LANES; count -= LANES, from += LANES, to += LANES)
+    std::memcpy(to, from, LANES * sizeof *to);  // its size known, it is no call
+  if (count > 0) std::memcpy(to, from, count * sizeof *to);
 }
 
 // sums[r][j] += a[r * row + u * unit] x vector j of b[u * width].
