@@ -10,6 +10,7 @@ from torch import Tensor
 
 from bytelm.alphabet import VOCAB
 from bytelm.decode.native.pack import LANES, PANEL, packed, up_to
+from bytelm.decode.native.pricing import measure_prices
 from bytelm.decode.options import DecodeOptions, SamplingOptions
 from bytelm.model.model import SLACK, Model
 from bytelm.native.build import library
@@ -19,9 +20,6 @@ SOURCE = Path(__file__).with_name("decode.cpp")
 # Prompt ids that one row feeds in a forward, and that all prefilling rows feed together.
 CHUNK = 64
 ROOM = 192
-
-# Seconds that measuring the cost of a step may take, more or less.
-PRICING_S = 0.1
 
 # Which drawn drafts to feed must not depend on what is learnt from other rows, or a sample would.
 DRAWN_GATE = 0.4
@@ -122,18 +120,11 @@ class NativeStepper:
             self._call("delete")
 
     def _price(self, position: int) -> None:
-        """Tell the C++ side what steps cost by the ids that a row feeds, well into the texts.
-
-        Each cost is the shortest of a few, since what else runs here only ever adds.
-        """
+        """Tell the C++ side what steps cost by the ids that a row feeds, well into the texts."""
         costs_s = self._packed.costs_s
         key = (self.batch, self.k, torch.get_num_threads(), position // 256)
         if key not in costs_s:
-            widths = range(1, self.k + 1)
-            turns = [[self.step_s(position, width, 1) for width in widths]]
-            while len(turns) < 8 and sum(map(sum, turns)) < PRICING_S:
-                turns.append([self.step_s(position, width, 1) for width in widths])
-            costs_s[key] = tuple(min(costs) for costs in zip(*turns, strict=True))
+            costs_s[key] = measure_prices(lambda width: self.step_s(position, width, 1), self.k)
         self._set_prices(costs_s[key])
 
     def _set_prices(self, costs_s: Sequence[float], by_clock: bool = True) -> None:
