@@ -50,3 +50,8 @@ static Decoder<P>* build(const i64* sizes, float eps, i64 chunk, void* const* po
   EXPORT void peek_##P(void* d, i64 b, float* logits) { ((Decoder<P>*)d)->peek(b, logits); }
 FUNCTIONS(F32)
 FUNCTIONS(BF16)
+#if defined(BYTELM_AMX)
+FUNCTIONS(TiledBF16)
+#endif
+// Whether there is AMX, and Linux lets this process use it.
+EXPORT int tiles() { return tiles_allowed(); }

@@ -306,6 +306,7 @@ struct Decoder : Engine<P> {
       }
       const auto start = std::chrono::steady_clock::now();
       team.run([&](int me) {
+        const Prepared<P> prepared;
         forward(me);
         if (me == 0) begin_drafts();
         team.barrier();
@@ -321,6 +322,7 @@ struct Decoder : Engine<P> {
   // `steps` steps: ids (steps, batch, k) and counts (steps, batch).
   void run(i64 steps, i64* ids, i64* counts) {
     team.run([&](int me) {
+      const Prepared<P> prepared;
       for (i64 step = 0; step < steps; ++step) {
         forward(me);
         for (i64 b = me; b < s.batch; b += s.threads)
@@ -340,6 +342,7 @@ struct Decoder : Engine<P> {
     do {
       at.assign(s.batch, 0);
       team.run([&](int me) {
+        const Prepared<P> prepared;
         forward(me);
         if (me == 0) begin_drafts();
         team.barrier();

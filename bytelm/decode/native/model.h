@@ -79,17 +79,17 @@ struct Engine {
     kv_panels = panels(2 * s.kv_heads * s.padded_head);
     out_panels = panels(s.width);
     vocab_panels = panels(s.vocab);
-    const i64 most = s.capacity;
+    const i64 most = s.capacity, read = most + TILE;  // AMX reads whole tiles of rows
     x.resize(most * s.padded_width);
     z.resize(most * s.padded_width);
     picked_x.resize(most * s.padded_width);
     if (s.chained) links.resize(s.head_layers * s.batch * s.k * s.padded_width);
     projected.resize(most * q_panels * PANEL);
     kv_projected.resize(most * kv_panels * PANEL);
-    normed.resize(most * s.padded_width);
+    normed.resize(read * s.padded_width);
     queries.resize(most * s.heads * s.padded_head);
-    mixed.resize(most * s.heads * s.padded_head);
-    inner.resize(most * s.hidden_panels * 32);
+    mixed.resize(read * s.heads * s.padded_head);
+    inner.resize(read * s.hidden_panels * 32);
     query_size = (s.padded_slots + CHUNK_SLOTS - 1) / CHUNK_SLOTS * part_size(s.padded_head);
     area_size = TASK_QUERIES * query_size;
     parts.resize(area_size * s.threads * (s.threads > 1 ? TASKS_A_THREAD : 1));

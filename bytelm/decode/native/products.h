@@ -4,7 +4,7 @@
 // that depends on nothing but the model. So a row's result is the same bits whatever rows, blocks
 // and threads run beside it, and speculative decoding equals plain decoding in bfloat16 as well.
 #pragma once
-#include "vectors.h"
+#include "amx.h"
 
 static constexpr int PANEL = 64;  // outputs of a packed matrix that lie side by side
 
@@ -85,19 +85,64 @@ static inline void panel_rows(int rows, const u32* x, i64 stride, const u32* pan
 #undef ROWS
 }
 
+#if defined(BYTELM_AMX)
+// Rows [0, rows) of x, at most 16, against one packed panel, by AMX. All 16 rows are read.
+template <class Out>
+static inline void tiled_product(const u32* x, i64 stride, i64 rows, const u32* panel, i64 units,
+                                 i64 row, i64 number, const Out& out) {
+  alignas(64) float sums[TILE][PANEL];
+  const i64 x_bytes = stride * sizeof *x, panel_bytes = PANEL * sizeof *panel;
+  asm volatile("" ::: "memory");  // what is read must have been written
+  _tile_zero(0);
+  _tile_zero(1);
+  _tile_zero(2);
+  _tile_zero(3);
+  for (i64 u = 0; u < units; u += TILE, panel += TILE * PANEL) {
+    for (i64 line = 0; line < TILE * PANEL; line += LANES)
+      __builtin_prefetch(panel + TILE * PANEL + line);
+    _tile_loadd(4, x + u, x_bytes);
+    _tile_loadd(5, panel, panel_bytes);
+    _tile_dpbf16ps(0, 4, 5);
+    _tile_loadd(6, panel + LANES, panel_bytes);
+    _tile_dpbf16ps(1, 4, 6);
+    _tile_loadd(7, panel + 2 * LANES, panel_bytes);
+    _tile_dpbf16ps(2, 4, 7);
+    _tile_loadd(5, panel + 3 * LANES, panel_bytes);
+    _tile_dpbf16ps(3, 4, 5);
+  }
+  _tile_stored(0, sums[0], sizeof *sums);
+  _tile_stored(1, sums[0] + LANES, sizeof *sums);
+  _tile_stored(2, sums[0] + 2 * LANES, sizeof *sums);
+  _tile_stored(3, sums[0] + 3 * LANES, sizeof *sums);
+  asm volatile("" ::: "memory");
+  for (i64 r = 0; r < rows; ++r) {
+    vf lanes[PANEL / LANES];
+    std::memcpy(lanes, sums[r], sizeof lanes);
+    out(row + r, number, lanes, 0, 1);
+  }
+}
+#endif
+
 // A share of x (rows, units) times a packed matrix: thread `me` of `threads` takes its part of the
 // (panel, group of rows) pairs.
 template <class P, class Out>
 static inline void product(int me, int threads, const u32* x, i64 stride, i64 rows,
                            const u32* matrix, i64 panels, i64 units, const Out& out) {
   if (rows == 0) return;
-  const i64 groups = (rows + MANY_ROWS - 1) / MANY_ROWS;
+  const i64 most = TILED<P> ? TILE : MANY_ROWS;
+  const i64 groups = (rows + most - 1) / most;
   const i64 items = panels * groups;
   for (i64 item = items * me / threads; item < items * (me + 1) / threads; ++item) {
     const i64 panel = item / groups, group = item % groups;
     const i64 first = rows * group / groups, last = rows * (group + 1) / groups;
-    panel_rows<P>((int)(last - first), x + first * stride, stride, matrix + panel * units * PANEL,
-                  units, first, panel, out);
+    const u32 *from = x + first * stride, *weights = matrix + panel * units * PANEL;
+#if defined(BYTELM_AMX)
+    if constexpr (TILED<P>) {
+      tiled_product(from, stride, last - first, weights, units, first, panel, out);
+      continue;
+    }
+#endif
+    panel_rows<P>((int)(last - first), from, stride, weights, units, first, panel, out);
   }
 }
 

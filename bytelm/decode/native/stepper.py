@@ -28,6 +28,8 @@ DRAWN_GATE = 0.4
 CHAINED = {"causal": 1, "anticausal": 2}
 
 KINDS = {torch.float32: "F32", torch.bfloat16: "BF16"}
+TILED = "TiledBF16"  # bfloat16 by AMX, where the processor has it
+TILE_INPUTS = 32  # of a product by AMX: a multiple of this
 
 
 def _address(tensor: Tensor) -> ctypes.c_void_p:
@@ -60,8 +62,9 @@ class NativeStepper:
     def __init__(self, model: Model, batch: int, reach: int, options: DecodeOptions) -> None:
         config, dtype, k = model.config, model.embedding.weight.dtype, options.heads
         self.batch, self.k, self.options = batch, k, options
-        self._library, self._kind = library(SOURCE), KINDS[dtype]
+        self._library = library(SOURCE)
         self._packed = packed(model)
+        self._kind = TILED if self._tiled(model) else KINDS[dtype]
         drafting, unembeddings = self._packed.drafting(model, k)
         head, wide = up_to(config.head_size, LANES), up_to(config.width, LANES)
         slots = config.window + CHUNK if config.window else reach
@@ -106,6 +109,13 @@ class NativeStepper:
             self._price((reach - SLACK) * 2 // 3)
         if options.sampling.temperature > 0:
             self._call("sample", ctypes.byref(_Sampling.of(options.sampling)))
+
+    def _tiled(self, model: Model) -> bool:
+        """Whether all products of this model go by AMX: a row's bits must not depend on which."""
+        config = model.config
+        inputs = (config.width, config.attention_heads * up_to(config.head_size, LANES))
+        whole = all(count % TILE_INPUTS == 0 for count in inputs)
+        return self._packed.dtype == torch.bfloat16 and whole and bool(self._library.tiles())
 
     def _function(self, name: str) -> Any:
         return getattr(self._library, f"{name}_{self._kind}")

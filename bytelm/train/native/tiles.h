@@ -10,7 +10,7 @@
 #pragma once
 #include <algorithm>
 #include <memory>
-#include "amx.h"
+#include "strip.h"
 
 static constexpr i64 KEYS = 64;     // of a block of keys
 static constexpr i64 QUERIES = 64;  // of a block of queries

@@ -16,7 +16,7 @@ from bytelm.config import HEAD_KINDS, LAYERED_KINDS
 from bytelm.decode import generate as module
 from bytelm.decode.generate import generate, make_stepper
 from bytelm.decode.native.pack import packed, panels
-from bytelm.decode.native.stepper import NativeStepper
+from bytelm.decode.native.stepper import SOURCE, NativeStepper
 from bytelm.decode.options import DecodeOptions
 from bytelm.decode.stepper import TorchStepper
 from bytelm.errors import InputError
@@ -222,6 +222,37 @@ def test_a_smaller_processor_computes_the_same_model(monkeypatch: pytest.MonkeyP
         assert found == plain
     finally:
         build.library.cache_clear()
+
+
+def engine_of(model: Model) -> str:
+    return NativeStepper(model, 1, 64, DecodeOptions(5, 1))._kind
+
+
+def test_tiles_and_vectors_compute_the_same_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there are tiles, the tests above are of these; here is what all others run."""
+    if not build.library(SOURCE).tiles():
+        pytest.skip("this processor has no AMX")
+    model = in_dtype(random_model(small_config()), torch.bfloat16)
+    prompts = [bytes(range(length)) for length in (3, 130, 200)]
+    assert engine_of(model) == "TiledBF16"
+    tiled, _ = native_logits(model, [BOS, *range(150)])
+    monkeypatch.setattr(NativeStepper, "_tiled", lambda *_: False)
+    assert engine_of(model) == "BF16"
+    vectors, _ = native_logits(model, [BOS, *range(150)])
+    assert not torch.equal(tiled, vectors)  # they round differently, so these are two
+    assert (tiled - vectors).norm() < 0.02 * vectors.norm()
+    for name in ("small", "full attention", "block", "causal"):
+        test_logits_are_the_models(name, torch.bfloat16, 150)
+    plain = [c.text for c in generate(model, prompts, DecodeOptions(40, 1, 1))]
+    assert [c.text for c in generate(model, prompts, DecodeOptions(40, 8, 3))] == plain
+
+
+def test_tiles_are_for_models_of_whole_tiles_in_bfloat16() -> None:
+    """A row's bits must not depend on which of its products fit."""
+    assert engine_of(random_model(small_config())) == "F32"
+    for changes in (CONFIGS["odd sizes"], {"width": 48}):
+        model = in_dtype(random_model(small_config(**changes)), torch.bfloat16)
+        assert engine_of(model) == "BF16"
 
 
 def test_the_engine_is_chosen() -> None:
