@@ -39,13 +39,31 @@ static inline void fetch_next_chunk(const u32* from, i64 units) {
   __builtin_prefetch(from + CHUNK_SLOTS * units, 0, 2);
 }
 
+// The 16 slots from `at`: which positions they hold, and a query's scores of those that it sees.
+struct Slots {
+  const View& view;
+  vi held, real;
+
+  Slots(const View& view, i64 at) : view(view) {
+    const i64 newest = view.last % view.slots, base = view.last - newest;
+    const vi lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    const vi slots = lane + (int32_t)at;
+    // Slots after the newest hold what was written a turn of the ring ago, if anything.
+    const vi older = slots > (int32_t)newest;
+    held = slots + (int32_t)base - (older & (int32_t)view.slots);
+    real = (held >= 0) & (slots < (int32_t)view.slots);
+  }
+  vf seen(vf scores, i64 position) const {
+    vi seen = real & (held <= (int32_t)position);
+    if (view.window) seen &= held > (int32_t)(position - view.window);
+    return choose(seen, scores, spreadf(-INFINITY));
+  }
+};
+
 // Scores of N queries over the slots [first, stop), a multiple of 32, and their largest lanes.
 template <class P, int N, bool MASKED>
 static void score(const u32* q, i64 units, const u32* keys, const View& view, i64 first,
                          i64 stop, const i64* positions, float scale, float* scores, vf* best) {
-  const i64 newest = view.last % view.slots, base = view.last - newest;
-  vi lane;
-  for (int i = 0; i < LANES; ++i) lane[i] = i;
   for (i64 slot = first; slot < stop; slot += 2 * LANES) {
     const u32* tile = keys + slot * units;
     const u32* next = tile + LANES * units;
@@ -64,21 +82,10 @@ static void score(const u32* q, i64 units, const u32* keys, const View& view, i6
     }
     for (int half = 0; half < 2; ++half) {
       const i64 at = slot + half * LANES;
-      vi held, real;
-      if (MASKED) {
-        const vi slots = lane + (int32_t)at;
-        // Slots after the newest hold what was written a turn of the ring ago, if anything.
-        const vi older = slots > (int32_t)newest;
-        held = slots + (int32_t)base - (older & (int32_t)view.slots);
-        real = (held >= 0) & (slots < (int32_t)view.slots);
-      }
+      const Slots slots(view, at);
       for (int n = 0; n < N; ++n) {
         vf s = sums[n][half] * scale;
-        if (MASKED) {
-          vi seen = real & (held <= (int32_t)positions[n]);
-          if (view.window) seen &= held > (int32_t)(positions[n] - view.window);
-          s = choose(seen, s, spreadf(-INFINITY));
-        }
+        if (MASKED) s = slots.seen(s, positions[n]);
         storef(scores + n * CHUNK_SLOTS + at - first, s);
         best[n] = larger(s, best[n]);
       }
@@ -129,19 +136,97 @@ static inline void weigh_all(const u32* weights, const u32* values, i64 channels
   }
 }
 
-// Scores of `count` <= QUERIES queries over a chunk, as weights; `to[n]` gets their largest and sum.
+#if defined(BYTELM_AMX)
+// The same by AMX, for up to 16 queries (all 16 are read).
+static inline void tiled_score(int count, const u32* q, i64 units, const u32* keys,
+                               const View& view, i64 first, i64 stop, const i64* positions,
+                               float scale, bool masked, float* scores, vf* best) {
+  const i64 q_bytes = units * sizeof *q, line = LANES * sizeof *keys;
+  asm volatile("" ::: "memory");  // what is read must have been written
+  for (i64 slot = first; slot < stop; slot += 2 * LANES) {
+    const u32* tile = keys + slot * units;
+    const u32* next = tile + LANES * units;
+    _tile_zero(0);
+    _tile_zero(1);
+    for (i64 u = 0; u < units; u += TILE) {
+      for (i64 i = u; i < u + TILE; ++i) {
+        fetch_next_chunk(tile + i * LANES, units);
+        fetch_next_chunk(next + i * LANES, units);
+      }
+      _tile_loadd(4, q + u, q_bytes);
+      _tile_loadd(5, tile + u * LANES, line);
+      _tile_dpbf16ps(0, 4, 5);
+      _tile_loadd(6, next + u * LANES, line);
+      _tile_dpbf16ps(1, 4, 6);
+    }
+    _tile_stored(0, scores + slot - first, CHUNK_SLOTS * sizeof *scores);
+    _tile_stored(1, scores + slot - first + LANES, CHUNK_SLOTS * sizeof *scores);
+  }
+  asm volatile("" ::: "memory");
+  for (i64 at = first; at < stop; at += LANES) {
+    const Slots slots(view, at);
+    for (int n = 0; n < count; ++n) {
+      float* const here = scores + n * CHUNK_SLOTS + at - first;
+      vf s = loadf(here) * scale;
+      if (masked) s = slots.seen(s, positions[n]);
+      storef(here, s);
+      best[n] = larger(s, best[n]);
+    }
+  }
+}
+
+static inline void tiled_weigh(int count, const u32* weights, const u32* values, i64 channels,
+                               i64 units, float* const* to) {
+  alignas(64) float sums[TILE][2 * LANES];
+  const i64 weight_bytes = CHUNK_SLOTS * sizeof *weights, bytes = channels * sizeof *values;
+  for (i64 c = 0; c < channels; c += 2 * LANES) {
+    asm volatile("" ::: "memory");
+    _tile_zero(0);
+    _tile_zero(1);
+    for (i64 u = 0; u < units; u += TILE) {
+      const u32* from = values + u * channels + c;
+      for (i64 i = 0; i < TILE; ++i) {
+        fetch_next_chunk(from + i * channels, channels / BF16::PAIR);
+        fetch_next_chunk(from + i * channels + LANES, channels / BF16::PAIR);
+      }
+      _tile_loadd(4, weights + u, weight_bytes);
+      _tile_loadd(5, from, bytes);
+      _tile_dpbf16ps(0, 4, 5);
+      _tile_loadd(6, from + LANES, bytes);
+      _tile_dpbf16ps(1, 4, 6);
+    }
+    _tile_stored(0, sums[0], sizeof *sums);
+    _tile_stored(1, sums[0] + LANES, sizeof *sums);
+    asm volatile("" ::: "memory");
+    for (int n = 0; n < count; ++n) std::memcpy(to[n] + c, sums[n], sizeof *sums);
+  }
+}
+#endif
+
+// Whether attention goes by AMX: which does not depend on what is attended to.
+template <class P>
+static inline bool tiles_fit(i64 channels) { return TILED<P> && channels % (2 * TILE) == 0; }
+
+// Scores of `count` queries (at most QUERIES, by AMX TILE) over a chunk, as weights; `to[n]` gets their largest and sum.
 template <class P>
 static inline void weights_of(int count, const u32* q, i64 units, const u32* keys,
                               const View& view, i64 first, i64 stop, const i64* positions,
                               float scale, u32* weights, i64 channels, float* const* to) {
-  alignas(64) float scores[QUERIES * CHUNK_SLOTS];
+  constexpr int MOST = TILED<P> ? (int)TILE : QUERIES;
+  alignas(64) float scores[MOST * CHUNK_SLOTS];
   i64 lowest = positions[0], highest = positions[0];
   for (int n = 1; n < count; ++n)
     lowest = std::min(lowest, positions[n]), highest = std::max(highest, positions[n]);
-  vf best[QUERIES];
-  for (int n = 0; n < QUERIES; ++n) best[n] = spreadf(-INFINITY);
+  vf best[MOST];
+  for (int n = 0; n < MOST; ++n) best[n] = spreadf(-INFINITY);
   if (!view.nothing(first, stop, lowest, highest)) {
     const bool whole = view.whole(first, stop, lowest, highest);
+#if defined(BYTELM_AMX)
+    if (tiles_fit<P>(channels)) {
+      tiled_score(count, q, units, keys, view, first, stop, positions, scale, !whole, scores,
+                  best);
+    } else
+#endif
 #define SCORE(N)                                                                            \
   case N:                                                                                   \
     if constexpr (N <= QUERIES) {                                                           \
@@ -176,15 +261,24 @@ template <class P>
 static inline void attend_chunk(int count, const u32* q, i64 units, i64 channels, const u32* keys,
                                 const u32* values, const View& view, i64 chunk,
                                 const i64* positions, float scale, float* const* to) {
-  alignas(64) u32 weights[TASK_QUERIES * CHUNK_SLOTS];
+  alignas(64) u32 weights[(TASK_QUERIES + TILE) * CHUNK_SLOTS];  // AMX reads whole tiles of rows
   const i64 first = chunk * CHUNK_SLOTS;
   const i64 last = std::min(view.stop(), first + CHUNK_SLOTS);
   const i64 stop = first + (last - first + 2 * LANES - 1) / (2 * LANES) * (2 * LANES);
-  for (int n = 0; n < count; n += QUERIES)
-    weights_of<P>(std::min(QUERIES, count - n), q + n * units, units, keys, view, first, stop,
+  const int group = tiles_fit<P>(channels) ? (int)TILE : QUERIES;
+  for (int n = 0; n < count; n += group)
+    weights_of<P>(std::min(group, count - n), q + n * units, units, keys, view, first, stop,
                   positions + n, scale, weights + n * CHUNK_SLOTS, channels, to + n);
   const i64 pairs = (stop - first) / P::PAIR;
   values += first / P::PAIR * channels;
+#if defined(BYTELM_AMX)
+  if (tiles_fit<P>(channels)) {
+    for (int n = 0; n < count; n += group)
+      tiled_weigh(std::min(group, count - n), weights + n * CHUNK_SLOTS, values, channels, pairs,
+                  to + n);
+    return;
+  }
+#endif
   for (int n = 0; n < count;) {
     const u32* own = weights + n * CHUNK_SLOTS;
     const int left = count - n;

@@ -229,7 +229,7 @@ struct Engine {
   }
 
   void run_task(const LayerWeights& layer, const Tokens& list, const Task& task, float* area) {
-    std::vector<u32> q(TASK_QUERIES * head_units);
+    std::vector<u32> q((TASK_QUERIES + TILE) * head_units);
     i64 positions[TASK_QUERIES];
     float* to[TASK_QUERIES];
     for (i64 n = 0; n < task.count; ++n) {

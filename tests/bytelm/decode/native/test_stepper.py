@@ -31,6 +31,7 @@ CONFIGS = {
     "block": {"layers": 10, "head_kind": "block"},
     "causal": {"layers": 10, "head_kind": "causal"},
     "anticausal": {"layers": 10, "head_kind": "anticausal"},
+    "heads of 32": {"width": 64, "attention_heads": 2, "kv_heads": 1},
     "wide heads": {"width": 320, "attention_heads": 2, "kv_heads": 1},
     "no n-grams": {"ngram_orders": (), "ngram_rows": 0},
 }
@@ -108,13 +109,16 @@ def test_any_number_of_threads_gives_the_same_bits() -> None:
         assert torch.equal(drafts, found[0][1])
 
 
+# With heads of 32 channels attention goes by tiles as well, where there are any.
+@pytest.mark.parametrize("sizes", [{}, {"width": 64, "attention_heads": 2, "kv_heads": 1}], ids=str)
 @pytest.mark.parametrize("window", [0, 200])
-def test_long_rows_are_the_same_alone_and_among_others(window: int) -> None:
+def test_long_rows_are_the_same_alone_and_among_others(window: int, sizes: dict[str, int]) -> None:
     """Alone, a row's chunks of the cache are shared by the threads; among others they are not.
 
     The rows differ in length by some chunks, and one ring turns.
     """
-    model = in_dtype(random_model(small_config(context=1000, window=window)), torch.bfloat16)
+    config = small_config(context=1000, window=window, **sizes)
+    model = in_dtype(random_model(config), torch.bfloat16)
     generator = torch.Generator().manual_seed(5)
     prompts = [
         bytes(torch.randint(0, 256, (length,), generator=generator).tolist())
@@ -241,7 +245,7 @@ def test_tiles_and_vectors_compute_the_same_model(monkeypatch: pytest.MonkeyPatc
     vectors, _ = native_logits(model, [BOS, *range(150)])
     assert not torch.equal(tiled, vectors)  # they round differently, so these are two
     assert (tiled - vectors).norm() < 0.02 * vectors.norm()
-    for name in ("small", "full attention", "block", "causal"):
+    for name in ("small", "full attention", "heads of 32", "block", "causal"):
         test_logits_are_the_models(name, torch.bfloat16, 150)
     plain = [c.text for c in generate(model, prompts, DecodeOptions(40, 1, 1))]
     assert [c.text for c in generate(model, prompts, DecodeOptions(40, 8, 3))] == plain
