@@ -137,7 +137,7 @@ static inline void weigh_all(const u32* weights, const u32* values, i64 channels
 }
 
 #if defined(BYTELM_AMX)
-// The same by AMX, for up to 16 queries (all 16 are read).
+// `score` by AMX, for up to 16 queries; the memory of all 16 is read.
 static inline void tiled_score(int count, const u32* q, i64 units, const u32* keys,
                                const View& view, i64 first, i64 stop, const i64* positions,
                                float scale, bool masked, float* scores, vf* best) {
@@ -175,6 +175,7 @@ static inline void tiled_score(int count, const u32* q, i64 units, const u32* ke
   }
 }
 
+// `weigh` by AMX, for as many and for all channels.
 static inline void tiled_weigh(int count, const u32* weights, const u32* values, i64 channels,
                                i64 units, float* const* to) {
   alignas(64) float sums[TILE][2 * LANES];
@@ -207,7 +208,8 @@ static inline void tiled_weigh(int count, const u32* weights, const u32* values,
 template <class P>
 static inline bool tiles_fit(i64 channels) { return TILED<P> && channels % (2 * TILE) == 0; }
 
-// Scores of `count` queries (at most QUERIES, by AMX TILE) over a chunk, as weights; `to[n]` gets their largest and sum.
+// Scores of `count` queries (at most QUERIES, by AMX TILE) over a chunk, as weights; `to[n]` gets
+// their largest and sum.
 template <class P>
 static inline void weights_of(int count, const u32* q, i64 units, const u32* keys,
                               const View& view, i64 first, i64 stop, const i64* positions,
