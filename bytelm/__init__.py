@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from bytelm.files import write_text as write_text
     from bytelm.ranks import is_first as is_first
     from bytelm.ranks import joined as joined
+    from bytelm.ranks import leave as leave
     from bytelm.rates import bandwidth_bytes_per_s as bandwidth_bytes_per_s
     from bytelm.rates import matmul_flops_per_s as matmul_flops_per_s
     from bytelm.scoring import Score as Score
@@ -65,6 +66,7 @@ _HOME = {
     "matmul_flops_per_s": "rates",
     "is_first": "ranks",
     "joined": "ranks",
+    "leave": "ranks",
     "Score": "scoring",
     "score_documents": "scoring",
     "score_on_ranks": "scoring",

@@ -5,12 +5,14 @@ when one fails. Without it there is one rank, the first, and no process group: e
 then does what one process needs. A command that may run on many ranks wraps its work in `joined`.
 """
 
+import atexit
 import contextlib
 import os
 import signal
+import sys
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from bytelm.errors import InputError
 
@@ -158,3 +160,18 @@ def first_to_fail() -> bool:
     except (RuntimeError, KeyError, ValueError):
         # No store to ask: better said twice than never.
         return True
+
+
+def leave(status: int) -> NoReturn:
+    """End the process with `status`; a rank without the end of its interpreter.
+
+    gloo's threads outlive the process group: DTensor's caches hold it. One that lets go of a tensor
+    while the interpreter ends is ended by Python, out of a destructor, and that aborts the process:
+    all the work would be done and torchrun call it failed.
+    """
+    if not launched():
+        sys.exit(status)
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)

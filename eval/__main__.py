@@ -1,8 +1,6 @@
 """Completions, scores, speed, experiments and the report of it all: `python -m eval COMMAND`."""
 
-import sys
-
-from bytelm import main
+from bytelm import leave, main
 from eval.arithmetic import Arithmetic
 from eval.bench import Bench
 from eval.bits import Bits
@@ -36,4 +34,4 @@ COMMANDS = {
 }
 
 if __name__ == "__main__":
-    sys.exit(main("eval", __doc__, COMMANDS))
+    leave(main("eval", __doc__, COMMANDS))

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import signal
 import time
 from pathlib import Path
@@ -195,7 +196,7 @@ class Idle:
     def run(self):
         pass
 
-sys.exit(main("work", "", {{"work": Work, "idle": Idle}}))
+ranks.leave(main("work", "", {{"work": Work, "idle": Idle}}))
 """
 
 
@@ -229,6 +230,38 @@ def test_a_rank_that_fails_ends_the_others_with_one_message(
     for line in done.stderr.splitlines():
         if line.startswith("failing"):
             assert ended - float(line.split()[1]) < 15
+
+
+# A rank that has done its work while one of gloo's threads has yet to let go of it.
+LEAVING = """
+import atexit, sys, time
+sys.path.insert(0, {root!r})
+import torch
+import torch.distributed as dist
+from bytelm import ranks
+
+atexit.register(lambda: print("at exit"))
+with ranks.joined():
+    kept = dist.group.WORLD
+    work = dist.all_reduce(torch.ones(1), async_op=True)
+    late = work.get_future().then(lambda _: time.sleep(0.5))
+print("done")
+ranks.leave(7)
+"""
+
+
+def test_a_rank_leaves_in_good_order_while_gloo_still_works(tmp_path: Path) -> None:
+    """By `sys.exit` it aborts."""
+    (tmp_path / "work.py").write_text(LEAVING.format(root=str(ROOT)))
+    lone = {"RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "0"}
+    done = python(str(tmp_path / "work.py"), env={**os.environ, **lone})
+    assert (done.returncode, done.stdout) == (7, "done\nat exit\n"), done.stderr
+
+
+def test_without_ranks_leaving_is_pythons_own() -> None:
+    with pytest.raises(SystemExit) as left:
+        ranks.leave(3)
+    assert left.value.code == 3
 
 
 def test_what_had_ended_is_kept_where_a_rank_is_stopped(

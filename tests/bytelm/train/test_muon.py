@@ -53,6 +53,7 @@ sys.path.insert(0, {root!r})
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.tensor import Shard, distribute_tensor
 from torch import nn
+from bytelm import ranks
 from bytelm.train import muon
 dist.init_process_group("gloo")
 mesh = init_device_mesh("cpu", (dist.get_world_size(),))
@@ -72,6 +73,7 @@ if dist.get_rank() == 0:
     print("worst", worst)
 dist.barrier()
 dist.destroy_process_group()
+ranks.leave(0)
 """
 
 
