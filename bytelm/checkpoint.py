@@ -302,7 +302,10 @@ def load_checkpoint(
     config = model_config(about["model"], str(folder / "checkpoint.json"))
     with torch.device("meta"):
         model = Model(config)
-    model.to_empty(device=device)
+    # Not by `to_empty`, which from the meta device imports sympy: half a second.
+    shapes = {name: tensor.shape for name, tensor in model.state_dict().items()}
+    empty = {name: torch.empty(shape, device=device) for name, shape in shapes.items()}
+    model.load_state_dict(empty, assign=True)
     load_weights(model, folder)
     model.build_constants()
     model.requires_grad_(False).eval()

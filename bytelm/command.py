@@ -67,14 +67,18 @@ def main(
     commands: Mapping[str, Callable[..., Command]],
     arguments: Sequence[str] | None = None,
 ) -> int:
-    """Parse, run, print the JSON line. Returns the exit status: 0, 1 (failed), 2 (wrong input)."""
+    """Parse, run, print the JSON line. Returns the exit status: 0, 1 (failed), 2 (wrong input).
+
+    Of `commands` only the one that is named is looked up.
+    """
     signal.signal(signal.SIGTERM, _terminate)
+    words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         command = tyro.extras.subcommand_cli_from_dict(
-            dict(commands),
+            {name: commands[name] for name in words[:1] if name in commands} or dict(commands),
             prog=f"python -m {program}",
             description=description,
-            args=list(sys.argv[1:] if arguments is None else arguments),
+            args=words,
             config=(tyro.conf.OmitArgPrefixes,),
         )
         if ranks.launched() and not getattr(command, "on_ranks", False):

@@ -97,7 +97,18 @@ def test_the_public_face_is_all_there() -> None:
         _ = bytelm.nothing
 
 
-def test_importing_the_package_is_cheap() -> None:
-    # The command line too: wrong options are told, and Ctrl-C is heard, at once.
-    code = "import bytelm.__main__, bytelm.shards, sys; sys.exit('torch' in sys.modules)"
+@pytest.mark.parametrize(
+    ("code", "heavy"),
+    [
+        ("import bytelm.__main__, bytelm.shards", "torch"),
+        ("import eval.__main__; eval.__main__.COMMANDS['grade']", "torch"),
+        # The compiler takes longer to import than the rest of torch.
+        ("import bytelm, pathlib; bytelm.load_checkpoint(pathlib.Path('weights/plain-5m'))",
+         "torch._dynamo"),
+    ],
+    ids=["bytelm", "eval grade", "a checkpoint"],
+)  # fmt: skip
+def test_importing_is_cheap(code: str, heavy: str) -> None:
+    """The command line too: wrong options are told, and Ctrl-C is heard, at once."""
+    code = f"import sys; {code}; sys.exit({heavy!r} in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

@@ -52,8 +52,10 @@ class RMSNorm(nn.Module):
 def rotations(config: ModelConfig, positions: int) -> tuple[Tensor, Tensor]:
     """Cosines and sines, each (positions, C / 2), of the rotary embedding (Su et al. 2021)."""
     half = config.head_size // 2
-    rates = config.rope_base ** (-torch.arange(half, dtype=torch.float64) / half)
-    angles = torch.arange(positions, dtype=torch.float64)[:, None] * rates
+    # Arithmetic on the meta device would import the compiler as well.
+    with torch.device("cpu"):
+        rates = config.rope_base ** (-torch.arange(half, dtype=torch.float64) / half)
+        angles = torch.arange(positions, dtype=torch.float64)[:, None] * rates
     return angles.cos().float(), angles.sin().float()
 
 

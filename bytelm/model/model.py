@@ -33,7 +33,9 @@ class Model(nn.Module):
     def __init__(self, config: ModelConfig, seed: int = 0) -> None:
         super().__init__()
         self.config = config
-        self.embedding = nn.Embedding(VOCAB, config.width)
+        # Without torch's initialisation, which on the meta device imports the compiler: a second.
+        empty = torch.empty(VOCAB, config.width)
+        self.embedding = nn.Embedding(VOCAB, config.width, _weight=empty)
         self.ngrams = (
             NgramEmbedding(config.ngram_orders, config.ngram_rows, config.width)
             if config.ngram_orders

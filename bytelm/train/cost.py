@@ -16,7 +16,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch._inductor.runtime.cache_dir_utils import cache_dir
 from torch.profiler import ProfilerActivity, profile
 from tqdm import tqdm
 
@@ -261,6 +260,8 @@ def training_costs(options: CostOptions) -> dict[str, Any]:
     split = None if options.data is None else Split(options.data, "train")
     dtype = pick_dtype(options.dtype, options.device)
     if options.compiled:
+        from torch._inductor.runtime.cache_dir_utils import cache_dir  # takes a second
+
         remove_cut_code(Path(cache_dir()))
     cells = []
     wanted = [(kind, n, way) for kind, n in configs for way in _ways(options, n)]
