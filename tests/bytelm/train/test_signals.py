@@ -71,7 +71,7 @@ def test_what_waits_to_be_compiled_is_left(
     script = tmp_path / "slow"
     log = tmp_path / "log"
     script.write_text(
-        f'#!/bin/sh\ncase "$*" in *.main.cpp*) echo >> {log}; sleep 8;; esac\nexec g++ "$@"\n'
+        f'#!/bin/sh\ncase "$*" in *.main.cpp*) echo >> {log}; sleep 5;; esac\nexec g++ "$@"\n'
     )
     script.chmod(0o755)
     monkeypatch.setenv("CXX", str(script))
