@@ -33,6 +33,8 @@ def test_killed_at_random_moments_it_ends_as_if_it_had_not_been(
     whole.wait_for(", float32")
     startup_s = time.monotonic() - begun
     assert whole.end(60 + 10 * KILLS) == 0, whole.said
+    # Five steps a kill on the mean, of ten a kill and 40 more: the run is to outlive them all.
+    ten_steps_s = 10 * (time.monotonic() - begun - startup_s) / STEPS
     moments, run, writing, starting = random.Random(), tmp_path / "killed", 0, 0
     for kill in range(KILLS):
         before = leftovers(run)
@@ -41,7 +43,7 @@ def test_killed_at_random_moments_it_ends_as_if_it_had_not_been(
             time.sleep(moments.random() * startup_s)
         else:
             running.wait_for(", float32")
-            time.sleep(moments.random())
+            time.sleep(moments.random() * ten_steps_s)
         assert running.process.poll() is None, running.said
         running.kill()
         starting += not running.said
