@@ -101,8 +101,8 @@ def test_a_run_whose_machine_code_was_cut_off_compiles_it_again(
     first = start(few_shards, tmp_path / "one", *options)
     assert first.end() == 0, first.said
     libraries = list((tmp_path / ".cache" / "inductor").glob("*/*.so"))
-    assert len(libraries) > 2
-    for path in libraries[:2]:
+    assert libraries
+    for path in libraries:
         path.write_bytes(path.read_bytes()[:1000])
     second = start(few_shards, tmp_path / "two", *options)
     assert second.end() == 0, second.said
