@@ -229,7 +229,7 @@ def test_a_rank_that_fails_ends_the_others_with_one_message(
     assert words in errors[0]
     for line in done.stderr.splitlines():
         if line.startswith("failing"):
-            assert ended - float(line.split()[1]) < 30
+            assert ended - float(line.split()[1]) < 15
 
 
 # A rank that has done its work while one of gloo's threads has yet to let go of it.

@@ -131,7 +131,7 @@ def test_no_forgery_passes_and_none_hangs(name: str) -> None:
     program, expected = FORGERIES[name]
     start = time.monotonic()
     assert run_program(program, SHORT) == expected
-    assert time.monotonic() - start < 20
+    assert time.monotonic() - start < 5
 
 
 # The kernel takes a while to take back much memory: the killed program lives on for that long.
@@ -186,7 +186,7 @@ def test_limits_hold() -> None:
     assert len(run_program("raise Exception('x' * 10**6)")) == 150_000
     start = time.monotonic()
     assert run_program("while True: pass", SHORT) == "timed out"
-    assert 0.5 <= time.monotonic() - start < 20
+    assert 0.5 <= time.monotonic() - start < 3
 
 
 def test_no_limit_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -294,7 +294,7 @@ def test_stop_kills_at_once(tmp_path: Path) -> None:
     with pytest.raises(CancelledError):
         run_program(program, Limits(60.0), stop)
     watcher.join()
-    assert time.monotonic() - start < 30
+    assert time.monotonic() - start < 10
     assert not alive(pids_in(seen)[0])
 
 
