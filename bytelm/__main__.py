@@ -1,11 +1,11 @@
 """`python -m bytelm train | plan | generate | export`."""
 
-from bytelm.command import main
-from bytelm.decode.run import Generate
-from bytelm.export.run import Export
-from bytelm.plan.run import Plan
-from bytelm.ranks import leave
-from bytelm.train.run import Train
+from bytelm.base.cli import main
+from bytelm.base.ranks import leave
+from bytelm.decode.command import Generate
+from bytelm.export.command import Export
+from bytelm.plan.command import Plan
+from bytelm.train.command import Train
 
 COMMANDS = {"train": Train, "plan": Plan, "generate": Generate, "export": Export}
 

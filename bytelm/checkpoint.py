@@ -7,7 +7,7 @@ A checkpoint is a folder `step-000001234` with
     optimizer.safetensors   the optimizers' state, for resuming
 
 written aside, synced and renamed. Nothing in it can run code. Where several ranks train, each
-writes a part of weights and state into files of its own instead (see `bytelm.sharded`), and
+writes a part of weights and state into files of its own instead (`bytelm.checkpoint_parts`), and
 checkpoint.json says "sharded"; what reads checkpoints reads both.
 """
 
@@ -26,12 +26,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from bytelm.command import say
+from bytelm.base.cli import say
+from bytelm.base.errors import InputError
+from bytelm.base.files import new_folder, sha256_of, write_json
+from bytelm.base.ranks import gather_objects, launched, rank, world_size
 from bytelm.config import ModelConfig, model_config
-from bytelm.errors import InputError
-from bytelm.files import new_folder, sha256_of, write_json
 from bytelm.model.model import Model
-from bytelm.ranks import gather_objects, launched, rank, world_size
 
 FORMAT = "bytelm-checkpoint-1"
 _NAME = re.compile(r"step-(\d{9})")
@@ -68,7 +68,7 @@ def save_checkpoint(
     folder = parent / f"step-{step:09d}"
     about = {"step": step, "model": config.to_dict(), "progress": progress}
     if launched():
-        from bytelm.sharded import save_sharded
+        from bytelm.checkpoint_parts import save_sharded
 
         tensors = {f"model.{name}": weight for name, weight in weights.items()}
         tensors |= {f"optimizer.{name}": value for name, value in optimizer.items()}
@@ -96,7 +96,7 @@ def is_sharded(folder: Path) -> bool:
 def _stored_shapes(folder: Path, part: str) -> dict[str, tuple[int, ...]]:
     """Names and shapes of the `part` of a checkpoint: model or optimizer."""
     if is_sharded(folder):
-        from bytelm.sharded import stored_shapes
+        from bytelm.checkpoint_parts import stored_shapes
 
         return stored_shapes(folder, part)
     path = folder / f"{part}.safetensors"
@@ -112,7 +112,7 @@ def _fill(folder: Path, part: str, tensors: dict[str, Tensor]) -> None:
     try:
         if is_sharded(folder) or launched():
             # Imported where it is needed: torch.distributed takes its time.
-            from bytelm.sharded import copy_rows, load_sharded
+            from bytelm.checkpoint_parts import copy_rows, load_sharded
 
             if is_sharded(folder):
                 return load_sharded(folder, part, tensors)

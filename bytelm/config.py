@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bytelm.errors import InputError
+from bytelm.base.errors import InputError
 
 PRESETS = Path(__file__).parent / "presets"
 

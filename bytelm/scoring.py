@@ -19,8 +19,8 @@ import torch
 import torch.nn.functional as F
 from tqdm import tqdm
 
-from bytelm import ranks
 from bytelm.alphabet import BOS, EOD, PAD
+from bytelm.base import ranks
 from bytelm.model.model import Model
 
 LN2 = 0.6931471805599453

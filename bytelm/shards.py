@@ -20,8 +20,8 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from bytelm.errors import InputError
-from bytelm.files import new_folder, sha256_of, write_json
+from bytelm.base.errors import InputError
+from bytelm.base.files import new_folder, sha256_of, write_json
 
 __all__ = ["FORMAT", "SPLITS", "InputError", "ShardWriter", "Split", "read_manifest"]
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from tqdm import tqdm
 
-from bytelm.shards import InputError, ShardWriter, read_manifest
+from bytelm.toolkit import InputError, ShardWriter, read_manifest
 from data.benchmarks import humaneval
 from data.filters import reason_to_reject
 from data.sources import Source, dataset, folder, standard_library

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from bytelm.shards import InputError, Split
+from bytelm.toolkit import InputError, Split
 
 
 @dataclass

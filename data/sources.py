@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bytelm.shards import InputError
+from bytelm.toolkit import InputError
 from data.walk import Found, Walk
 
 TESTS = frozenset({"test", "tests", "idle_test"})

@@ -1,45 +1,45 @@
-"""Completions, scores, speed, experiments and the report of it all: `python -m eval COMMAND`."""
+"""Completions, scores, speed, studies and the report of it all: `python -m eval COMMAND`."""
 
 import importlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from bytelm import Command, leave, main
+from bytelm.toolkit import Command, leave, main
 
 
 class _Commands(Mapping[str, Callable[..., Command]]):
     """A command's module is imported when it is asked for: most need torch, or plots."""
 
-    def __init__(self, classes: dict[str, str]) -> None:
-        self._classes = classes
+    def __init__(self, homes: dict[str, str]) -> None:
+        self._homes = homes
 
     def __getitem__(self, name: str) -> Any:
-        command = self._classes[name]
-        return getattr(importlib.import_module(f"eval.{name.replace('-', '_')}"), command)
+        module, command = self._homes[name].split(":")
+        return getattr(importlib.import_module(f"eval.{module}"), command)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._classes)
+        return iter(self._homes)
 
     def __len__(self) -> int:
-        return len(self._classes)
+        return len(self._homes)
 
 
 COMMANDS = _Commands(
     {
-        "complete": "Complete",
-        "grade": "Grade",
-        "bits": "Bits",
-        "speed": "Speed",
-        "bench": "Bench",
-        "step": "Step",
-        "sweep": "Sweep",
-        "training-time": "TrainingTime",
-        "peers": "Peers",
-        "divergence": "Divergence",
-        "induction": "Induction",
-        "arithmetic": "Arithmetic",
-        "report": "Report",
-        "readme": "Readme",
+        "complete": "suites.complete:Complete",
+        "grade": "grading.grade:Grade",
+        "bits": "measure.bits:Bits",
+        "speed": "measure.speed:Speed",
+        "bench": "measure.bench:Bench",
+        "step": "measure.step:Step",
+        "sweep": "study.sweep:Sweep",
+        "training-time": "measure.training_time:TrainingTime",
+        "peers": "measure.peers:Peers",
+        "divergence": "measure.divergence:Divergence",
+        "induction": "study.induction:Induction",
+        "arithmetic": "study.arithmetic:Arithmetic",
+        "report": "report.report:Report",
+        "readme": "report.readme:Readme",
     }
 )
 

@@ -24,7 +24,7 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run_folder(shards: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run folder with a model trained for a few seconds: enough that its heads often agree."""
     from bytelm.__main__ import COMMANDS
-    from bytelm.command import main
+    from bytelm.base.cli import main
 
     folder = tmp_path_factory.mktemp("runs") / "small"
     status = main(

@@ -63,6 +63,14 @@ def torchrun(*arguments: str, ranks: int = 2) -> "subprocess.CompletedProcess[An
     return python(*launcher, *arguments)
 
 
+def data_command(arguments: list[str]) -> int:
+    """Run `python -m data` with these arguments in this process; returns its exit status."""
+    from bytelm.base.cli import main
+    from data.__main__ import COMMANDS
+
+    return main("data", "", COMMANDS, arguments)
+
+
 def p_value(counts: Tensor, probabilities: Tensor) -> float:
     """Pearson's chi-square; 0 if something impossible was seen."""
     possible = probabilities > 0

@@ -12,7 +12,7 @@ from torch.distributed.run import get_args_parser
 
 import bytelm.__main__
 import eval.__main__
-from bytelm.command import main
+from bytelm.base.cli import main
 
 PAGE = (ROOT / "docs" / "many-gpus.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)

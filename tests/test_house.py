@@ -5,10 +5,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 import bytelm
+import bytelm.toolkit
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("bytelm", "data", "eval")
@@ -44,20 +46,20 @@ def test_bytelm_stands_on_the_ground() -> None:
         assert not {room_of(module) for module, _ in imports(path)} & {"data", "eval"}, path
 
 
-def test_data_uses_only_the_shard_format() -> None:
-    for path in sources("data"):
-        used = {module for module, _ in imports(path) if room_of(module) == "bytelm"}
-        assert used <= {"bytelm.shards"}, path
-        assert "eval" not in {room_of(module) for module, _ in imports(path)}, path
-
-
-def test_eval_uses_only_the_public_face() -> None:
-    for path in sources("eval"):
+@pytest.mark.parametrize(
+    ("room", "faces"),
+    [("data", {"bytelm.toolkit"}), ("eval", {"bytelm", "bytelm.toolkit"})],
+)
+def test_siblings_use_only_the_faces(room: str, faces: set[str]) -> None:
+    """`data` and `eval` see nothing inside of bytelm, and nothing of each other."""
+    other = {"data": "eval", "eval": "data"}[room]
+    for path in sources(room):
         for module, name in imports(path):
-            assert room_of(module) != "data", path
+            assert room_of(module) != other, path
             if room_of(module) == "bytelm":
-                assert module == "bytelm", f"{path} reaches inside: {module}"
-                assert name in bytelm.__all__, f"{path}: {name} is not public"
+                assert module in faces, f"{path} reaches inside: {module}"
+                face = bytelm if module == "bytelm" else bytelm.toolkit
+                assert name in face.__all__, f"{path}: {name} is not public"
 
 
 def test_training_and_decoding_do_not_know_each_other() -> None:
@@ -90,11 +92,12 @@ def test_files_and_functions_keep_one_subject() -> None:
                     assert length <= 65, f"{path}: {node.name} has {length} lines"
 
 
-def test_the_public_face_is_all_there() -> None:
-    for name in bytelm.__all__:
-        assert getattr(bytelm, name) is not None
+@pytest.mark.parametrize("face", [bytelm, bytelm.toolkit], ids=["bytelm", "bytelm.toolkit"])
+def test_every_name_of_a_face_is_there(face: ModuleType) -> None:
+    for name in face.__all__:
+        assert getattr(face, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
-        _ = bytelm.nothing
+        _ = face.nothing
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,12 @@ import time
 
 import torch
 
+from bytelm.base.errors import InputError
 from bytelm.config import load_preset, model_config
 from bytelm.decode.generate import make_stepper
 from bytelm.decode.native.stepper import NativeStepper
 from bytelm.decode.options import DecodeOptions
 from bytelm.decode.stepper import TorchStepper
-from bytelm.errors import InputError
 from bytelm.model.model import SLACK, Model
 
 

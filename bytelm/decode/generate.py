@@ -9,13 +9,13 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 
 from bytelm.alphabet import BOS
-from bytelm.command import say
+from bytelm.base.cli import say
+from bytelm.base.errors import InputError
 from bytelm.decode.native.stepper import NativeStepper
 from bytelm.decode.options import DecodeOptions
 from bytelm.decode.row import Completion, Row
 from bytelm.decode.step import Drafter
 from bytelm.decode.stepper import Stepper, TorchStepper
-from bytelm.errors import InputError
 from bytelm.model.model import SLACK, Model
 from bytelm.native.build import NoCompilerError
 

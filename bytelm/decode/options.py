@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal
 
-from bytelm.errors import InputError
+from bytelm.base.errors import InputError
 
 ENGINES = ("auto", "native", "compiled", "eager")
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from tqdm import tqdm
 
-from bytelm import ranks
+from bytelm.base import ranks
 from bytelm.decode.generate import generate_rows
 from bytelm.decode.options import DecodeOptions
 from bytelm.decode.row import Completion

@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 
 from bytelm.alphabet import BOS, BYTES, EOD, PAD, VOCAB
+from bytelm.base.errors import InputError
+from bytelm.base.files import sync
 from bytelm.checkpoint import Checkpoint
 from bytelm.config import ModelConfig
-from bytelm.errors import InputError
 from bytelm.export.llama import FORMAT, SPECIALS, Part, in_dtype, parts
-from bytelm.files import sync
 
 _MARK = "bytelm.export"
 # The marks lie in the metadata, which come first.

@@ -7,10 +7,10 @@ from typing import Any
 from safetensors.torch import save_file
 
 from bytelm.alphabet import BOS, EOD, PAD, VOCAB
+from bytelm.base.files import new_folder, write_json
 from bytelm.checkpoint import Checkpoint
 from bytelm.config import ModelConfig
 from bytelm.export.llama import FORMAT, in_dtype, parts
-from bytelm.files import new_folder, write_json
 
 _MARK = "bytelm_export"
 

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from bytelm.alphabet import BOS, EOD, FIM_MIDDLE, FIM_PREFIX, FIM_SUFFIX, PAD, VOCAB
+from bytelm.base.errors import InputError
 from bytelm.config import ModelConfig
-from bytelm.errors import InputError
 from bytelm.model.model import Model
 
 FORMAT = "bytelm-export-1"

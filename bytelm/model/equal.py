@@ -9,8 +9,8 @@ feed-forward layers.
 import dataclasses
 
 from bytelm.alphabet import VOCAB
+from bytelm.base.errors import InputError
 from bytelm.config import ModelConfig
-from bytelm.errors import InputError
 
 # Products of other sizes are slower.
 MULTIPLE = 16

@@ -14,8 +14,8 @@ from bytelm.plan.activations import (
     trunk_bytes,
     working_bytes,
 )
-from bytelm.plan.sharded import Sharded
-from bytelm.train.optimizer import parameters_by_optimizer
+from bytelm.plan.fsdp import Sharded
+from bytelm.train.optim.optimizer import parameters_by_optimizer
 
 # Iterations of torch.optim.Muon's Newton-Schulz, each three products of matrices.
 NEWTON_SCHULZ = 5

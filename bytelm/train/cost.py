@@ -19,20 +19,20 @@ from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 from tqdm import tqdm
 
-from bytelm.command import say
+from bytelm.base.cli import say
+from bytelm.base.errors import InputError
+from bytelm.base.rates import matmul_flops_per_s
 from bytelm.config import ModelConfig
-from bytelm.errors import InputError
 from bytelm.model.equal import at_equal_parameters
 from bytelm.model.model import Model
-from bytelm.rates import matmul_flops_per_s
 from bytelm.shards import Split
-from bytelm.train.compile_cache import remove_cut_code
-from bytelm.train.guard import GuardOptions
+from bytelm.train.batches.packing import Batch, Packing
+from bytelm.train.device.compile_cache import remove_cut_code
+from bytelm.train.device.speedups import pick_dtype
 from bytelm.train.learner import How, Learner
 from bytelm.train.objective import Objective, label_counts
+from bytelm.train.optim.guard import GuardOptions
 from bytelm.train.options import TrainOptions, resolve
-from bytelm.train.packing import Batch, Packing
-from bytelm.train.speedups import pick_dtype
 
 
 class PlainObjective(Objective):

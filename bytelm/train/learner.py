@@ -11,19 +11,19 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from bytelm.command import say
+from bytelm.base.cli import say
+from bytelm.base.errors import InputError
+from bytelm.base.ranks import is_lost, launched
 from bytelm.config import ModelConfig
-from bytelm.errors import InputError
 from bytelm.model.model import Model
-from bytelm.ranks import is_lost, launched
 from bytelm.scoring import LN2
-from bytelm.train.guard import Guard
+from bytelm.train.batches.packing import Batch
+from bytelm.train.device.fsdp import layers_of, shard, sum_gradients
+from bytelm.train.device.speedups import compiler, why
 from bytelm.train.objective import Objective, label_counts
-from bytelm.train.optimizer import Optimizers
+from bytelm.train.optim.guard import Guard
+from bytelm.train.optim.optimizer import Optimizers
 from bytelm.train.options import TrainOptions
-from bytelm.train.packing import Batch
-from bytelm.train.sharding import layers_of, shard, sum_gradients
-from bytelm.train.speedups import compiler, why
 from bytelm.train.transfer import begin_with
 
 

@@ -21,8 +21,8 @@ from torch import Tensor
 
 from bytelm.model.layers import Place
 from bytelm.model.model import Model
+from bytelm.train.batches.packing import IGNORE, Batch
 from bytelm.train.native.attend import native_attention
-from bytelm.train.packing import IGNORE, Batch
 
 
 def cross_entropy(

@@ -5,12 +5,12 @@ import tomllib
 from dataclasses import dataclass, field
 from typing import Any
 
+from bytelm.base.errors import InputError
 from bytelm.config import ModelConfig, load_preset, model_config
-from bytelm.errors import InputError
 from bytelm.model.equal import at_equal_parameters
-from bytelm.train.guard import GuardOptions
-from bytelm.train.optimizer import OptimizerOptions
-from bytelm.train.schedule import ScheduleOptions
+from bytelm.train.optim.guard import GuardOptions
+from bytelm.train.optim.optimizer import OptimizerOptions
+from bytelm.train.optim.schedule import ScheduleOptions
 
 
 @dataclass(frozen=True)

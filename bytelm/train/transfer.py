@@ -10,9 +10,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from bytelm.base.errors import InputError
 from bytelm.checkpoint import load_checkpoint, read_about
 from bytelm.config import ModelConfig, model_config
-from bytelm.errors import InputError
 from bytelm.model.head_kinds import LinearHeads, UnembedHeads
 from bytelm.model.model import Model
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from bytelm.base.errors import InputError
 from bytelm.config import load_preset, model_config, preset_names
-from bytelm.errors import InputError
 from bytelm.train.options import TrainOptions, resolve, train_options
 
 # Tables S13 and S14: width, layers, attention heads.

@@ -58,10 +58,12 @@ def test_ranks_score_what_one_process_scores(monkeypatch: pytest.MonkeyPatch) ->
     """Three ranks in turn, the last without a document; then what each makes of their parts."""
     documents = [bytes(range(60)) * 2, bytes(range(99, 140))]
     parts: list[object] = []
-    monkeypatch.setattr("bytelm.ranks.world_size", lambda: 3)
-    monkeypatch.setattr("bytelm.ranks.gather_objects", lambda part: parts.append(part) or parts)
+    monkeypatch.setattr("bytelm.base.ranks.world_size", lambda: 3)
+    monkeypatch.setattr(
+        "bytelm.base.ranks.gather_objects", lambda part: parts.append(part) or parts
+    )
     for rank in range(3):
-        monkeypatch.setattr("bytelm.ranks.rank", lambda rank=rank: rank)
+        monkeypatch.setattr("bytelm.base.ranks.rank", lambda rank=rank: rank)
         score = score_on_ranks(MODEL, documents, 8, progress=False)
     alone = score_documents(MODEL, documents)
     assert len(parts) == 3

@@ -12,10 +12,9 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support import ROOT, python
+from support import ROOT, data_command, python
 
 from bytelm.shards import Split, read_manifest
-from data.__main__ import main
 from data.build import Build, split_of
 
 
@@ -48,7 +47,7 @@ def test_without_filters_only_copies_and_empty_files_are_left_out(
     (source / "copy.py").write_bytes((source / "module7.py").read_bytes())
     (source / "long.py").write_text("x = 1  #" + "a" * 2000)
     arguments = ["--path", str(source), "--out", str(tmp_path / "out"), "--no-filters"]
-    assert main(["build", *arguments]) == 0
+    assert data_command(["build", *arguments]) == 0
     figures = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert figures["documents"] == 61
     assert figures["rejected"] == {"duplicate": 1}
@@ -63,7 +62,7 @@ def test_the_figures_and_the_manifest_agree(
     (source / "empty.py").touch()
     (source / "long.py").write_text("x = 1  #" + "a" * 2000)
     (source / "notes.txt").write_text("not Python")
-    assert main(["build", "--path", str(source), "--out", str(tmp_path / "out")]) == 0
+    assert data_command(["build", "--path", str(source), "--out", str(tmp_path / "out")]) == 0
     figures = json.loads(capsys.readouterr().out.splitlines()[-1])
     manifest = read_manifest(tmp_path / "out")
     assert figures["documents"] == 60
@@ -151,7 +150,7 @@ def test_local_datasets(tmp_path: Path, kind: str, capsys: pytest.CaptureFixture
     assert figures["documents"] == 30
     found = [d.tobytes() for s in ("train", "held_out") for d in Split(tmp_path / "out", s)]
     assert sorted(found) == sorted(text.encode() for text in texts)
-    assert main(["build", "--dataset", path, "--column", "code", "--out", "x"]) == 2
+    assert data_command(["build", "--dataset", path, "--column", "code", "--out", "x"]) == 2
     assert "has no column 'code'; it has: content, stars" in capsys.readouterr().err
 
 
@@ -175,7 +174,7 @@ def test_wrong_input_is_one_line_and_leaves_nothing(
         (["--path", str(source), "--held-out-percent", "100"], "not between 0 and 100"),
     ]
     for arguments, words in cases:
-        assert main(["build", "--out", str(out), *arguments]) == 2, arguments
+        assert data_command(["build", "--out", str(out), *arguments]) == 2, arguments
         said = capsys.readouterr()
         assert words in said.err
         assert said.err.splitlines()[-1].lstrip().split("\r")[-1].strip().startswith("error: ")
@@ -188,7 +187,7 @@ def test_other_peoples_folders_are_not_replaced(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source = corpus(tmp_path / "src")
-    assert main(["build", "--path", str(source), "--out", str(tmp_path)]) == 2
+    assert data_command(["build", "--path", str(source), "--out", str(tmp_path)]) == 2
     assert "they are not replaced" in capsys.readouterr().err
     assert len(files_of(source)) == 60
 
@@ -203,7 +202,7 @@ def test_a_full_disk_leaves_nothing(
 
     monkeypatch.setattr(bytelm.shards.np, "save", full)
     source = corpus(tmp_path / "src")
-    assert main(["build", "--path", str(source), "--out", str(tmp_path / "out")]) == 1
+    assert data_command(["build", "--path", str(source), "--out", str(tmp_path / "out")]) == 1
     assert f"error: {tmp_path / 'out'}: No space left on device" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["src"]
 
@@ -224,6 +223,6 @@ def test_sigterm_leaves_nothing(tmp_path: Path) -> None:
 
 def test_build_is_a_word_that_must_be_said(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        main(["--recipe", "stdlib", "--out", "x"])
+        data_command(["--recipe", "stdlib", "--out", "x"])
     assert ended.value.code == 2
     assert "build" in capsys.readouterr().err

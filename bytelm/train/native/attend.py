@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bytelm.command import say
+from bytelm.base.cli import say
 from bytelm.model.layers import Attend
 from bytelm.model.model import Model
 from bytelm.native.build import NoCompilerError, library

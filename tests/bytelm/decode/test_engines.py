@@ -13,6 +13,7 @@ from support import p_value, random_model, small_config
 from torch._dynamo.utils import counters
 
 from bytelm.alphabet import BOS, BYTES, EOD
+from bytelm.base.errors import InputError
 from bytelm.checkpoint import load_checkpoint, save_checkpoint
 from bytelm.config import HEAD_KINDS, LAYERED_KINDS
 from bytelm.decode import compiled
@@ -21,7 +22,6 @@ from bytelm.decode.options import DecodeOptions, SamplingOptions
 from bytelm.decode.row import Row
 from bytelm.decode.sampling import filtered
 from bytelm.decode.step import sayable
-from bytelm.errors import InputError
 from bytelm.model.model import Model
 
 ENGINES = ["native", "eager"]

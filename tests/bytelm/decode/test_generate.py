@@ -10,13 +10,13 @@ from support import random_model, small_config
 from torch import Tensor
 
 from bytelm.alphabet import BOS, BYTES, EOD
+from bytelm.base.errors import InputError
 from bytelm.checkpoint import load_checkpoint
 from bytelm.config import HEAD_KINDS, LAYERED_KINDS
 from bytelm.decode.generate import generate
 from bytelm.decode.options import DecodeOptions
 from bytelm.decode.row import Completion
 from bytelm.decode.step import lowest_argmax
-from bytelm.errors import InputError
 from bytelm.model.heads import Output
 from bytelm.model.model import Model
 from bytelm.shards import Split

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from support import p_value, random_logits
 from torch import Tensor
 
+from bytelm.base.errors import InputError
 from bytelm.decode.options import SamplingOptions
 from bytelm.decode.sampling import (
     DRAW,
@@ -27,7 +28,6 @@ from bytelm.decode.sampling import (
     verify,
 )
 from bytelm.decode.step import lowest_argmax
-from bytelm.errors import InputError
 
 V = 4
 PROMPT = (1, 3, 2)

@@ -4,8 +4,8 @@ import pytest
 import torch
 from support import small_config
 
+from bytelm.base.errors import InputError
 from bytelm.config import HEAD_KINDS, ModelConfig, load_preset, model_config
-from bytelm.errors import InputError
 from bytelm.model.equal import at_equal_parameters
 from bytelm.model.model import Model
 

@@ -8,8 +8,8 @@ import torch
 from support import random_model, small_config
 from torch import Tensor
 
+from bytelm.base.errors import InputError
 from bytelm.config import HEAD_KINDS
-from bytelm.errors import InputError
 from bytelm.train.cost import (
     CostOptions,
     PlainObjective,

@@ -8,9 +8,9 @@ from support import small_config
 from training import start
 
 from bytelm.config import HEAD_KINDS
+from bytelm.train.batches.packing import Batch
 from bytelm.train.learner import How, Learner
 from bytelm.train.options import TrainOptions
-from bytelm.train.packing import Batch
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 

@@ -8,8 +8,8 @@ import torch
 from support import TRAIN
 
 from bytelm.__main__ import COMMANDS
+from bytelm.base.cli import main
 from bytelm.checkpoint import load_checkpoint
-from bytelm.command import main
 from bytelm.decode.generate import generate
 from bytelm.decode.options import DecodeOptions
 

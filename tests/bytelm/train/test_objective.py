@@ -7,9 +7,9 @@ from support import ROOT, python, random_model, small_config
 from bytelm.config import HEAD_KINDS
 from bytelm.model.heads import Output
 from bytelm.model.model import Model
+from bytelm.train.batches.packing import IGNORE, Batch
 from bytelm.train.native.attend import native_attention
 from bytelm.train.objective import Objective, cross_entropy
-from bytelm.train.packing import IGNORE, Batch
 
 
 def batch_of(heads: int, ignore: bool = True) -> Batch:
@@ -101,8 +101,8 @@ from bytelm.model.heads import Output
 from bytelm.model.model import Model
 from bytelm.train.native.attend import native_attention
 from bytelm.train.objective import Objective
-from bytelm.train.packing import Batch
-from bytelm.train.watching import peak_bytes
+from bytelm.train.batches.packing import Batch
+from bytelm.train.loop.watching import peak_bytes
 model = Model(ModelConfig(128, 9, 4, 4, 512, 1024, head_kind="block"))
 ids = torch.zeros((4, 1024), dtype=torch.int64)
 batch = Batch(ids, torch.zeros((8, 4, 1024), dtype=torch.int64))

@@ -11,14 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import ROOT, python, random_model, small_config
 
-from bytelm.train.budget import Budget
-from bytelm.train.metrics import Metrics
+from bytelm.train.batches.packing import Batch
+from bytelm.train.device.speedups import pick_dtype
+from bytelm.train.loop.budget import Budget
+from bytelm.train.loop.metrics import Metrics
+from bytelm.train.loop.stopping import Stopping, StopRequested
 from bytelm.train.objective import Objective
-from bytelm.train.optimizer import OptimizerOptions, Optimizers
-from bytelm.train.packing import Batch
-from bytelm.train.schedule import ScheduleOptions, learning_rate_scale
-from bytelm.train.speedups import pick_dtype
-from bytelm.train.stopping import Stopping, StopRequested
+from bytelm.train.optim.optimizer import OptimizerOptions, Optimizers
+from bytelm.train.optim.schedule import ScheduleOptions, learning_rate_scale
 
 
 @given(st.floats(0, 2))
@@ -53,7 +53,7 @@ PARTIAL = """
 import resource, sys
 from pathlib import Path
 sys.path.insert(0, {root!r})
-from bytelm.train.metrics import Metrics
+from bytelm.train.loop.metrics import Metrics
 metrics = Metrics(Path(sys.argv[1]), 0)
 metrics.append({{"step": 1}})
 resource.setrlimit(resource.RLIMIT_FSIZE, (20, resource.RLIM_INFINITY))

@@ -11,7 +11,7 @@ from training import newest, rows_of, start
 from bytelm.checkpoint import load_checkpoint
 from bytelm.decode.generate import generate
 from bytelm.decode.options import DecodeOptions
-from bytelm.export.run import Export
+from bytelm.export.command import Export
 
 pytestmark = pytest.mark.slow
 FIFTY = str(50 * 512)

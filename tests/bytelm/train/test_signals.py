@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from training import Running, assert_same, newest, rows_of, start, train
 
-import bytelm.train.trainer
 from bytelm.__main__ import COMMANDS
+from bytelm.base.cli import main
+from bytelm.base.files import claimed
 from bytelm.checkpoint import check_checkpoint, list_checkpoints
-from bytelm.command import main
-from bytelm.files import claimed
+from bytelm.train.loop import trainer as trainer_module
 
 BOTH = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 PATIENCE_S = 20
@@ -128,7 +128,7 @@ def test_while_held_out_text_is_scored(
     options = ("--eval-steps", "5", "--bytes", str(512 * 12))
     arguments = train(few_shards, tmp_path / "whole", *options)
     assert main("bytelm", "", COMMANDS, arguments) == 0
-    score, calls = bytelm.train.trainer.score_documents, []
+    score, calls = trainer_module.score_documents, []
 
     def interrupted(*arguments: object, **named: object) -> object:
         calls.append(1)
@@ -138,7 +138,7 @@ def test_while_held_out_text_is_scored(
             os.kill(os.getpid(), signal.SIGTERM)
         return score(*arguments, **named)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(bytelm.train.trainer, "score_documents", interrupted)
+    monkeypatch.setattr(trainer_module, "score_documents", interrupted)
     run = tmp_path / "run"
     for _ in range(2):
         # The second time as it resumes: still before anything else is done.
@@ -156,14 +156,14 @@ def test_at_the_last_look(
 ) -> None:
     """All is trained, but the last row lacks its score: resuming adds it, once."""
     options = ("--eval-steps", "5", "--bytes", str(512 * 5))
-    run, score = tmp_path / "run", bytelm.train.trainer.score_documents
+    run, score = tmp_path / "run", trainer_module.score_documents
 
     def interrupted(*_: object, **__: object) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
-    monkeypatch.setattr(bytelm.train.trainer, "score_documents", interrupted)
+    monkeypatch.setattr(trainer_module, "score_documents", interrupted)
     assert main("bytelm", "", COMMANDS, train(few_shards, run, *options)) == 143
-    monkeypatch.setattr(bytelm.train.trainer, "score_documents", score)
+    monkeypatch.setattr(trainer_module, "score_documents", score)
     for _ in range(2):
         assert main("bytelm", "", COMMANDS, train(few_shards, run, "--resume", *options)) == 0
         assert [row["step"] for row in rows_of(run)] == [1, 2, 3, 4, 5]
@@ -180,7 +180,7 @@ def test_a_signal_as_the_loop_begins_or_ends(
     moment: str,
 ) -> None:
     """Between the handlers' coming and the loop, and between the loop and their going."""
-    closing: Callable[..., contextlib.AbstractContextManager[None]] = bytelm.train.trainer._closing
+    closing: Callable[..., contextlib.AbstractContextManager[None]] = trainer_module._closing
 
     @contextlib.contextmanager
     def struck(watchers: object):  # type: ignore[no-untyped-def]
@@ -191,7 +191,7 @@ def test_a_signal_as_the_loop_begins_or_ends(
         if moment == "exit":
             os.kill(os.getpid(), signal.SIGTERM)
 
-    monkeypatch.setattr(bytelm.train.trainer, "_closing", struck)
+    monkeypatch.setattr(trainer_module, "_closing", struck)
     run = tmp_path / "run"
     status = main("bytelm", "", COMMANDS, train(few_shards, run, "--bytes", "2048"))
     assert status == 143

@@ -6,9 +6,9 @@ import pytest
 import torch
 from support import random_model, small_config
 
+from bytelm.base.errors import InputError
 from bytelm.checkpoint import save_checkpoint
 from bytelm.config import HEAD_KINDS, ModelConfig
-from bytelm.errors import InputError
 from bytelm.model.model import Model
 from bytelm.train.transfer import begin_with, check_fits
 

@@ -9,7 +9,7 @@ import pytest
 from support import TRAIN
 
 from bytelm.__main__ import COMMANDS
-from bytelm.command import main
+from bytelm.base.cli import main
 from bytelm.shards import ShardWriter
 
 SHORT = ("--bytes", "15360")

@@ -12,6 +12,7 @@ from support import random_model, small_config
 from torch import Tensor
 
 from bytelm.alphabet import BOS
+from bytelm.base.errors import InputError
 from bytelm.config import HEAD_KINDS, LAYERED_KINDS
 from bytelm.decode import generate as module
 from bytelm.decode.generate import generate, make_stepper
@@ -19,7 +20,6 @@ from bytelm.decode.native.pack import packed, panels
 from bytelm.decode.native.stepper import SOURCE, NativeStepper
 from bytelm.decode.options import DecodeOptions
 from bytelm.decode.stepper import TorchStepper
-from bytelm.errors import InputError
 from bytelm.model.model import Model
 from bytelm.native import build
 

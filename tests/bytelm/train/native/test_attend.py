@@ -13,10 +13,10 @@ from support import random_model, small_config
 from torch import Tensor
 
 from bytelm.native import build
+from bytelm.train.batches.packing import Batch
 from bytelm.train.native import attend as module
 from bytelm.train.native.attend import OPTIONS, SOURCE, attend, native_attention
 from bytelm.train.objective import Objective
-from bytelm.train.packing import Batch
 
 TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 1e-2}
 

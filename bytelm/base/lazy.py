@@ -1,0 +1,16 @@
+"""Modules whose names are imported on first use."""
+
+import importlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+
+def importer(module: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
+    """A `__getattr__` for `module`: it finds each name of `homes` in the module given for it."""
+
+    def find(name: str) -> Any:
+        if name not in homes:
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        return getattr(importlib.import_module(homes[name]), name)
+
+    return find

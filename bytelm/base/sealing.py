@@ -1,0 +1,69 @@
+"""Results are sealed: figures travel with what made them (machine, versions, command)."""
+
+import importlib.metadata
+import os
+import platform
+import re
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+from bytelm.base import ranks
+
+PACKAGES = ("torch", "numpy", "safetensors")
+
+
+def _processor() -> str:
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def machine() -> dict[str, Any]:
+    """The processor, its cores that this process may use, the GPU if any, and the ranks."""
+    import torch
+
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return {
+        "processor": _processor(),
+        "cores": cores,
+        "threads": torch.get_num_threads(),
+        "gpu": gpu,
+        "ranks": ranks.world_size(),
+        "system": platform.platform(),
+    }
+
+
+def versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in ("bytelm", *PACKAGES):
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def command_line() -> str:
+    """The command as it was typed, as far as Python knows; paths in this folder relative to it.
+
+    A result is read elsewhere, where that folder has another name.
+    """
+    program, start = Path(sys.argv[0]), "python -m"
+    if ranks.world_size() > 1:
+        each = ranks.local_world_size()
+        nodes = f" --nnodes {ranks.world_size() // each}" * (ranks.world_size() > each)
+        start = f"torchrun{nodes} --nproc-per-node {each} -m"
+    name = f"{start} {program.parent.name}" if program.name == "__main__.py" else str(program)
+    # At the start of an argument or of an option's value; elsewhere it is part of another path.
+    here = re.compile(rf"(^|=){re.escape(str(Path.cwd()))}({os.sep}|$)")
+    arguments = [here.sub(lambda m: m[1] if m[2] else f"{m[1]}.", part) for part in sys.argv[1:]]
+    return shlex.join([*name.split(), *arguments])
+
+
+def seal(figures: dict[str, Any]) -> dict[str, Any]:
+    """`figures` with the machine, the versions and the command that made them."""
+    return {**figures, "machine": machine(), "versions": versions(), "command": command_line()}

@@ -1,0 +1,113 @@
+"""Checkpoints that several ranks write together, by torch's distributed checkpointing (DCP).
+
+Each rank writes what it holds into safetensors files of its own, beside checkpoint.json; any number
+of ranks can load them, one process without torchrun among them. (DCP's own format keeps a pickle;
+its safetensors storage, used here, does not.) All ranks must see one file system.
+"""
+
+import shutil
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from safetensors import SafetensorError
+from torch import Tensor
+from torch.distributed.checkpoint.api import CheckpointException
+from torch.distributed.checkpoint.hf_storage import (
+    HuggingFaceStorageReader,
+    HuggingFaceStorageWriter,
+)
+from torch.distributed.checkpoint.metadata import TensorStorageMetadata
+from torch.distributed.checkpoint.state_dict_loader import load
+from torch.distributed.checkpoint.state_dict_saver import save
+from torch.distributed.tensor import DTensor
+
+from bytelm.base.files import sha256_of, sync, write_json
+from bytelm.base.ranks import barrier, gather_objects, is_first
+
+
+def save_sharded(folder: Path, tensors: dict[str, Tensor], about: dict[str, Any]) -> None:
+    """Write `folder` whole, or raise OSError at every rank and leave nothing of it.
+
+    `about` becomes checkpoint.json, with the size and hash of every file.
+    """
+    aside = folder.with_name(f".{folder.name}.sharded")
+    if is_first():
+        shutil.rmtree(aside, ignore_errors=True)
+        aside.mkdir(parents=True)
+    barrier()
+    problem = _write(aside, tensors)
+    found = gather_objects((problem, [] if problem else _own_files(aside)))
+    problems = [problem for problem, _ in found if problem]
+    if is_first() and not problems:
+        entries = dict(sorted(entry for _, files in found for entry in files))
+        try:
+            write_json(aside / "checkpoint.json", {**about, "files": entries})
+            sync(aside)
+            aside.replace(folder)
+            sync(folder.parent)
+        except OSError as error:
+            problems = [str(error)]
+    problems = gather_objects(problems)[0]
+    if problems:
+        if is_first():
+            shutil.rmtree(aside, ignore_errors=True)
+        raise OSError(None, f"could not write the checkpoint: {problems[0]}", str(folder))
+
+
+def _write(aside: Path, tensors: dict[str, Tensor]) -> str | None:
+    """Write this rank's part; what went wrong, if something did."""
+    writer = HuggingFaceStorageWriter(str(aside), save_distributed=True)
+    try:
+        save(tensors, storage_writer=writer)
+    except (OSError, SafetensorError, CheckpointException) as error:
+        return str(error).strip().splitlines()[-1]
+    return None
+
+
+def _own_files(aside: Path) -> list[tuple[str, dict[str, Any]]]:
+    """Name, size and hash of the files that this rank wrote; synced."""
+    found = []
+    for path in sorted(aside.glob(f"shard-{dist.get_rank() + 1:05d}-*.safetensors")):
+        path.chmod(0o644)
+        sync(path)
+        found.append((path.name, {"bytes": path.stat().st_size, "sha256": sha256_of(path)}))
+    return found
+
+
+def stored_shapes(folder: Path, part: str) -> dict[str, tuple[int, ...]]:
+    """Names and whole shapes of the `part` (model, optimizer) of a sharded checkpoint."""
+    stored = HuggingFaceStorageReader(str(folder)).read_metadata().state_dict_metadata
+    return {
+        name.removeprefix(f"{part}."): tuple(entry.size)
+        for name, entry in stored.items()
+        if isinstance(entry, TensorStorageMetadata) and name.startswith(f"{part}.")
+    }
+
+
+def load_sharded(folder: Path, part: str, tensors: dict[str, Tensor]) -> None:
+    """Fill `tensors`, of the `part` (model, optimizer), in place; sharded ones with their rows."""
+    reader = HuggingFaceStorageReader(str(folder))
+    named = {f"{part}.{name}": tensor.detach() for name, tensor in tensors.items()}
+    try:
+        with warnings.catch_warnings():
+            # One process without torchrun is what is meant.
+            warnings.filterwarnings("ignore", message="torch.distributed is disabled")
+            load(named, storage_reader=reader, no_dist=not dist.is_initialized())
+    except CheckpointException as error:
+        # Of torch's own, and no Exception: what reads checkpoints expects OSError.
+        raise OSError(str(error).strip().splitlines()[-1]) from error
+
+
+@torch.no_grad()
+def copy_rows(target: Tensor, whole: Tensor) -> None:
+    """Copy `whole`, or this rank's rows of it where `target` is sharded, into `target`."""
+    if not isinstance(target, DTensor):
+        target.copy_(whole)
+        return
+    parts = torch.chunk(whole, target.device_mesh.size())
+    mine = target.device_mesh.get_local_rank()
+    if mine < len(parts):
+        target.to_local().copy_(parts[mine])

@@ -1,0 +1,250 @@
+"""`python -m bytelm generate`: prompts become completions, in files or on stdout."""
+
+import base64
+import binascii
+import json
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+import tyro
+
+from bytelm.base import ranks
+from bytelm.base.cli import say
+from bytelm.base.errors import InputError
+from bytelm.base.files import write_bytes
+from bytelm.decode.endings import Utf8Gate
+from bytelm.decode.options import DecodeOptions, SamplingOptions
+from bytelm.decode.row import Completion
+
+
+@dataclass
+class Generate:
+    """Complete prompts, with the model's heads drafting for the model itself.
+
+    Greedy by default. The text is exactly what head 1 alone would write, byte by byte.
+
+    With --prompt-file the completion's bytes go to stdout as they are accepted. With --prompts, one
+    JSON row a prompt goes to --out (or stdout), in order; torchrun's ranks share these prompts.
+    """
+
+    on_ranks: ClassVar[bool] = True
+
+    checkpoint: Path
+    """A run folder, or one of its checkpoints."""
+    prompt_file: Path | None = None
+    """A file whose bytes are the prompt; - for standard input."""
+    prompts: Path | None = None
+    """jsonl with rows of "id" and "prompt" (or "prompt_base64")."""
+    out: Path | None = None
+    """Where the rows go; without it, to stdout."""
+    max_bytes: int = 1024
+    """Bytes of a completion at most."""
+    heads: int | None = None
+    """k: head 1 and k - 1 drafting heads; 1 is plain decoding. Default: all that the model has."""
+    batch: int = 16
+    """Prompts that run side by side."""
+    stop: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
+    r"""Text that ends a completion; repeatable; \n, \t, \\ and \xNN are understood."""
+    with_prompt: bool = False
+    """Add "text" to each row: the prompt and its completion."""
+    stops_span_prompt: bool = False
+    """Let a stop begin in the prompt's last bytes."""
+    temperature: float = 0.0
+    """0 is greedy; above, bytes are drawn from head 1's distribution at this temperature."""
+    top_k: int = 0
+    """Draw from the k most probable bytes only; 0: from all."""
+    top_p: float = 1.0
+    """Draw from the most probable bytes that together reach this probability."""
+    seed: int = 0
+    """Replays the same samples."""
+    samples: int = 1
+    """Completions of each prompt."""
+    draft_rule: Literal["argmax", "sampled"] = "argmax"
+    """In sampling, drafts are each head's best byte (then the text is the same at every --heads),
+    or drawn from the head's own distribution (then only the distribution is)."""
+    gate: float | None = None
+    """Feed a draft only if its head is at least this sure of it, 0: always. Default: as sure as
+    pays here, by the measured cost of a step. Changes the speed alone (under --draft-rule sampled
+    also which text a seed gives, though not its distribution; the default is 0.4 there)."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Of weights, keys and values; bfloat16 is about twice as fast where the processor has it."""
+    exact: bool = False
+    """Run plain decoding in blocks as wide as speculation's (the native engine has no need of it):
+    the same bytes at every --heads in bfloat16 as well."""
+    engine: Literal["auto", "native", "compiled", "eager"] = "auto"
+    """native: C++ on a CPU; compiled: torch.compile, on a GPU with CUDA graphs; eager: plain."""
+    device: str = "cpu"
+    """cpu or cuda."""
+
+    def options(self, heads: int) -> DecodeOptions:
+        """What this command line asks of decoding, with k = `heads`."""
+        sampling = SamplingOptions(
+            self.temperature, self.top_k, self.top_p, self.seed, self.draft_rule
+        )
+        return DecodeOptions(
+            self.max_bytes, heads, self.batch, tuple(unescape(stop) for stop in self.stop),
+            self.stops_span_prompt, sampling, self.samples, self.gate, self.engine, self.exact,
+        )  # fmt: skip
+
+    def run(self) -> dict[str, Any] | None:
+        with ranks.joined(self.device) as device:
+            return self._complete(device)
+
+    def _complete(self, device: str) -> dict[str, Any] | None:
+        import torch
+
+        from bytelm.checkpoint import load_checkpoint
+
+        if (self.prompt_file is None) == (self.prompts is None):
+            raise InputError("give either --prompt-file or --prompts")
+        if self.prompt_file is not None and ranks.world_size() > 1:
+            raise InputError("--prompt-file is for one process: start it without torchrun")
+        if self.prompt_file is not None and self.out is not None:
+            raise InputError("--out goes with --prompts; with --prompt-file, redirect stdout")
+        # Prompts first: a broken file should not wait for a model to load.
+        prompts = _read_prompts(self.prompts) if self.prompts is not None else []
+        prompt = _read_prompt(self.prompt_file) if self.prompt_file is not None else b""
+        self.options(1).check(1)
+        if self.temperature == 0 and (self.top_k or self.top_p < 1 or self.seed):
+            say("--top-k, --top-p and --seed have no effect at --temperature 0 (greedy)")
+        if self.prompt_file is not None and (self.samples > 1 or self.with_prompt):
+            raise InputError("--samples and --with-prompt go with --prompts")
+        model = load_checkpoint(self.checkpoint, device, getattr(torch, self.dtype)).model
+        heads = model.config.prediction_heads if self.heads is None else self.heads
+        options = self.options(heads)
+        options.check(model.config.prediction_heads)
+        if self.prompt_file is not None:
+            _stream(model, prompt, options)
+            return None
+        return self._many(model, prompts, options)
+
+    def _many(
+        self, model: Any, prompts: list[tuple[Any, bytes]], options: DecodeOptions
+    ) -> dict[str, Any] | None:
+        from bytelm.decode.progress import generate_with_progress
+
+        started = time.monotonic()
+        found: dict[int, Completion] = {}
+        try:
+            generate_with_progress(model, [prompt for _, prompt in prompts], options, found=found)
+        except (KeyboardInterrupt, SystemExit):
+            if self.out is not None and found:
+                mine = f".{ranks.rank()}" if ranks.world_size() > 1 else ""
+                partial = self.out.with_name(f"{self.out.name}.partial{mine}")
+                write_bytes(partial, self._lines(prompts, found))
+                text = f"stopped: the {len(found)} completions that had ended are in {partial}"
+                say(text, all_ranks=True)
+            raise
+        if not ranks.is_first():
+            return None
+        lines = self._lines(prompts, found)
+        if self.out is None:
+            sys.stdout.buffer.write(lines)
+            sys.stdout.buffer.flush()
+            return None
+        write_bytes(self.out, lines)
+        size = sum(len(completion.text) for completion in found.values())
+        forwards = sum(completion.forwards for completion in found.values())
+        seconds = time.monotonic() - started
+        return {
+            "out": str(self.out),
+            "prompts": len(prompts),
+            "completions": len(found),
+            "bytes": size,
+            "forwards": forwards,
+            "bytes_per_forward": size / max(forwards, 1),
+            "bytes_per_s": size / seconds,
+            "seconds": round(seconds, 3),
+        }
+
+    def _lines(self, prompts: list[tuple[Any, bytes]], found: dict[int, Completion]) -> bytes:
+        """A JSON row a completion, in the order of the prompts and of their samples."""
+        lines = []
+        for index, completion in sorted(found.items()):
+            name, prompt = prompts[index // self.samples]
+            row = {
+                "id": name,
+                **({"sample": index % self.samples} if self.samples > 1 else {}),
+                "completion": _text(completion.text),
+                "completion_base64": base64.b64encode(completion.text).decode(),
+                **({"text": _text(prompt + completion.text)} if self.with_prompt else {}),
+                "finish_reason": completion.finish_reason,
+                "bytes": len(completion.text),
+                "forwards": completion.forwards,
+            }
+            lines.append(json.dumps(row).encode() + b"\n")
+        return b"".join(lines)
+
+
+def _text(content: bytes) -> str:
+    return content.decode("utf-8", "replace")
+
+
+def _stream(model: Any, prompt: bytes, options: DecodeOptions) -> None:
+    from bytelm.decode.generate import generate
+
+    gate = Utf8Gate()
+
+    def show(_: int, piece: bytes) -> None:
+        sys.stdout.buffer.write(gate.push(piece))
+        sys.stdout.buffer.flush()
+
+    started = time.monotonic()
+    [completion] = generate(model, [prompt], options, show)
+    sys.stdout.buffer.write(gate.flush())
+    sys.stdout.buffer.flush()
+    seconds, size = time.monotonic() - started, len(completion.text)
+    rate = size / max(completion.forwards, 1)
+    say(
+        f"\n[{size} bytes in {completion.forwards} forwards ({rate:.2f} bytes a forward), "
+        f"{size / seconds:.0f} bytes/s, ended by {completion.finish_reason}]"
+    )
+
+
+def unescape(text: str) -> bytes:
+    r"""The bytes of `text` with Python's escapes for bytes (\n, \t, \\, \xNN) read."""
+    try:
+        raw = text.encode("utf-8", "surrogateescape")
+        return raw.decode("unicode_escape").encode("latin-1")
+    except (UnicodeDecodeError, UnicodeEncodeError) as error:
+        raise InputError(f"--stop {text!r}: {error}; write a backslash as \\\\") from error
+
+
+def _read_prompt(path: Path) -> bytes:
+    if str(path) == "-":
+        return sys.stdin.buffer.read()
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"--prompt-file {path}: {error.strerror}") from error
+
+
+def _read_prompts(path: Path) -> list[tuple[Any, bytes]]:
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise InputError(f"--prompts {path}: {error.strerror}") from error
+    found = [_prompt(line, f"{path}:{n}") for n, line in enumerate(lines, 1) if line.strip()]
+    if not found:
+        raise InputError(f"{path} holds no prompts")
+    return found
+
+
+def _prompt(line: bytes, where: str) -> tuple[Any, bytes]:
+    try:
+        row = json.loads(line)
+    except ValueError as error:
+        raise InputError(f"{where}: not a line of JSON: {error}") from error
+    if not isinstance(row, dict) or "id" not in row:
+        raise InputError(f'{where}: a row must be an object with "id" and "prompt"')
+    if ("prompt" in row) == ("prompt_base64" in row):
+        raise InputError(f'{where}: a row has either "prompt" or "prompt_base64"')
+    try:
+        if "prompt" in row:
+            return row["id"], row["prompt"].encode("utf-8")
+        return row["id"], base64.b64decode(row["prompt_base64"], validate=True)
+    except (AttributeError, TypeError, UnicodeEncodeError, binascii.Error) as error:
+        raise InputError(f"{where}: the prompt cannot be read: {error}") from error

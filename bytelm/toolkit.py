@@ -1,0 +1,100 @@
+"""The face for the siblings: what `data` and `eval` use of bytelm, and nothing else.
+
+The command line, files, seals, ranks, shards, and what measures training and decoding. The names
+are imported on first use: most commands need neither torch nor all of this.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from bytelm.base.lazy import importer
+
+if TYPE_CHECKING:
+    from bytelm.alphabet import BOS as BOS
+    from bytelm.alphabet import EOD as EOD
+    from bytelm.alphabet import FIM_MIDDLE as FIM_MIDDLE
+    from bytelm.alphabet import FIM_PREFIX as FIM_PREFIX
+    from bytelm.alphabet import FIM_SUFFIX as FIM_SUFFIX
+    from bytelm.alphabet import PAD as PAD
+    from bytelm.alphabet import VOCAB as VOCAB
+    from bytelm.base.cli import Command as Command
+    from bytelm.base.cli import Stopped as Stopped
+    from bytelm.base.cli import main as main
+    from bytelm.base.cli import say as say
+    from bytelm.base.errors import InputError as InputError
+    from bytelm.base.files import write_bytes as write_bytes
+    from bytelm.base.files import write_json as write_json
+    from bytelm.base.files import write_text as write_text
+    from bytelm.base.ranks import is_first as is_first
+    from bytelm.base.ranks import joined as joined
+    from bytelm.base.ranks import leave as leave
+    from bytelm.base.rates import bandwidth_bytes_per_s as bandwidth_bytes_per_s
+    from bytelm.base.rates import matmul_flops_per_s as matmul_flops_per_s
+    from bytelm.base.sealing import seal as seal
+    from bytelm.checkpoint import Checkpoint as Checkpoint
+    from bytelm.checkpoint import find_checkpoint as find_checkpoint
+    from bytelm.checkpoint import load_checkpoint as load_checkpoint
+    from bytelm.decode.cost import preset_model as preset_model
+    from bytelm.decode.cost import step_costs as step_costs
+    from bytelm.decode.generate import generate as generate
+    from bytelm.decode.options import DecodeOptions as DecodeOptions
+    from bytelm.decode.options import SamplingOptions as SamplingOptions
+    from bytelm.decode.progress import generate_with_progress as generate_with_progress
+    from bytelm.decode.row import Completion as Completion
+    from bytelm.export.command import Export as Export
+    from bytelm.scoring import Score as Score
+    from bytelm.scoring import score_documents as score_documents
+    from bytelm.scoring import score_on_ranks as score_on_ranks
+    from bytelm.shards import ShardWriter as ShardWriter
+    from bytelm.shards import Split as Split
+    from bytelm.shards import cuts as cuts
+    from bytelm.shards import read_manifest as read_manifest
+    from bytelm.train.cost import CostOptions as CostOptions
+    from bytelm.train.cost import training_costs as training_costs
+
+_HOME = {
+    "BOS": "bytelm.alphabet",
+    "Checkpoint": "bytelm.checkpoint",
+    "Command": "bytelm.base.cli",
+    "Completion": "bytelm.decode.row",
+    "CostOptions": "bytelm.train.cost",
+    "DecodeOptions": "bytelm.decode.options",
+    "EOD": "bytelm.alphabet",
+    "Export": "bytelm.export.command",
+    "FIM_MIDDLE": "bytelm.alphabet",
+    "FIM_PREFIX": "bytelm.alphabet",
+    "FIM_SUFFIX": "bytelm.alphabet",
+    "InputError": "bytelm.base.errors",
+    "PAD": "bytelm.alphabet",
+    "SamplingOptions": "bytelm.decode.options",
+    "Score": "bytelm.scoring",
+    "ShardWriter": "bytelm.shards",
+    "Split": "bytelm.shards",
+    "Stopped": "bytelm.base.cli",
+    "VOCAB": "bytelm.alphabet",
+    "bandwidth_bytes_per_s": "bytelm.base.rates",
+    "cuts": "bytelm.shards",
+    "find_checkpoint": "bytelm.checkpoint",
+    "generate": "bytelm.decode.generate",
+    "generate_with_progress": "bytelm.decode.progress",
+    "is_first": "bytelm.base.ranks",
+    "joined": "bytelm.base.ranks",
+    "leave": "bytelm.base.ranks",
+    "load_checkpoint": "bytelm.checkpoint",
+    "main": "bytelm.base.cli",
+    "matmul_flops_per_s": "bytelm.base.rates",
+    "preset_model": "bytelm.decode.cost",
+    "read_manifest": "bytelm.shards",
+    "say": "bytelm.base.cli",
+    "score_documents": "bytelm.scoring",
+    "score_on_ranks": "bytelm.scoring",
+    "seal": "bytelm.base.sealing",
+    "step_costs": "bytelm.decode.cost",
+    "training_costs": "bytelm.train.cost",
+    "write_bytes": "bytelm.base.files",
+    "write_json": "bytelm.base.files",
+    "write_text": "bytelm.base.files",
+}
+__all__ = sorted(_HOME)
+
+__getattr__: Callable[[str], object] = importer(__name__, _HOME)

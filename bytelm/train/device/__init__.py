@@ -1,0 +1,1 @@
+"""What a device does for training: compiled code, number types, FSDP2."""

@@ -1,0 +1,130 @@
+"""Who looks on while a run trains: the progress bar, TensorBoard, a profiler, the memory's peak."""
+
+import resource
+import sys
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from tqdm import tqdm
+
+from bytelm.base.cli import say
+from bytelm.base.ranks import rank
+
+
+class Watcher(Protocol):
+    """Is told of every step, and of the end."""
+
+    def saw(self, row: dict[str, Any], share: float) -> None:
+        """A row of the metrics; `share` of the budget is spent."""
+
+    def close(self) -> None:
+        """The run has ended, in whatever way."""
+
+
+def peak_bytes(device: str) -> int:
+    """The most memory that this process has held: allocated on a GPU, resident otherwise."""
+    if device.startswith("cuda"):
+        return int(torch.cuda.max_memory_allocated(device))
+    status = Path("/proc/self/status")
+    if status.exists():
+        # Where it can be had: ru_maxrss begins with what the process had that started this one.
+        [line] = [line for line in status.read_text().splitlines() if line.startswith("VmHWM:")]
+        return int(line.split()[1]) * 1024
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def forget_peak(device: str) -> None:
+    """Let `peak_bytes` of a GPU begin anew: to measure its rate is no part of a run."""
+    if device.startswith("cuda"):
+        torch.cuda.reset_peak_memory_stats(device)
+
+
+class Bar:
+    """Progress, rate, loss, the share of the hardware's rate, and the time left."""
+
+    def __init__(self, share: float, flops_per_byte: int, matmul_flops_per_s: float) -> None:
+        self._flops_per_byte, self._most = flops_per_byte, matmul_flops_per_s
+        self._bar = tqdm(
+            total=100,
+            initial=round(100 * min(1, share), 1),
+            desc="training",
+            bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}, {remaining} left{postfix}",
+            dynamic_ncols=True,
+            mininterval=0.5,
+            disable=rank() > 0,
+        )
+
+    def saw(self, row: dict[str, Any], share: float) -> None:
+        loss = f"{row['bpb']:.2f} bpb" if row["bpb"] is not None else "not finite"
+        skipped = f", {row['skipped']} skipped" if row["skipped"] else ""
+        used = row["bytes_per_s"] * self._flops_per_byte / self._most
+        self._bar.set_postfix_str(
+            f"step {row['step']}, {row['bytes'] / 1e6:.2f} MB, "
+            f"{row['bytes_per_s'] / 1e3:.1f} KB/s, {100 * used:.0f}% MFU, {loss}{skipped}",
+            refresh=False,
+        )
+        self._bar.update(100 * min(1.0, share) - self._bar.n)
+
+    def close(self) -> None:
+        self._bar.close()
+
+
+class TensorBoard:
+    """Scalars of every step, for `tensorboard --logdir RUN`."""
+
+    def __init__(self, folder: Path, step: int) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        # What a run wrote past the checkpoint that it goes on from is not shown.
+        self._writer = SummaryWriter(str(folder), purge_step=step + 1)
+
+    def saw(self, row: dict[str, Any], share: float) -> None:
+        for name in ("bpb", "grad_norm", "lr_scale", "bytes_per_s", "skipped"):
+            if row[name] is not None:
+                self._writer.add_scalar(f"train/{name}", row[name], row["step"])
+        for name in ("heads_bpb", "held_out_bpb"):
+            for head, bits in enumerate(row.get(name) or [], start=1):
+                if bits is not None:
+                    self._writer.add_scalar(f"{name}/head_{head}", bits, row["step"])
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+class Profiler:
+    """A trace of some steps, for Perfetto or chrome://tracing, and a table of what took longest."""
+
+    # The first steps compile and warm up.
+    WAIT, STEPS = 5, 3
+
+    def __init__(self, folder: Path, device: str) -> None:
+        self._folder = folder
+        kinds = [torch.profiler.ProfilerActivity.CPU]
+        if device.startswith("cuda"):
+            kinds.append(torch.profiler.ProfilerActivity.CUDA)
+        self._sort = "self_device_time_total" if len(kinds) > 1 else "self_cpu_time_total"
+        self._profile = torch.profiler.profile(
+            activities=kinds,
+            schedule=torch.profiler.schedule(wait=self.WAIT, warmup=1, active=self.STEPS, repeat=1),
+            on_trace_ready=self._write,
+            profile_memory=True,
+        )
+        self._profile.start()
+
+    def _write(self, profile: "torch.profiler.profile") -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        trace = self._folder / f"trace-rank{rank()}.json.gz"
+        profile.export_chrome_trace(str(trace))
+        table = profile.key_averages().table(sort_by=self._sort, row_limit=40)
+        (self._folder / f"table-rank{rank()}.txt").write_text(table + "\n")
+        say(f"profile of {self.STEPS} steps: {trace} (open it at https://ui.perfetto.dev)")
+
+    def saw(self, row: dict[str, Any], share: float) -> None:
+        self._profile.step()
+
+    def close(self) -> None:
+        self._profile.stop()
+        if not self._folder.exists():
+            say(f"no profile: it begins after {self.WAIT + 1} steps, and the run had fewer")

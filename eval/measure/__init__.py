@@ -1,0 +1,1 @@
+"""Measurements: bits per byte, decoding and training speed, other engines."""

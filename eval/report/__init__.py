@@ -1,0 +1,1 @@
+"""The report: a run folder becomes one page."""

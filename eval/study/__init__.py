@@ -1,0 +1,1 @@
+"""Studies: several models are trained alike, and compared."""

@@ -1,0 +1,327 @@
+"""What the experiments share: data by rule, models of n heads trained on it alike, and figures.
+
+Of models that are compared, all but n is equal: the bytes and their order, the weights that trunk
+and head 1 begin with, the recipe. What is measured is head 1's doing, so models of `unembed` heads
+are equal in what they are used with, too: the other heads' matrices (264 x width each) are the
+difference, and they have served when training ends.
+"""
+
+import json
+import shutil
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields
+from itertools import product
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from bytelm.toolkit import (
+    InputError,
+    ShardWriter,
+    Split,
+    load_checkpoint,
+    say,
+    seal,
+    write_json,
+    write_text,
+)
+from eval.study.figures import summarize
+from eval.study.trainings import cores, train_all
+
+Content = bytes
+"""A document; inside the class below, `bytes` is an option."""
+
+# No window and no n-gram tables, which would give the answers away; every head counts as much as
+# head 1, as in the paper.
+RECIPE = (
+    "model.window=0", "model.ngram_orders=[]", "model.ngram_rows=0", "model.context=1024",
+    "train.head_weight=1.0", "train.matrix_lr=0.01", "train.embedding_lr=0.005",
+    "train.weight_decay=0.0", "train.warmup=0.02", "train.decay=0.4",
+)  # fmt: skip
+HEAD_SIZE = 32
+# What has an option of its own.
+OWN = {
+    "model.width": "--widths", "model.layers": "--layers", "model.prediction_heads": "--heads",
+    "train.block": "--block", "train.batch": "--batch", "train.seed": "--seed and --seeds",
+}  # fmt: skip
+# A block of a multiple of this many bytes cuts the data alike for every n up to FURTHEST.
+GRAIN, FURTHEST = 64, 32
+# These add runs, or say where and how to work; all other options make other runs.
+FREE = {"out", "publish", "heads", "widths", "seeds", "names", "jobs", "device", "compile"}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One model: what it is trained on, its width and heads, and the seed of its weights."""
+
+    data: str
+    width: int
+    n: int
+    seed: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.data}-w{self.width}-n{self.n}-s{self.seed}"
+
+
+@dataclass
+class Experiment(ABC):
+    """Options of every experiment; what one adds says what it trains on and what it measures."""
+
+    out: Path = Path("runs/experiment")
+    """Folder for data, runs and results; what it holds already is not made again."""
+    publish: Path | None = None
+    """Also copy the figures, the plot and the report to this folder."""
+    heads: tuple[int, ...] = (1, 2, 4, 8)
+    """n: prediction heads of the models that are compared."""
+    widths: tuple[int, ...] = (64, 128)
+    """Widths of the models."""
+    layers: int = 4
+    """Layers of a model."""
+    seeds: int = 3
+    """Models of each kind, whose weights begin with the seeds --seed, --seed + 1, ..."""
+    seed: int = 0
+    """Of the data, and of the first model."""
+    bytes: int = 1_000_000
+    """Bytes that each model is trained on; none is seen twice."""
+    points: int = 8
+    """Times that a model is measured in training, evenly spread, the last at the end."""
+    block: int = 256
+    """Bytes in a training block, a multiple of 64."""
+    batch: int = 16
+    """Blocks in a batch."""
+    preset: str = "paper-1m"
+    """What the models are made of, as far as the options here and the recipe do not say it."""
+    set: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
+    """Override an option of preset and recipe: model.OPTION=VALUE or train.OPTION=VALUE."""
+    jobs: int = 0
+    """Models that are trained at a time, one thread each; 0: as many as there are cores."""
+    dtype: Literal["float32", "bfloat16"] = "bfloat16"
+    """Of matrix products in training."""
+    compile: bool = True
+    """Compile the models where a compiler is present."""
+    device: str = "cpu"
+    """cpu or cuda, of training."""
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """Of the experiment, and of its files."""
+
+    @property
+    @abstractmethod
+    def figures(self) -> tuple[str, ...]:
+        """The keys of what `measure` returns that are summarized, the most important first."""
+
+    @abstractmethod
+    def datasets(self) -> list[str]:
+        """The names of what models are trained on, each by itself."""
+
+    @abstractmethod
+    def documents(self, data: str) -> Iterator[Content]:
+        """Training documents without end."""
+
+    @abstractmethod
+    def held_out(self) -> list[Content]:
+        """The documents that models are measured on; none of them is for training."""
+
+    @abstractmethod
+    def measure(self, model: Any) -> dict[str, Any]:
+        """The figures of a model."""
+
+    @abstractmethod
+    def about(self) -> dict[str, Any]:
+        """What belongs to the results and is no model's doing: what chance gives, above all."""
+
+    @abstractmethod
+    def present(self, results: dict[str, Any], plot: Path) -> list[str]:
+        """Draw the plot into a file; the lines of the report."""
+
+    def run(self) -> dict[str, Any]:
+        started = time.monotonic()
+        self._check()
+        self._remember()
+        runs = [
+            Run(data, width, n, self.seed + index)
+            for data, width, index, n in product(
+                self.datasets(), self.widths, range(self.seeds), self.heads
+            )
+        ]
+        splits = {data: self._data(data) for data in self.datasets()}
+        rows = self._rows(runs)
+        results = {
+            "experiment": self.name,
+            "options": _plain(asdict(self)),
+            "recipe": list(RECIPE),
+            "data": {
+                data: {"train_bytes": split.bytes, "sha256": split.sha256}
+                for data, split in splits.items()
+            },
+            **self.about(),
+            "figures": list(self.figures),
+            "rows": rows,
+            "summary": summarize(rows, self.figures),
+            "seconds": round(time.monotonic() - started, 1),
+        }
+        self._write(seal(results))
+        return {
+            "out": str(self.out),
+            "report": str(self.out / "report.md"),
+            "models": len(rows),
+            "summary": results["summary"],
+            "seconds": results["seconds"],
+        }
+
+    def _check(self) -> None:
+        for option in ("layers", "seeds", "bytes", "points", "block", "batch"):
+            if getattr(self, option) < 1:
+                raise InputError(f"--{option} must be at least 1, not {getattr(self, option)}")
+        if self.jobs < 0:
+            raise InputError(f"--jobs must be 0 (as many as there are cores) or more: {self.jobs}")
+        if not self.heads or not self.widths:
+            raise InputError("--heads and --widths name at least one each")
+        if not all(1 <= n <= FURTHEST for n in self.heads):
+            raise InputError(f"--heads must be 1 to {FURTHEST} each")
+        if any(width < HEAD_SIZE or width % HEAD_SIZE for width in self.widths):
+            raise InputError(f"--widths must be multiples of {HEAD_SIZE}")
+        for option in ("heads", "widths"):
+            if len({*getattr(self, option)}) < len(getattr(self, option)):
+                raise InputError(f"--{option} names one twice")
+        if self.block % GRAIN:
+            raise InputError(f"--block {self.block} must be a multiple of {GRAIN}")
+        if self.steps < self.points:
+            raise InputError(
+                f"--bytes {self.bytes} are {self.steps} batches of {self.block * self.batch}, "
+                f"too few for {self.points} points; give more bytes or fewer --points"
+            )
+        for text in self.set:
+            option = text.partition("=")[0].strip()
+            if option in OWN:
+                raise InputError(f"--set {text}: this has an option of its own, {OWN[option]}")
+        if not self.datasets() or not self.held_out():
+            raise InputError("there is nothing to train on, or nothing to measure with")
+
+    @property
+    def steps(self) -> int:
+        """Batches that a model is trained on."""
+        return -(-self.bytes // (self.block * self.batch))
+
+    def _remember(self) -> None:
+        """Refuse a folder that was begun with other options: its runs would not compare."""
+        path = self.out / "experiment.json"
+        free = {field.name for field in fields(self)} & FREE
+        options = {k: v for k, v in _plain(asdict(self)).items() if k not in free}
+        asked = {"experiment": self.name, **options}
+        if self.out.exists() and not self.out.is_dir():
+            raise InputError(f"--out {self.out} is a file, not a folder")
+        try:
+            before = json.loads(path.read_bytes()) if path.exists() else {}
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path} cannot be read: {error}; choose another --out") from error
+        other = [option for option in asked if before.get(option) != asked[option]]
+        if other and any(self.out.glob("runs/*/config.json")):
+            option = other[0]
+            raise InputError(
+                f"{self.out} was begun with {option} = {before.get(option)!r}, not "
+                f"{asked[option]!r}; choose another --out"
+            )
+        if other:
+            # No model has been trained on the data yet.
+            shutil.rmtree(self.out / "data", ignore_errors=True)
+            write_json(path, asked)
+
+    def _data(self, data: str) -> Split:
+        """The training documents as shards; written where they are not there yet."""
+        folder = self.out / "data" / data
+        if not (folder / "manifest.json").is_file():
+            # One epoch, with room for the last batch and for what a block leaves over.
+            wanted, stream = self.bytes + (2 * self.batch + 1) * self.block, 0
+            with ShardWriter(folder) as writer:
+                for index, content in enumerate(self.documents(data)):
+                    writer.add("train", f"{self.name}-{index}", content)
+                    stream += len(content) + 2  # its begin and its end
+                    # So that each n cuts the stream into as many blocks, in the same order.
+                    if stream >= wanted and stream % GRAIN >= FURTHEST:
+                        break
+                for index, content in enumerate(self.held_out()):
+                    writer.add("held_out", f"held-out-{index}", content)
+                writer.finish({"experiment": self.name, "seed": self.seed})
+        return Split(folder, "train")
+
+    def _arguments(self, run: Run) -> list[str]:
+        width = run.width
+        # Llama's 8/3 of the width.
+        hidden = -(-8 * width // 3 // HEAD_SIZE) * HEAD_SIZE
+        shape = {
+            "width": width, "hidden": hidden, "layers": self.layers,
+            "attention_heads": width // HEAD_SIZE, "kv_heads": width // HEAD_SIZE,
+            "prediction_heads": run.n,
+        }  # fmt: skip
+        settings = [f"model.{option}={value}" for option, value in shape.items()]
+        settings += [*RECIPE, *self.set]
+        settings += [f"train.{option}={getattr(self, option)}" for option in ("block", "batch")]
+        settings += [f"train.seed={run.seed}"]
+        return [
+            "--data", str(self.out / "data" / run.data), "--run", str(self._folder(run)),
+            "--preset", self.preset, "--bytes", str(self.bytes), "--resume",
+            "--dtype", self.dtype, "--device", self.device,
+            "--compile" if self.compile else "--no-compile",
+            "--save-steps", str(-(-self.steps // self.points)), "--keep", str(self.points + 1),
+            "--eval-steps", str(self.steps + 1),
+            *[word for setting in settings for word in ("--set", setting)],
+        ]  # fmt: skip
+
+    def _folder(self, run: Run) -> Path:
+        return self.out / "runs" / run.name
+
+    def _rows(self, runs: list[Run]) -> list[dict[str, Any]]:
+        """The figures of every run, in order; trains and measures what has none yet."""
+        missing = {run.name: run for run in runs if not (self._folder(run) / "row.json").is_file()}
+        if missing:
+            kept = len(runs) - len(missing)
+            say(f"{len(missing)} models to train" + f", {kept} are there already" * bool(kept))
+        arguments = {name: self._arguments(run) for name, run in missing.items()}
+        for name in train_all(arguments, self.out / "logs", self.jobs or cores(), self.name):
+            self._measure(missing[name])
+        return [json.loads((self._folder(run) / "row.json").read_bytes()) for run in runs]
+
+    def _measure(self, run: Run) -> None:
+        """Measure the checkpoints of a trained run, keep the figures, and the last of them."""
+        folder = self._folder(run)
+        checkpoints = sorted((folder / "checkpoints").glob("step-*"))
+        points = []
+        for path in checkpoints:
+            checkpoint = load_checkpoint(path)
+            points.append({"bytes": checkpoint.progress["bytes"], **self.measure(checkpoint.model)})
+        summary = json.loads((folder / "summary.json").read_bytes())
+        row = {
+            **asdict(run),
+            "parameters": summary["parameters"],
+            "train_s": summary["train_s"],
+            "held_out_bpb": summary["held_out_bpb"],
+            "checkpoint_sha256": summary["checkpoint_sha256"],
+            **points[-1],
+            "points": points,
+        }
+        write_json(folder / "row.json", row)
+        for path in checkpoints[:-1]:
+            shutil.rmtree(path)
+        shown = "  ".join(f"{key} {row[key]:.3f}" for key in self.figures)
+        say(f"{run.name}: {shown}")
+
+    def _write(self, results: dict[str, Any]) -> None:
+        """The figures, the plot and the report; copies of them where they are to be published."""
+        for folder, page in ((self.out, "report"), (self.publish, self.name)):
+            if folder is not None:
+                write_json(folder / f"{self.name}.json", results)
+                plot = folder / f"{self.name}.png"
+                write_text(folder / f"{page}.md", "\n".join(self.present(results, plot)) + "\n")
+
+
+def _plain(options: dict[str, Any]) -> dict[str, Any]:
+    """As JSON has them."""
+    plain: dict[str, Any] = json.loads(json.dumps(options, default=str))
+    return plain

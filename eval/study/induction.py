@@ -1,0 +1,137 @@
+"""`python -m eval induction`: do more heads help a small model to learn induction?
+
+Paper, section 4.1, figure 7 and appendix J: models read children's stories, and are measured on the
+second part of random names that the story has mentioned before.
+"""
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from bytelm.toolkit import InputError
+from eval.measure.engines import BOS, PAD
+from eval.study.experiment import Content, Experiment
+from eval.study.page import page
+from eval.study.plots import plot_induction
+from eval.study.stories import PART, Names, Story, held_out_stories, make_story
+
+PAPER = (
+    "Models of 1M to 1B parameters read children's stories; then the names in 100 held-out stories "
+    "were replaced by random ones of two tokens. With n = 2 instead of n = 1, models of 30M and "
+    "fewer learnt to predict a name's second token at its later mentions far better; from 100M "
+    "on there was no difference (section 4.1). With data that made induction necessary early, the "
+    "advantage went away for all but the smallest models (appendix J)."
+)
+BATCH = 50
+
+
+@dataclass
+class Induction(Experiment):
+    """Train models of n = 1 and more heads on stories; measure how they recall random names."""
+
+    out: Path = Path("runs/induction")
+    """Folder for data, runs and results; what it holds already is not made again."""
+    names: tuple[int, ...] = (0,)
+    """Different names in the training stories, a data set each; 0: every story has new ones, so
+    that induction alone can tell them. Held-out stories have names that no training story has."""
+    stories: int = 200
+    """Held-out stories to measure with."""
+
+    @property
+    def name(self) -> str:
+        return "induction"
+
+    @property
+    def figures(self) -> tuple[str, ...]:
+        return "second_part", "second_part_whole", "first_mention"
+
+    @cached_property
+    def _held_out(self) -> tuple[list[Story], frozenset[str]]:
+        return held_out_stories(self.seed, self.stories)
+
+    def datasets(self) -> list[str]:
+        if self.stories < 1:
+            raise InputError(f"--stories must be at least 1, not {self.stories}")
+        for size in self.names:
+            Names(random.Random(0), size)
+        return [f"names{size}" for size in self.names]
+
+    def documents(self, data: str) -> Iterator[Content]:
+        rng = random.Random(f"stories {self.seed} {data}")
+        names = Names(rng, int(data.removeprefix("names")), self._held_out[1])
+        while True:
+            yield make_story(rng, names).text
+
+    def held_out(self) -> list[Content]:
+        return [story.text for story in self._held_out[0]]
+
+    def about(self) -> dict[str, Any]:
+        stories = self._held_out[0]
+        counts = [mention.before > 0 for story in stories for mention in story.mentions]
+        return {
+            "stories": len(stories),
+            "first_mentions": len(counts) - sum(counts),
+            "later_mentions": sum(counts),
+            "part_bytes": PART,
+        }
+
+    def measure(self, model: Any) -> dict[str, Any]:
+        return recall(model, self._held_out[0])
+
+    def present(self, results: dict[str, Any], plot: Path) -> list[str]:
+        plot_induction(results, plot)
+        what = (
+            f"Models read {results['options']['bytes'] / 1e6:g} MB of stories by rule, in which "
+            "each name is two parts of two letters, consonant and vowel, as in `Mibo`. They are "
+            f"measured on {results['stories']} held-out stories, whose names no training story "
+            f"has: on the next byte, head 1's likeliest, in the second part of a name, at its "
+            f"{results['later_mentions']} later mentions, where the story has told it, and at its "
+            f"{results['first_mentions']} first ones, as a control, where nothing tells it."
+        )
+        columns = {
+            "second_part": "bytes of the second part, later mentions",
+            "second_part_whole": "whole second part",
+            "first_mention": "control: first mentions",
+        }
+        return page("Induction on names", PAPER, what, plot.name, results, columns)
+
+
+@torch.no_grad()
+def recall(model: Any, stories: Sequence[Story]) -> dict[str, float]:
+    """Share of bytes that head 1 finds likeliest, the text before them given.
+
+    `second_part`: of the second parts of names at later mentions, and `second_part_whole`: of these
+    parts, all bytes right; `first_part` and `first_mention`: of first parts at later mentions, and
+    of second parts at first mentions.
+    """
+    right: dict[str, list[npt.NDArray[np.bool_]]] = {"first": [], "later": [], "first_part": []}
+    for start in range(0, len(stories), BATCH):
+        group = stories[start : start + BATCH]
+        longest = max(len(story.text) for story in group)
+        ids = np.full((len(group), 1 + longest), PAD, dtype=np.int64)
+        ids[:, 0] = BOS
+        for row, story in enumerate(group):
+            ids[row, 1 : 1 + len(story.text)] = np.frombuffer(story.text, dtype=np.uint8)
+        guesses_BT = model.logits(model(torch.from_numpy(ids[:, :-1]))).argmax(-1).numpy()
+        hits = guesses_BT == ids[:, 1:]
+        for row, story in enumerate(group):
+            for mention in story.mentions:
+                begin = mention.start + PART
+                part = hits[row, begin : begin + PART]
+                right["later" if mention.before else "first"].append(part)
+                if mention.before:
+                    right["first_part"].append(hits[row, mention.start : begin])
+    later = np.stack(right["later"])
+    return {
+        "second_part": float(later.mean()),
+        "second_part_whole": float(later.all(1).mean()),
+        "first_part": float(np.stack(right["first_part"]).mean()),
+        "first_mention": float(np.stack(right["first"]).mean()),
+    }

@@ -1,0 +1,78 @@
+"""Training runs as processes of their own, some at a time; those that run end with their parent."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from tqdm import tqdm
+
+from bytelm.toolkit import InputError
+
+# Seconds between looks at what runs.
+POLL_S = 0.2
+
+
+def cores() -> int:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def train_all(
+    arguments: Mapping[str, Sequence[str]], logs: Path, at_once: int, label: str
+) -> Iterator[str]:
+    """`python -m bytelm train` with each of `arguments`; yields a name when its run has ended well.
+
+    Each has one thread, so that its sums, and with them its model, do not depend on `at_once`. What
+    it says goes to `logs/NAME.log`. Raises InputError for a run that failed. However this ends,
+    what still runs is told to save and leave, and waited for.
+    """
+    waiting = list(arguments)
+    running: dict[str, subprocess.Popen[str]] = {}
+    try:
+        with tqdm(total=len(waiting), desc=label, unit=" models", dynamic_ncols=True) as bar:
+            while waiting or running:
+                while waiting and len(running) < at_once:
+                    name = waiting.pop(0)
+                    running[name] = _start(arguments[name], logs / f"{name}.log")
+                    bar.set_postfix_str(", ".join(running))
+                ended = [name for name, process in running.items() if process.poll() is not None]
+                for name in ended:
+                    _check(name, running.pop(name).returncode, logs / f"{name}.log")
+                    bar.update()
+                    yield name
+                if not ended:
+                    time.sleep(POLL_S)
+    finally:
+        for process in running.values():
+            process.terminate()
+        for process in running.values():
+            process.wait()
+
+
+def _start(arguments: Sequence[str], log: Path) -> "subprocess.Popen[str]":
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("a") as file:
+        return subprocess.Popen(
+            [sys.executable, "-m", "bytelm", "train", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=file,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            text=True,
+        )
+
+
+def _check(name: str, status: int, log: Path) -> None:
+    if status == 0:
+        return
+    said = log.read_text(encoding="utf-8", errors="replace").split("\n")
+    words = [line.split("\r")[-1].strip() for line in said if line.strip()]
+    raise InputError(
+        f"training {name} ended with status {status}: "
+        f"{words[-1] if words else 'it said nothing'} (all that it said: {log})"
+    )

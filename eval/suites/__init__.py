@@ -1,0 +1,1 @@
+"""Suites: problems, prompts and stops, and the completions that a checkpoint writes for them."""

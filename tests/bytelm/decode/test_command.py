@@ -1,0 +1,177 @@
+"""The generate command: bytes on stdout, rows in files, wrong input in one line."""
+
+import base64
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from support import ROOT, python
+
+from bytelm.__main__ import COMMANDS
+from bytelm.base.cli import main
+from bytelm.base.errors import InputError
+from bytelm.checkpoint import load_checkpoint
+from bytelm.decode.command import unescape
+from bytelm.decode.generate import generate
+from bytelm.decode.options import DecodeOptions
+
+PROMPT = b"def add(a, b):\n"
+
+
+def run(*arguments: str) -> int:
+    return main("bytelm", "", COMMANDS, ["generate", *arguments])
+
+
+def test_a_prompt_files_completion_goes_to_stdout_as_bytes(
+    run_folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "prompt").write_bytes(PROMPT + b"\xff\x00")
+    arguments = ("--prompt-file", str(tmp_path / "prompt"), "--max-bytes", "90")
+    done = python(
+        "-m", "bytelm", "generate", "--checkpoint", str(run_folder), *arguments, text=False
+    )
+    assert done.returncode == 0
+    model = load_checkpoint(run_folder).model
+    [expected] = generate(model, [PROMPT + b"\xff\x00"], DecodeOptions(90, 8, 1))
+    assert done.stdout == expected.text
+    assert b"bytes a forward" in done.stderr
+
+
+def test_rows_for_prompts_in_order(
+    run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prompts = [b"import ", b"", b"\xff\xfe\x00", "naïve = 1".encode(), PROMPT]
+    rows = [
+        {"id": index, "prompt_base64": base64.b64encode(prompt).decode()}
+        for index, prompt in enumerate(prompts)
+    ]
+    rows[3] = {"id": "text", "prompt": prompts[3].decode()}  # type: ignore[dict-item]
+    path, out = tmp_path / "p.jsonl", tmp_path / "o.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)) + "\n\n")
+    arguments = ["--checkpoint", str(run_folder), "--prompts", str(path), "--out", str(out)]
+    assert run(*arguments, "--max-bytes", "40", "--stop", r"\n\n", "--stop", "self") == 0
+    figures = json.loads(capsys.readouterr().out.splitlines()[-1])
+    found = [json.loads(line) for line in out.read_text().splitlines()]
+    options = DecodeOptions(40, 1, 1, (b"\n\n", b"self"))
+    expected = generate(load_checkpoint(run_folder).model, prompts, options)
+    assert [row["id"] for row in found] == [0, 1, 2, "text", 4]
+    for row, completion in zip(found, expected, strict=True):
+        assert set(row) == {
+            "id", "completion", "completion_base64", "finish_reason", "bytes", "forwards",
+        }  # fmt: skip
+        assert base64.b64decode(row["completion_base64"]) == completion.text
+        assert row["completion"] == completion.text.decode("utf-8", "replace")
+        assert row["finish_reason"] == completion.finish_reason
+        assert row["bytes"] == len(completion.text)
+        assert 0 < row["forwards"] <= completion.forwards
+    assert figures["prompts"] == 5
+    assert figures["bytes"] == sum(row["bytes"] for row in found)
+
+
+def test_the_prompt_may_stand_before_its_completion(run_folder: Path, tmp_path: Path) -> None:
+    path, out = tmp_path / "p.jsonl", tmp_path / "o.jsonl"
+    path.write_text(json.dumps({"id": 1, "prompt": "naïve = "}) + "\n")
+    arguments = ["--checkpoint", str(run_folder), "--prompts", str(path), "--out", str(out)]
+    assert run(*arguments, "--max-bytes", "20", "--with-prompt") == 0
+    row = json.loads(out.read_text())
+    assert row["text"] == "naïve = " + row["completion"]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ('{"id": 1, "prompt": "a"}\n{"id": 2, "pro', "p.jsonl:2: not a line of JSON"),
+        ("[1]", "p.jsonl:1: a row must be an object"),
+        ('{"prompt": "a"}', 'with "id"'),
+        ('{"id": 1}', 'either "prompt" or "prompt_base64"'),
+        ('{"id": 1, "prompt": 5}', "cannot be read"),
+        ('{"id": 1, "prompt_base64": "!"}', "cannot be read"),
+        ('{"id": 1, "prompt": "\\ud800"}', "cannot be read"),
+        ("\n\n", "holds no prompts"),
+    ],
+)
+def test_broken_prompts(
+    run_folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    content: str,
+    words: str,
+) -> None:
+    path, out = tmp_path / "p.jsonl", tmp_path / "o.jsonl"
+    path.write_text(content)
+    arguments = ["--checkpoint", str(run_folder), "--prompts", str(path), "--out", str(out)]
+    assert run(*arguments) == 2
+    said = capsys.readouterr()
+    assert words in said.err
+    assert len(said.err.strip().splitlines()) == 1
+    assert said.out == ""
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--heads", "9"], "--heads must be 1 to 8"),
+        (["--max-bytes", "0"], "--max-bytes must be at least 1"),
+        (["--stop", ""], "empty stop"),
+        (["--stop", "\\x"], "--stop"),
+        (["--prompts", "x"], "either --prompt-file or --prompts"),
+        (["--out", "x"], "--out goes with --prompts"),
+        (["--checkpoint", "nowhere"], "does not exist"),
+        (["--checkpoint", str(ROOT / "bytelm")], "is not a checkpoint"),
+        (["--prompt-file", "nowhere"], "No such file"),
+    ],
+)
+def test_wrong_arguments(
+    run_folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    words: str,
+) -> None:
+    (tmp_path / "prompt").write_bytes(PROMPT)
+    base = ["--checkpoint", str(run_folder), "--prompt-file", str(tmp_path / "prompt")]
+    assert run(*base, *arguments) == 2
+    said = capsys.readouterr().err
+    assert words in said
+    assert len(said.strip().splitlines()) == 1
+
+
+def test_a_prompt_longer_than_the_context_is_named(
+    run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "prompt").write_bytes(b"x" * 3000)
+    base = ["--checkpoint", str(run_folder), "--prompt-file", str(tmp_path / "prompt")]
+    assert run(*base) == 2
+    assert "3000 bytes" in capsys.readouterr().err
+
+
+def test_a_cut_checkpoint_is_one_line(
+    run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = tmp_path / "run"
+    shutil.copytree(run_folder, copy)
+    [weights] = copy.glob("checkpoints/*/model.safetensors")
+    weights.write_bytes(weights.read_bytes()[:5000])
+    (tmp_path / "prompt").write_bytes(PROMPT)
+    for where in (copy, weights.parent):
+        base = ["--checkpoint", str(where), "--prompt-file", str(tmp_path / "prompt")]
+        assert run(*base) == 2
+        assert "model.safetensors is damaged: 5000 bytes" in capsys.readouterr().err
+
+
+def test_escapes() -> None:
+    assert unescape(r"\ndef") == b"\ndef"
+    assert unescape(r"a\\n\x00é") == b"a\\n\x00" + "é".encode()
+    with pytest.raises(InputError, match="backslash"):
+        unescape("\\")
+
+
+def test_the_prompt_cannot_stand_before_streamed_bytes(
+    run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "p").write_bytes(b"x")
+    arguments = ["--checkpoint", str(run_folder), "--prompt-file", str(tmp_path / "p")]
+    assert run(*arguments, "--with-prompt") == 2
+    assert "--samples and --with-prompt go with --prompts" in capsys.readouterr().err

@@ -1,0 +1,45 @@
+"""The comparison of runs of different n."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bytelm import main
+from eval.__main__ import COMMANDS
+from eval.study.sweep import acceptance, sweep_table
+
+
+@given(st.lists(st.integers(0, 50), min_size=1, max_size=8))
+def test_acceptance_gives_back_the_bytes_a_forward(blocks: list[int]) -> None:
+    """Bytes a forward are 1 + a2 + a2 a3 + ..., of which each is a share of what came before."""
+    shares = acceptance(blocks)
+    assert len(shares) == len(blocks) - 1
+    assert all(0 <= share <= 1 for share in shares)
+    if sum(blocks):
+        expected, product = 1.0, 1.0
+        for share in shares:
+            product *= share
+            expected += product
+        found = sum((j + 1) * count for j, count in enumerate(blocks)) / sum(blocks)
+        assert expected == pytest.approx(found)
+
+
+def test_one_model_beside_itself(
+    run_folder: Path, shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small = ["--prompts", "3", "--prompt-bytes", "40", "--max-bytes", "30"]
+    runs = ["--runs", str(run_folder), str(run_folder), "--data", str(shards)]
+    assert main("eval", "", COMMANDS, ["sweep", *runs, *small]) == 0
+    figures = json.loads(capsys.readouterr().out)
+    one, other = figures["rows"]
+    assert one == other
+    assert one["n"] == 8
+    assert len(one["acceptance"]) == 7
+    assert set(one["true_text"]) == set(one["greedy"]) == {"2", "4", "8"}
+    assert 1 <= one["sampled"]["8"]["bytes_per_forward"] <= 8
+    table = sweep_table(figures["rows"])
+    assert len(table) == 3
+    assert f"{one['heads_bpb'][0]:.3f}" in table[1]

