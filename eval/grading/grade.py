@@ -31,7 +31,7 @@ class Grade:
     """Run samples against their problems' tests; print pass@k, write SAMPLES_results.jsonl.
 
     Each program runs in a fresh interpreter under a time and a memory limit; this confines
-    accidents, not malice (eval/sandbox.py says what it does not protect against).
+    accidents, not malice (eval/grading/sandbox.py says what it does not protect against).
     """
 
     samples: Path

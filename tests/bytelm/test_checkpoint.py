@@ -9,7 +9,6 @@ import torch
 from safetensors.torch import save_file
 from support import random_model, small_config
 
-from bytelm import checkpoint as module
 from bytelm.base.errors import InputError
 from bytelm.checkpoint import (
     DamagedError,
@@ -21,6 +20,7 @@ from bytelm.checkpoint import (
     prune_checkpoints,
     save_checkpoint,
 )
+from bytelm import checkpoint as module
 
 
 def save(run: Path, step: int, seed: int = 0) -> Path:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bytelm import InputError
+from bytelm.toolkit import InputError
 from eval.grading import grade as grade_module
 from eval.grading.grade import Grade, grade_programs, load_samples, program_of, score
 from eval.grading.sandbox import Limits

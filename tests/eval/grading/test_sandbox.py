@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bytelm import InputError
+from bytelm.toolkit import InputError
 from eval.grading import sandbox
 from eval.grading.sandbox import CancelledError, Limits, measure_time_scale, run_program
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from support import ROOT, random_model, small_config
 
-from bytelm import main
 from bytelm.checkpoint import save_checkpoint
+from bytelm.toolkit import main
 from eval.__main__ import COMMANDS
 from eval.measure import divergence
 from eval.measure.bench import bench_table

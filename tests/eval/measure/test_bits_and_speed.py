@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from support import ROOT, torchrun
 
-from bytelm import DecodeOptions, Split, generate, load_checkpoint, main, score_documents
+from bytelm.toolkit import DecodeOptions, Split, generate, load_checkpoint, main, score_documents
 from eval.__main__ import COMMANDS
 from eval.measure.speed import distinct_windows
 

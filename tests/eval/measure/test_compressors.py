@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bytelm import InputError
+from bytelm.toolkit import InputError
 from eval.measure.compressors import COMPRESSORS, compress_bits, gzip_size, xz_size, zstd_size
 
 CODE = b"".join(b"def f_%d(x):\n    return x + %d\n\n" % (i, i * i) for i in range(400))

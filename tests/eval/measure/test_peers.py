@@ -9,9 +9,9 @@ import pytest
 import torch
 from support import random_model, small_config
 
-from bytelm import DecodeOptions, InputError, generate
 from bytelm.checkpoint import save_checkpoint
 from bytelm.config import ModelConfig
+from bytelm.toolkit import DecodeOptions, InputError, generate
 from eval.measure.engines import Answer, load_model, open_engine
 from eval.measure.peers import Peers, Runs, first_difference, table
 

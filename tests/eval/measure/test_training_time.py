@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from support import ROOT, python
 
-from bytelm import main
+from bytelm.toolkit import main
 from eval.__main__ import COMMANDS
 
 SMALL = [

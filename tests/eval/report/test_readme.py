@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from support import ROOT
 
-from bytelm import InputError
+from bytelm.toolkit import InputError
 from eval.report.readme import (
     Readme,
     bench_block,

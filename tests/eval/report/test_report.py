@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from bytelm import InputError, main
+from bytelm.toolkit import InputError, main
 from eval.report.report import Report
 
 HOSTILE = "<script>alert('x')</script>\"&"

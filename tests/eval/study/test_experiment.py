@@ -15,7 +15,7 @@ import pytest
 import torch
 from support import ROOT, random_model, small_config
 
-from bytelm import InputError, Split, load_checkpoint
+from bytelm.toolkit import InputError, Split, load_checkpoint
 from bytelm.train.batches.packing import Packing
 from eval.study.arithmetic import Arithmetic, best_constant, domains, solve
 from eval.study.experiment import FURTHEST, GRAIN

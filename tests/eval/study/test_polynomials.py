@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bytelm import InputError
+from bytelm.toolkit import InputError
 from eval.study.polynomials import PRIMES, Problem, Ring, held_out_problems
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bytelm import InputError
+from bytelm.toolkit import InputError
 from eval.study.stories import CONSONANTS, PART, VOWELS, Names, Story, held_out_stories, make_story
 
 seeds = st.integers(0, 2**32)

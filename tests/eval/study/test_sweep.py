@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bytelm import main
+from bytelm.toolkit import main
 from eval.__main__ import COMMANDS
 from eval.study.sweep import acceptance, sweep_table
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from support import ROOT, python, torchrun
 
-from bytelm import DecodeOptions, generate, load_checkpoint, main
+from bytelm.toolkit import DecodeOptions, generate, load_checkpoint, main
 from eval.__main__ import COMMANDS
 from eval.suites.complete import STOPS, form_prompt
 from eval.suites.problems import load_problems

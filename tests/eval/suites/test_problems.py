@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bytelm import InputError
+from bytelm.toolkit import InputError
 from eval.grading.grade import grade_programs, program_of
 from eval.suites import problems as problems_module
 from eval.suites.problems import Problem, load_problems, read_jsonl, suite_path
