@@ -20,11 +20,11 @@ from bytelm.model.model import SLACK, Model
 from bytelm.native.build import NoCompilerError
 
 # Steps between the host's looks at the engine; a row that a stop ended idles for at most these.
-LOOK = 8
+STEPS_PER_CHECK = 8
 # Text that is being watched comes step by step.
-LOOK_SHOWN = 1
+STEPS_PER_CHECK_STREAMING = 1
 
-_told: set[str] = set()
+_said: set[str] = set()
 
 
 def generate(
@@ -70,8 +70,8 @@ def generate_rows(
 
 
 def _say_once(text: str) -> None:
-    if text not in _told:
-        _told.add(text)
+    if text not in _said:
+        _said.add(text)
         say(text)
 
 
@@ -108,7 +108,7 @@ class _Loop:
         indices: Sequence[int],
     ) -> None:
         self.model, self.prompts, self.options, self.show = model, prompts, options, show
-        self.look = LOOK_SHOWN if show is not None else LOOK
+        self.steps_per_check = STEPS_PER_CHECK_STREAMING if show is not None else STEPS_PER_CHECK
         batch = min(options.batch, len(indices))
         reach = max(self._limit(prompt) for prompt in prompts) + SLACK
         self.stepper = make_stepper(model, batch, reach, options, drafter)
@@ -126,7 +126,7 @@ class _Loop:
                     self._start(slot, self.queue.popleft())
             if not any(self.rows):
                 return
-            ids, counts = self.stepper.run(self.look)
+            ids, counts = self.stepper.run(self.steps_per_check)
             yield from self._take(ids.tolist(), counts.tolist())
 
     def _start(self, slot: int, index: int) -> None:

@@ -119,7 +119,9 @@ class Train:
         resumed = self.resume and trainer.resume()
         no_budget = self.minutes is None and self.bytes is None
         budget = Budget(self.bytes, 4.0 if no_budget else self.minutes)
-        self._matmul_flops_per_s = matmul_flops_per_s(trainer.learner.how.dtype, self._own_device)
+        self._matmul_flops_per_s = matmul_flops_per_s(
+            trainer.learner.execution.dtype, self._own_device
+        )
         forget_peak(self._own_device)
         spent = budget.spent(trainer.bytes, trainer.elapsed_s)
         if resumed and spent >= 1 and trainer.pending is None:
@@ -154,11 +156,11 @@ class Train:
         import torch
 
         from bytelm.train.device.compile_cache import remove_cut_code
-        from bytelm.train.learner import How, Learner
+        from bytelm.train.learner import Execution, Learner
         from bytelm.train.loop.budget import Cadence
         from bytelm.train.loop.trainer import Trainer
 
-        how = How(
+        execution = Execution(
             device=self._own_device,
             dtype=getattr(torch, dtype),
             compiled=self.compile,
@@ -173,7 +175,7 @@ class Train:
         )
         if self.compile:
             remove_cut_code(Path(os.environ["TORCHINDUCTOR_CACHE_DIR"]))
-        learner = Learner(config, options, how, init, self.drafts_only)
+        learner = Learner(config, options, execution, init, self.drafts_only)
         return Trainer(self.run_folder, learner, train, held_out, cadence)
 
     def _train(self, trainer: Any, budget: Any) -> str:
@@ -314,11 +316,11 @@ class Train:
         from bytelm.base.ranks import is_first, world_size
         from bytelm.base.sealing import seal
         from bytelm.checkpoint import list_checkpoints, read_about, weights_sha256
-        from bytelm.train.loop.trainer import told
+        from bytelm.train.loop.trainer import score_figures
         from bytelm.train.loop.watching import peak_bytes
 
         # Who is asked to leave does not score held-out text first.
-        looked = told(trainer.evaluate()) if ended == "budget" else {}
+        scored = score_figures(trainer.evaluate()) if ended == "budget" else {}
         newest = list_checkpoints(trainer.checkpoints)[0]
         sha256 = weights_sha256(read_about(newest))
         learner = trainer.learner
@@ -330,15 +332,15 @@ class Train:
             "train_s": round(trainer.elapsed_s, 1),
             "ranks": world_size(),
             "compiled": learner.compiled,
-            "dtype": str(learner.how.dtype).removeprefix("torch."),
+            "dtype": str(learner.execution.dtype).removeprefix("torch."),
             "parameters": learner.parameters,
             "flops_per_byte": learner.flops_per_byte,
             "matmul_flops_per_s": round(self._matmul_flops_per_s),
             "mfu": self._mfu(trainer),
-            "peak_bytes": peak_bytes(learner.how.device),
+            "peak_bytes": peak_bytes(learner.execution.device),
             "skipped": learner.guard.skipped,
-            "held_out_bpb": looked.get("held_out_bpb"),
-            "forecast": looked.get("forecast"),
+            "held_out_bpb": scored.get("held_out_bpb"),
+            "forecast": scored.get("forecast"),
             "checkpoint": str(newest.relative_to(self.run_folder)),
             "checkpoint_sha256": sha256,
         }

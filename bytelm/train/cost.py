@@ -1,8 +1,8 @@
 """What a step of training costs, by number and kind of heads: time and memory (paper, Table S5).
 
-A step is training's own (`Learner.look`, `Learner.learn`), optimizer included, of models of equal
-parameters. All are measured in turns in one process, so that what else the machine does strikes
-them alike, and each is set against one head of its kind in the same round.
+A step is training's own (`compute_gradients` and `apply_gradients` of `Learner`), optimizer
+included, of models of equal parameters. All are measured in turns in one process, so that what else
+the machine does strikes them alike, and each is set against one head of its kind in the same round.
 """
 
 import dataclasses
@@ -29,7 +29,7 @@ from bytelm.shards import Split
 from bytelm.train.batches.packing import Batch, Packing
 from bytelm.train.device.compile_cache import remove_cut_code
 from bytelm.train.device.speedups import pick_dtype
-from bytelm.train.learner import How, Learner
+from bytelm.train.learner import Execution, Learner
 from bytelm.train.objective import Objective, label_counts
 from bytelm.train.optim.guard import GuardOptions
 from bytelm.train.options import TrainOptions, resolve
@@ -89,7 +89,7 @@ UNCOMPILED = ("eager", "torch")
 
 
 @dataclass(frozen=True)
-class Took:
+class StepTimes:
     """Seconds of one step. `cpu_s` is the processors' time, whoever else used them besides."""
 
     step_s: float
@@ -107,19 +107,19 @@ class Cell:
     way: str
     learner: Learner
     batches: Callable[[int], Batch]
-    took: list[Took] = field(default_factory=list)
+    steps: list[StepTimes] = field(default_factory=list)
     activation_bytes: int = 0
     held_bytes: int = 0
 
-    def step(self, index: int) -> Took:
+    def step(self, index: int) -> StepTimes:
         """Training's step on batch `index`. Raises InputError where it could not be applied."""
-        device = self.learner.how.device
+        device = self.learner.execution.device
         batch = self.batches(index)
         _wait(device)
         begun, cpu = time.perf_counter(), time.process_time()
-        found = self.learner.look([batch])
+        found = self.learner.compute_gradients([batch])
         between = time.perf_counter()
-        self.learner.learn(found, 1.0)
+        self.learner.apply_gradients(found, 1.0)
         _wait(device)
         ended, cpu_ended = time.perf_counter(), time.process_time()
         if self.learner.guard.skipped:
@@ -127,13 +127,15 @@ class Cell:
                 f"{self.kind} heads, n = {self.n}: the gradient is not finite; "
                 "lower the learning rates (--set train.matrix_lr=...)"
             )
-        return Took(ended - begun, between - begun, ended - between, cpu_ended - cpu)
+        return StepTimes(ended - begun, between - begun, ended - between, cpu_ended - cpu)
 
     def prepare(self) -> None:
         """Compile, and measure memory: in a step after the first, which makes lasting state."""
         self.step(0)
         self.held_bytes = held_bytes(self.learner)
-        self.activation_bytes = peak_above_start(lambda: self.step(1), self.learner.how.device)
+        self.activation_bytes = peak_above_start(
+            lambda: self.step(1), self.learner.execution.device
+        )
 
 
 def _wait(device: str) -> None:
@@ -272,8 +274,8 @@ def training_costs(options: CostOptions) -> dict[str, Any]:
             if split is None
             else shard_batches(train, n, options.device, split)
         )
-        how = How(options.device, dtype, options.compiled and way not in UNCOMPILED)
-        cell = Cell(kind, n, way, WAYS[way](configs[kind, n], train, how), batches)
+        execution = Execution(options.device, dtype, options.compiled and way not in UNCOMPILED)
+        cell = Cell(kind, n, way, WAYS[way](configs[kind, n], train, execution), batches)
         cell.prepare()
         cells.append(cell)
     rate = _in_turns(cells, options.steps, options.device)
@@ -304,7 +306,7 @@ def _in_turns(cells: Sequence[Cell], steps: int, device: str) -> float:
         rate = max(rate, matmul_flops_per_s(torch.bfloat16, device))
         # There and back, so that a machine that slows down favours none.
         for cell in cells if index % 2 == 0 else reversed(cells):
-            cell.took.append(cell.step(2 + index))
+            cell.steps.append(cell.step(2 + index))
     return rate
 
 
@@ -315,10 +317,10 @@ def _rows(cells: Sequence[Cell], rate: float) -> list[dict[str, Any]]:
 
 def _row(cell: Cell, one: Cell, rate: float) -> dict[str, Any]:
     def median(name: str, of: Cell = cell) -> float:
-        return statistics.median(getattr(took, name) for took in of.took)
+        return statistics.median(getattr(step, name) for step in of.steps)
 
     def ratios(name: str) -> list[float]:
-        pairs = zip(cell.took, one.took, strict=True)
+        pairs = zip(cell.steps, one.steps, strict=True)
         return [getattr(mine, name) / getattr(its, name) for mine, its in pairs]
 
     options, config = cell.learner.options, cell.learner.model.config
@@ -329,7 +331,7 @@ def _row(cell: Cell, one: Cell, rate: float) -> dict[str, Any]:
         "n": cell.n,
         "way": cell.way,
         "step_s": median("step_s"),
-        "shortest_step_s": min(took.step_s for took in cell.took),
+        "shortest_step_s": min(step.step_s for step in cell.steps),
         "forward_backward_s": median("forward_backward_s"),
         "optimizer_s": median("optimizer_s"),
         "cpu_s": median("cpu_s"),
@@ -346,7 +348,7 @@ def _row(cell: Cell, one: Cell, rate: float) -> dict[str, Any]:
         "hidden": config.hidden,
         "flops": flops,
         # The best against the best: what else the machine did would count as idle.
-        "matmul_share": flops / min(took.step_s for took in cell.took) / rate,
+        "matmul_share": flops / min(step.step_s for step in cell.steps) / rate,
         "compiled": cell.learner.compiled,
     }
 

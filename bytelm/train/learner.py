@@ -28,7 +28,7 @@ from bytelm.train.transfer import begin_with
 
 
 @dataclass(frozen=True)
-class How:
+class Execution:
     """How a run computes, which changes its speed and memory and not what it learns.
 
     `micro`: blocks that a rank runs at a time (0: all of its share). `recompute`: the layers'
@@ -43,7 +43,7 @@ class How:
 
 
 @dataclass(frozen=True)
-class Look:
+class Gradients:
     """What a step's bytes say: the heads' losses in bits, and the norm of the gradient."""
 
     losses_bits: list[float]
@@ -63,12 +63,12 @@ class Learner:
         self,
         config: ModelConfig,
         options: TrainOptions,
-        how: How,
+        execution: Execution,
         init: Path | None = None,
         drafts_only: bool = False,
     ) -> None:
-        self.options, self.how, self.compiled = options, how, how.compiled
-        self.model = Model(config, options.seed).to(how.device)
+        self.options, self.execution, self.compiled = options, execution, execution.compiled
+        self.model = Model(config, options.seed).to(execution.device)
         # Counted before anything is sharded: a rank's parts would not add up.
         self.parameters = self.model.parameters_by_part()
         self.flops_per_byte = self.model.flops_per_byte(options.block // 2, training=True)
@@ -79,8 +79,8 @@ class Learner:
             for parameter in self.model.heads.drafting_parameters():
                 parameter.requires_grad_(True)
         if launched():
-            shard(self.model, how.device, how.dtype)
-        self.optimizers = Optimizers(self.model, options.optimizer, how.dtype)
+            shard(self.model, execution.device, execution.dtype)
+        self.optimizers = Optimizers(self.model, options.optimizer, execution.dtype)
         self.guard = Guard(options.guard)
         self._wrap: Callable[[Any], Any] = lambda function: function
         if self.compiled:
@@ -101,9 +101,9 @@ class Learner:
             compute: Any = layer.compute
             if by_layer:
                 compute = self._wrap(compute)
-            if self.how.recompute:
+            if self.execution.recompute:
                 compute = partial(checkpoint, compute, use_reentrant=False)
-            if by_layer or self.how.recompute:
+            if by_layer or self.execution.recompute:
                 vars(layer)["compute"] = compute
 
     def _objective(self) -> Objective:
@@ -111,19 +111,19 @@ class Learner:
         wrap = self._wrap
         whole = wrap if not launched() else lambda function: function
         weight = self.options.head_weight
-        return self.objective_kind(self.model, weight, self.how.dtype, whole, wrap)
+        return self.objective_kind(self.model, weight, self.execution.dtype, whole, wrap)
 
-    def look(self, batches: Sequence[Batch]) -> Look:
+    def compute_gradients(self, batches: Sequence[Batch]) -> Gradients:
         """Forward and backward over the micro batches of a step; no parameter changes."""
         counts_n = self._counts(batches)
         losses_n = self._backward(batches, counts_n)
         if launched():
             sum_gradients(self.model.parameters())
             dist.all_reduce(losses_n)
-        return Look([loss / LN2 for loss in losses_n.tolist()], self.optimizers.norm())
+        return Gradients([loss / LN2 for loss in losses_n.tolist()], self.optimizers.norm())
 
-    def learn(self, found: Look, scale: float) -> None:
-        """Take the step that `look` found, at `scale` times the peak learning rates.
+    def apply_gradients(self, found: Gradients, scale: float) -> None:
+        """Take the step that `compute_gradients` found, at `scale` times the peak learning rates.
 
         Unless the guard skips it. Raises NotFiniteError when it has skipped one too many.
         """

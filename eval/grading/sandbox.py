@@ -51,7 +51,7 @@ _DRIVER = Path(__file__).with_name("driver.py")
 _MARKER = "BYTELM_PROGRAM"
 _START_S = 60.0  # for an interpreter to start: long, as the machine may be very busy
 _GRACE_S = 10.0  # beyond the program's time, for its supervisor to kill everything and report
-_LOOK_S = 0.2  # between looks at `stop`
+_POLL_S = 0.2  # between looks at `stop`
 _REPORT = re.compile(rb"(\d{1,7})\n")
 _MOST_BYTES = 2 << 20
 _PF_EXITING = 0x4  # Linux, include/linux/sched.h
@@ -191,7 +191,7 @@ def _read_more(
         left_s = deadline - time.monotonic()
         if left_s <= 0:
             return False
-        if poll.poll(1000 * min(left_s, _LOOK_S)):
+        if poll.poll(1000 * min(left_s, _POLL_S)):
             piece = os.read(descriptor, 1 << 16)
             received += piece
             return bool(piece)

@@ -32,7 +32,7 @@ class Answer:
     prefill_s: float | None = None
 
 
-class Engine(Protocol):
+class Peer(Protocol):
     def complete(self, prompt: bytes, max_bytes: int) -> Answer:
         """Continue `prompt`, greedily, by `max_bytes` bytes."""
 
@@ -75,7 +75,7 @@ def _export(where: Path, kind: Literal["hf", "gguf"], out: Path, dtype: Dtype) -
 
 def open_engine(
     name: str, checkpoint: Checkpoint, dtype: Dtype, threads: int, context: int, scratch: Path
-) -> Engine:
+) -> Peer:
     """The engine `name` with the checkpoint's weights in `dtype`; exports go into `scratch`.
 
     `checkpoint` is loaded in `dtype`; the caller sets torch's threads.

@@ -22,7 +22,7 @@ from eval.measure.engines import (
     BYTES,
     Answer,
     Dtype,
-    Engine,
+    Peer,
     check_available,
     load_model,
     open_engine,
@@ -190,7 +190,7 @@ class Peers:
     ) -> dict[str, Runs]:
         checkpoint = exact if dtype == "float32" else load_model(exact.folder, dtype)
         context = checkpoint.config.context
-        engines: dict[str, Engine] = {
+        engines: dict[str, Peer] = {
             name: open_engine(name, checkpoint, dtype, self.threads, context, scratch)
             for name in self.engines
         }

@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import save_file
 from support import random_model, small_config
 
+from bytelm import checkpoint as module
 from bytelm.base.errors import InputError
 from bytelm.checkpoint import (
     DamagedError,
@@ -20,7 +21,6 @@ from bytelm.checkpoint import (
     prune_checkpoints,
     save_checkpoint,
 )
-from bytelm import checkpoint as module
 
 
 def save(run: Path, step: int, seed: int = 0) -> Path:

@@ -73,7 +73,7 @@ def _say_what_comes_next(model: Model) -> None:
         layer.set_modules_to_backward_prefetch([following])
 
 
-def let_go(model: Model) -> None:
+def release_gathered(model: Model) -> None:
     """Drop the gathered matrices of layers; heads' stay so after a forward without a backward."""
     for layer in layers_of(model):
         if isinstance(layer, FSDPModule):

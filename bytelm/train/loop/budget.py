@@ -1,4 +1,4 @@
-"""How long a run goes on, and how often it looks and saves."""
+"""How long a run goes on, and how often it scores held-out text and saves."""
 
 from dataclasses import dataclass
 
@@ -22,7 +22,7 @@ class Budget:
 
 @dataclass(frozen=True)
 class Cadence:
-    """How often a run looks at held-out text and saves. Neither changes what is learnt."""
+    """How often a run scores held-out text and saves. Neither changes what is learnt."""
 
     eval_steps: int = 100
     eval_bytes: int = 32_768

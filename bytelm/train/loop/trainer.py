@@ -41,7 +41,7 @@ from bytelm.shards import Split
 from bytelm.train.batches.held_out import held_out_sample
 from bytelm.train.batches.loading import Loader
 from bytelm.train.batches.packing import Packing
-from bytelm.train.device.fsdp import let_go
+from bytelm.train.device.fsdp import release_gathered
 from bytelm.train.device.speedups import abandon_compiling
 from bytelm.train.learner import Learner
 from bytelm.train.loop.budget import Budget, Cadence
@@ -65,8 +65,8 @@ class Trainer:
         packing = Packing(
             train, options.block, options.batch, heads, options.seed, options.document_masks
         )
-        how = learner.how
-        self.loader = Loader(packing, how.device, rank(), world_size(), how.micro)
+        execution = learner.execution
+        self.loader = Loader(packing, execution.device, rank(), world_size(), execution.micro)
         self.sample = held_out_sample(held_out, cadence.eval_bytes)
         self.step, self.elapsed_before, self.started = 0, 0.0, time.monotonic()
         self.stopping = Stopping(deferred=launched())
@@ -172,7 +172,7 @@ class Trainer:
             self.stopping.hold()
             if self.stopping.signal is not None:
                 abandon_compiling()
-            if self.pending is not None and not self._look_due():
+            if self.pending is not None and not self._evaluation_due():
                 self._record()
             if self.metrics is not None:
                 self.metrics.close()
@@ -203,9 +203,9 @@ class Trainer:
     def _one_step(self, spent: float) -> None:
         scale = learning_rate_scale(spent, self.options.schedule)
         begun = time.monotonic()
-        found = self.learner.look(self.loader.at(self.step))
+        found = self.learner.compute_gradients(self.loader.at(self.step))
         with self.stopping.protected():
-            self.learner.learn(found, scale)
+            self.learner.apply_gradients(found, scale)
             self.step += 1
             took_s = time.monotonic() - begun
             losses = [_or_none(bits) for bits in found.losses_bits]
@@ -227,8 +227,8 @@ class Trainer:
         """Complete the pending row and write it."""
         row = self.pending
         assert row is not None
-        if self._look_due():
-            row |= told(self.evaluate())
+        if self._evaluation_due():
+            row |= score_figures(self.evaluate())
         with self.stopping.protected():
             if self.metrics is not None:
                 self.metrics.append(row)
@@ -236,16 +236,16 @@ class Trainer:
 
     def evaluate(self) -> Score:
         """Score the held-out sample as it stands. With several ranks, all do, in step."""
-        dtype = self.learner.how.dtype
+        dtype = self.learner.execution.dtype
         if not launched():
             return score_documents(self.model, self.sample, dtype=dtype)
         # Layers that are compiled by themselves would be so again for every length of a document.
         with torch.compiler.set_stance("force_eager"):
             score = score_documents(self.model, self.sample, dtype=dtype)
-        let_go(self.model)
+        release_gathered(self.model)
         return score
 
-    def _look_due(self) -> bool:
+    def _evaluation_due(self) -> bool:
         return self.step % self.cadence.eval_steps == 0
 
     def _save_due(self, by_the_clock: bool) -> bool:
@@ -278,7 +278,7 @@ class Trainer:
                 prune_checkpoints(self.checkpoints, self.cadence.keep)
 
 
-def told(score: Score) -> dict[str, Any]:
+def score_figures(score: Score) -> dict[str, Any]:
     """What metrics and summary keep of a look at held-out text."""
     bpb = score.heads_bpb()
     return {

@@ -20,7 +20,7 @@ OPTIONS = ("-fopenmp",)
 KINDS = {torch.float32: "F32", torch.bfloat16: "BF16"}
 MAX_HEAD_SIZE = 256
 
-_told: set[str] = set()
+_said: set[str] = set()
 
 
 def _lying(tensor_BTHC: Tensor | None) -> list[int]:
@@ -139,8 +139,8 @@ def native_attention(model: Model) -> Attend | None:
         library(SOURCE, *OPTIONS)
     except NoCompilerError as error:
         why = f"training without the C++ attention, which is several times faster: {error}"
-        if why not in _told:
-            _told.add(why)
+        if why not in _said:
+            _said.add(why)
             say(why)
         return None
     return attend

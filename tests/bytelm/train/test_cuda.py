@@ -9,7 +9,7 @@ from training import start
 
 from bytelm.config import HEAD_KINDS
 from bytelm.train.batches.packing import Batch
-from bytelm.train.learner import How, Learner
+from bytelm.train.learner import Execution, Learner
 from bytelm.train.options import TrainOptions
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
@@ -22,35 +22,35 @@ def batch_on(device: str, heads: int) -> Batch:
     return Batch(ids.to(device), labels.to(device))
 
 
-def losses_of(kind: str, how: How) -> list[list[float]]:
+def losses_of(kind: str, execution: Execution) -> list[list[float]]:
     config = small_config(layers=6, head_kind=kind, prediction_heads=3, window=16)
-    learner = Learner(config, TrainOptions(block=40, batch=2), how)
-    batch = batch_on(how.device, 3)
+    learner = Learner(config, TrainOptions(block=40, batch=2), execution)
+    batch = batch_on(execution.device, 3)
     losses = []
     for _ in range(3):
-        found = learner.look([batch])
-        learner.learn(found, 1.0)
+        found = learner.compute_gradients([batch])
+        learner.apply_gradients(found, 1.0)
         losses.append(found.losses_bits)
-    assert learner.compiled == how.compiled, "compiling failed, and training went on without"
+    assert learner.compiled == execution.compiled, "compiling failed, and training went on without"
     return losses
 
 
 @pytest.mark.parametrize("kind", HEAD_KINDS)
 def test_a_gpu_has_the_cpus_losses(kind: str) -> None:
-    expected = losses_of(kind, How(compiled=False))
-    found = losses_of(kind, How("cuda", compiled=False))
+    expected = losses_of(kind, Execution(compiled=False))
+    found = losses_of(kind, Execution("cuda", compiled=False))
     torch.testing.assert_close(torch.tensor(found), torch.tensor(expected), rtol=1e-3, atol=0)
 
 
 @pytest.mark.parametrize("kind", ["unembed", "block", "causal"])
 def test_compiled_code_has_them_too(kind: str) -> None:
-    expected = losses_of(kind, How(compiled=False))
-    found = losses_of(kind, How("cuda", compiled=True))
+    expected = losses_of(kind, Execution(compiled=False))
+    found = losses_of(kind, Execution("cuda", compiled=True))
     torch.testing.assert_close(torch.tensor(found), torch.tensor(expected), rtol=1e-3, atol=0)
 
 
 def test_bfloat16_learns() -> None:
-    losses = losses_of("unembed", How("cuda", torch.bfloat16, compiled=True))
+    losses = losses_of("unembed", Execution("cuda", torch.bfloat16, compiled=True))
     assert sum(losses[-1]) < sum(losses[0])
 
 

@@ -192,7 +192,7 @@ def test_without_a_compiler_decoding_is_eager_and_says_so(
     model = random_model(small_config())
     expected = generate(model, [b"abc"], DecodeOptions(20, 4, 1))[0].text
     monkeypatch.setenv("CXX", str(tmp_path / "nothing"))
-    monkeypatch.setattr(module, "_told", set())
+    monkeypatch.setattr(module, "_said", set())
     build.library.cache_clear()
     try:
         found = generate(model, [b"abc"], DecodeOptions(20, 4, 1))[0].text

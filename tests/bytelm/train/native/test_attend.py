@@ -208,7 +208,7 @@ def test_where_it_cannot_serve_it_says_so_once(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("CXX", "no-such-compiler")
-    monkeypatch.setattr(module, "_told", set())
+    monkeypatch.setattr(module, "_said", set())
     build.library.cache_clear()
     try:
         model = random_model(small_config())
