@@ -18,7 +18,7 @@ def test_the_shortest_call_counts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(("most_s", "calls"), [(0.0, 1), (4.5, 2), (1e9, 12)])
 def test_slow_calls_are_few(monkeypatch: pytest.MonkeyPatch, most_s: float, calls: int) -> None:
-    """The clock moves a second with each reading, so that a call takes one and begins two after the last."""
+    """By a clock that moves a second with each reading, a call takes one second."""
     seconds = itertools.count()
     monkeypatch.setattr(rates.time, "perf_counter", lambda: float(next(seconds)))
     made: list[int] = []
