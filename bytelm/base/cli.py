@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import tyro
 
 from bytelm.base import ranks
-from bytelm.base.errors import InputError
+from bytelm.base.errors import InputError, options_written
 
 
 class Command(Protocol):
@@ -72,6 +72,16 @@ def main(
     Of `commands` only the one that is named is looked up.
     """
     signal.signal(signal.SIGTERM, _terminate)
+    with options_written("command line"):
+        return _main(program, description, commands, arguments)
+
+
+def _main(
+    program: str,
+    description: str,
+    commands: Mapping[str, Callable[..., Command]],
+    arguments: Sequence[str] | None,
+) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         command = tyro.extras.subcommand_cli_from_dict(
