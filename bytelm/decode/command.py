@@ -79,13 +79,13 @@ class Generate:
     device: str = "cpu"
     """cpu or cuda."""
 
-    def options(self, heads: int) -> DecodeOptions:
-        """What this command line asks of decoding, with k = `heads`."""
+    def options(self) -> DecodeOptions:
+        """What this command line asks of decoding."""
         sampling = SamplingOptions(
             self.temperature, self.top_k, self.top_p, self.seed, self.draft_rule
         )
         return DecodeOptions(
-            self.max_bytes, heads, self.batch, tuple(unescape(stop) for stop in self.stop),
+            self.max_bytes, self.heads, self.batch, tuple(unescape(stop) for stop in self.stop),
             self.stops_span_prompt, sampling, self.samples, self.gate, self.engine, self.exact,
         )  # fmt: skip
 
@@ -107,14 +107,13 @@ class Generate:
         # Prompts first: a broken file should not wait for a model to load.
         prompts = _read_prompts(self.prompts) if self.prompts is not None else []
         prompt = _read_prompt(self.prompt_file) if self.prompt_file is not None else b""
-        self.options(1).check(1)
+        options = self.options()
+        options.check()
         if self.temperature == 0 and (self.top_k or self.top_p < 1 or self.seed):
             say("--top-k, --top-p and --seed have no effect at --temperature 0 (greedy)")
         if self.prompt_file is not None and (self.samples > 1 or self.with_prompt):
             raise InputError("--samples and --with-prompt go with --prompts")
         model = load_checkpoint(self.checkpoint, device, getattr(torch, self.dtype)).model
-        heads = model.config.prediction_heads if self.heads is None else self.heads
-        options = self.options(heads)
         options.check(model.config.prediction_heads)
         if self.prompt_file is not None:
             _stream(model, prompt, options)
@@ -206,6 +205,8 @@ def _stream(model: Any, prompt: bytes, options: DecodeOptions) -> None:
 
 def unescape(text: str) -> bytes:
     r"""The bytes of `text` with Python's escapes for bytes (\n, \t, \\, \xNN) read."""
+    if not text:
+        raise InputError("--stop '': an empty stop would end every completion at once")
     try:
         raw = text.encode("utf-8", "surrogateescape")
         return raw.decode("unicode_escape").encode("latin-1")
