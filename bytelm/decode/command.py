@@ -7,7 +7,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import tyro
 
@@ -16,8 +16,11 @@ from bytelm.base.cli import say
 from bytelm.base.errors import InputError
 from bytelm.base.files import write_bytes
 from bytelm.decode.endings import Utf8Gate
-from bytelm.decode.options import DecodeOptions, SamplingOptions
+from bytelm.decode.options import DecodeOptions, DraftRule, Engine, SamplingOptions
 from bytelm.decode.row import Completion
+
+if TYPE_CHECKING:
+    from bytelm.model.model import Model
 
 
 @dataclass
@@ -62,7 +65,7 @@ class Generate:
     """Replays the same samples."""
     samples: int = 1
     """Completions of each prompt."""
-    draft_rule: Literal["argmax", "sampled"] = "argmax"
+    draft_rule: DraftRule = "argmax"
     """In sampling, drafts are each head's best byte (then the text is the same at every --heads),
     or drawn from the head's own distribution (then only the distribution is)."""
     gate: float | None = None
@@ -74,7 +77,7 @@ class Generate:
     exact: bool = False
     """Run plain decoding in blocks as wide as speculation's (the native engine has no need of it):
     the same bytes at every --heads in bfloat16 as well."""
-    engine: Literal["auto", "native", "compiled", "eager"] = "auto"
+    engine: Engine = "auto"
     """native: C++ on a CPU; compiled: torch.compile, on a GPU with CUDA graphs; eager: plain."""
     device: str = "cpu"
     """cpu or cuda."""
@@ -121,7 +124,7 @@ class Generate:
         return self._many(model, prompts, options)
 
     def _many(
-        self, model: Any, prompts: list[tuple[Any, bytes]], options: DecodeOptions
+        self, model: "Model", prompts: list[tuple[object, bytes]], options: DecodeOptions
     ) -> dict[str, Any] | None:
         from bytelm.decode.progress import generate_with_progress
 
@@ -159,7 +162,7 @@ class Generate:
             "seconds": round(seconds, 3),
         }
 
-    def _lines(self, prompts: list[tuple[Any, bytes]], found: dict[int, Completion]) -> bytes:
+    def _lines(self, prompts: list[tuple[object, bytes]], found: dict[int, Completion]) -> bytes:
         """A JSON row a completion, in the order of the prompts and of their samples."""
         lines = []
         for index, completion in sorted(found.items()):
@@ -182,7 +185,7 @@ def _text(content: bytes) -> str:
     return content.decode("utf-8", "replace")
 
 
-def _stream(model: Any, prompt: bytes, options: DecodeOptions) -> None:
+def _stream(model: "Model", prompt: bytes, options: DecodeOptions) -> None:
     from bytelm.decode.generate import generate
 
     gate = Utf8Gate()
@@ -223,7 +226,7 @@ def _read_prompt(path: Path) -> bytes:
         raise InputError(f"--prompt-file {path}: {error.strerror}") from error
 
 
-def _read_prompts(path: Path) -> list[tuple[Any, bytes]]:
+def _read_prompts(path: Path) -> list[tuple[object, bytes]]:
     try:
         lines = path.read_bytes().split(b"\n")
     except OSError as error:
@@ -234,7 +237,7 @@ def _read_prompts(path: Path) -> list[tuple[Any, bytes]]:
     return found
 
 
-def _prompt(line: bytes, where: str) -> tuple[Any, bytes]:
+def _prompt(line: bytes, where: str) -> tuple[object, bytes]:
     try:
         row = json.loads(line)
     except ValueError as error:
