@@ -6,13 +6,13 @@ import shutil
 import subprocess
 
 import pytest
-import tyro
 from support import ROOT
 from torch.distributed.run import get_args_parser
 
 import bytelm.__main__
 import eval.__main__
 from bytelm.base.cli import main
+from bytelm.base.parsing import parse
 
 PAGE = (ROOT / "docs" / "many-gpus.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
@@ -51,9 +51,6 @@ def test_every_command_on_the_page_can_be_parsed() -> None:
         filled = ["8" if word == "$SLURM_NNODES" else word for word in words]
         options = get_args_parser().parse_args(filled)
         assert options.module
-        parsed = tyro.extras.subcommand_cli_from_dict(
-            dict(COMMANDS[options.training_script]),
-            args=options.training_script_args,
-            config=(tyro.conf.OmitArgPrefixes,),
-        )
+        program = options.training_script
+        parsed = parse(program, "", COMMANDS[program], options.training_script_args)
         assert type(parsed).__name__.lower() == options.training_script_args[0]

@@ -79,8 +79,8 @@ def checkout(folder: Path, install: bool = True) -> Path:
 
 TOY = {
     "MINUTES": "1",
-    "TRAIN": "--bytes 12000 --no-compile --set train.block=512 --set train.batch=2"
-    " --set model.ngram_rows=512 --set model.width=32 --set model.layers=1",
+    "TRAIN": "--bytes 12000 --no-compile --train.block 512 --train.batch 2"
+    " --model.ngram-rows 512 --model.width 32 --model.layers 1",
     "COMPLETE": "--max-bytes 32",
     "SPEED": "--prompts 2 --prompt-bytes 64 --max-bytes 32 --rounds 1",
     "OMP_NUM_THREADS": "1",

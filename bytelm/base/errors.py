@@ -62,3 +62,13 @@ def options_written(style: Style) -> Iterator[None]:
         yield
     finally:
         _style.reset(token)
+
+
+@contextlib.contextmanager
+def of_file(where: str) -> Iterator[None]:
+    """Within the block, errors are those of a file: `where` stands before them."""
+    try:
+        with options_written("file"):
+            yield
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from error

@@ -11,10 +11,12 @@
 The command line shows the range in its help; Python and preset files meet the same check.
 """
 
+import difflib
 import functools
 import math
 import types
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, dataclass, fields
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from bytelm.base.errors import InputError, option
@@ -71,6 +73,37 @@ def range_of(annotation: Any) -> Range | None:
     return next((part for part in found if part is not None), None)
 
 
+def kind_of(annotation: Any) -> str | None:
+    """What numbers a type holds, in words; None for a type of no numbers."""
+    origin, parts = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return kind_of(parts[0])
+    if origin is tuple:
+        one = kind_of(parts[0])
+        return one and f"{one.removeprefix('a ')}s"
+    if origin in (Union, types.UnionType):
+        return next((kind for kind in map(kind_of, parts) if kind), None)
+    return {int: "a whole number", float: "a number"}.get(annotation)
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """ "; did you mean ...?", or nothing where no known name is like it."""
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def check_names(values: Mapping[str, object], kind: type, prefix: str = "") -> None:
+    """Raise InputError unless `values` has all that the dataclass `kind` needs, and no more."""
+    known = {field.name: field for field in fields(kind)}
+    for name in values:
+        if name not in known:
+            like = suggestion(option(prefix + name), (option(prefix + other) for other in known))
+            raise InputError(f"there is no option {option(prefix + name)}{like}")
+    for name, field in known.items():
+        if name not in values and field.default is field.default_factory is MISSING:
+            raise InputError(f"the option {option(prefix + name)} is missing")
+
+
 def check_options(options: Any, prefix: str = "") -> None:
     """Raise InputError unless each field of the dataclass `options` has a value of its type.
 
@@ -80,34 +113,31 @@ def check_options(options: Any, prefix: str = "") -> None:
     kind: Any = type(options)
     hints = _hints(kind)
     for field in fields(options):
-        value = getattr(options, field.name)
-        why = _why_not(value, hints[field.name])
+        why, value = _why_not(getattr(options, field.name), hints[field.name])
         if why:
             shown = f"{value!r}" if isinstance(value, str | tuple | list) else f"{value}"
             raise InputError(f"{option(prefix + field.name)} must be {why}, not {shown}")
 
 
-def _why_not(value: Any, annotation: Any, limits: Range | None = None) -> str:
-    """What a value of this type must be; empty if `value` is it."""
+def _why_not(value: Any, annotation: Any, limits: Range | None = None) -> tuple[str, Any]:
+    """What a value of this type must be, empty if `value` is it; and which part of it is not."""
     origin, parts = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return _why_not(value, parts[0], range_of(annotation) or limits)
     if origin in (Union, types.UnionType):
         whys = [_why_not(value, part, limits) for part in parts if part is not type(None)]
-        return "" if value is None or not all(whys) else whys[0]
+        return ("", value) if value is None or not all(why for why, _ in whys) else whys[0]
     if origin is tuple and parts[-1] is Ellipsis:
         if not isinstance(value, tuple):
-            return "a list"
-        return next(
-            (f"{why} each" for why in (_why_not(v, parts[0], limits) for v in value) if why), ""
-        )
+            return "a list", value
+        each = (_why_not(entry, parts[0], limits) for entry in value)
+        return next((found for found in each if found[0]), ("", value))
     if origin is Literal:
-        return "" if value in parts else f"one of {', '.join(map(str, parts))}"
+        return "" if value in parts else f"one of {', '.join(map(str, parts))}", value
     if annotation in (int, float):
-        return _why_no_number(value, annotation, limits)
-    if annotation in _WORDS:
-        return "" if isinstance(value, annotation) else _WORDS[annotation]
-    return ""
+        return _why_no_number(value, annotation, limits), value
+    fits = annotation not in _WORDS or isinstance(value, annotation)
+    return "" if fits else _WORDS[annotation], value
 
 
 _WORDS: dict[Any, str] = {bool: "true or false", str: "a text", bytes: "bytes"}
@@ -119,5 +149,5 @@ def _why_no_number(value: Any, kind: type, limits: Range | None) -> str:
     limits = limits or Range(infinite=True)
     if value in limits:
         return ""
-    endless = isinstance(value, float) and not math.isfinite(value)
+    endless = isinstance(value, float) and not math.isfinite(value) and limits.high == math.inf
     return f"a finite number, {limits}" if endless else str(limits)
