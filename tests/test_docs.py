@@ -4,6 +4,7 @@ import re
 import shlex
 import shutil
 import subprocess
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,9 @@ from torch.distributed.run import get_args_parser
 import bytelm.__main__
 import data.__main__
 import eval.__main__
-from bytelm.base.cli import main
+from bytelm.base.cli import Command, main
 
-COMMANDS = {
+COMMANDS: dict[str, Mapping[str, Callable[..., Command]]] = {
     "bytelm": bytelm.__main__.COMMANDS,
     "data": data.__main__.COMMANDS,
     "eval": eval.__main__.COMMANDS,
