@@ -31,6 +31,7 @@ def test_the_code_runs(
         words = shlex.split(block)
         assert words[:3] == ["python", "-m", "data"]
         assert data_command(words[3:]) == 0
+    capsys.readouterr()
     names: dict[str, object] = {}
     for block in blocks("python"):
         exec(compile(block, "docs/python.md", "exec"), names)
