@@ -117,7 +117,7 @@ readme: setup ## Make the tables of README.md and docs/results.md from results/
 
 sweep: data ## Train PRESET with each of SWEEP_HEADS on SWEEP_BYTES at equal parameters into SWEEP; compare
 	@for n in $(SWEEP_HEADS); do $(PY) -m bytelm train --preset $(PRESET) --data $(CORPUS) --run $(SWEEP)/n$$n \
-		--bytes $(SWEEP_BYTES) --set model.prediction_heads=$$n --equal-parameters --resume $(TRAIN) || exit; done
+		--bytes $(SWEEP_BYTES) --model.prediction-heads $$n --equal-parameters --resume $(TRAIN) || exit; done
 	$(PY) -m eval sweep --runs $(SWEEP_HEADS:%=$(SWEEP)/n%) --data $(CORPUS) --out $(SWEEP_OUT)
 
 bench: data ## Measure decoding of BENCH_CHECKPOINT, and other engines, into BENCH_OUT

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
-import tyro
 from pages import DOCS, MANY_GPUS, PAGES, README, anchors, blocks, calls, sentences
 from support import ROOT
 from torch.distributed.run import get_args_parser
@@ -17,6 +16,7 @@ import bytelm.__main__
 import data.__main__
 import eval.__main__
 from bytelm.base.cli import Command, main
+from bytelm.base.parsing import parse
 
 COMMANDS: dict[str, Mapping[str, Callable[..., Command]]] = {
     "bytelm": bytelm.__main__.COMMANDS,
@@ -32,10 +32,9 @@ def name_of(page: Path) -> str:
 
 
 def parsed(room: str, words: list[str]) -> object:
-    """The command that a command line gives; SystemExit where it is refused."""
-    return tyro.extras.subcommand_cli_from_dict(
-        dict(COMMANDS[room]), args=words, config=(tyro.conf.OmitArgPrefixes,)
-    )
+    """The command that a command line gives; InputError where it is refused."""
+    command: object = parse(room, "", COMMANDS[room], words)
+    return command
 
 
 def torchrun_calls(page: Path) -> list[list[str]]:
