@@ -16,6 +16,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    PlainSerializer,
     PlainValidator,
     ValidationError,
     field_validator,
@@ -42,8 +43,8 @@ def _number(value: object) -> int | float:
 # An int stays an int: a record is written with the digits it was read with.
 Number = Annotated[int | float, PlainValidator(_number)]
 Count = Annotated[int, Field(ge=0)]
-# JSON has no tuples: a list of two is taken for one.
-Interval = Annotated[tuple[Number, Number], Field(strict=False)]
+# JSON has no tuples: a pair is read from a list, and written as one.
+Interval = Annotated[tuple[Number, Number], Field(strict=False), PlainSerializer(list)]
 HeadsBpb = Annotated[list[Number], Field(min_length=1)]
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from bytelm.toolkit import InputError, say, write_text
 from eval.measure.bench import bench_table
-from eval.report.report import terminal_table
+from eval.report.record import Report
+from eval.report.terminal import terminal_table
 from eval.study.sweep import sweep_table
 
 
@@ -27,7 +28,7 @@ def measured_block(report: dict[str, Any]) -> str:
     machine, versions = report["machine"], report["versions"]
     # The caption says what the figures are of, so that nobody takes them for another machine's.
     where = f"{machine['processor']}, {machine['cores']} cores, torch {versions['torch']}"
-    return f"{_text(terminal_table(report))}\n\nMeasured on {where}."
+    return f"{_text(terminal_table(Report.model_validate(report)))}\n\nMeasured on {where}."
 
 
 def bench_block(bench: dict[str, Any]) -> str:
