@@ -1,4 +1,4 @@
-"""A run folder as records: read and checked, so that the report can rely on what it gets.
+"""A run folder as records: read and checked, so that the report can rely on them.
 
 Any file of `results/` may be missing. A file that is there must be whole.
 """
@@ -28,7 +28,7 @@ from eval.suites.problems import SUITES, read_jsonl
 
 
 class Timings(Record):
-    """results/timings.json: seconds of stages by their names, as whoever ran them took the time."""
+    """results/timings.json: seconds of each stage, as `make run` times them; values not checked."""
 
 
 @dataclass(frozen=True)
@@ -64,13 +64,13 @@ def read_run(folder: Path) -> Run:
     Raises InputError where nothing was trained in it, or one of its files is damaged.
     """
     if not folder.is_dir():
-        raise InputError(f"--run {folder}: no such folder; give a run folder such as runs/tiny")
+        raise InputError(f"{folder}: no such folder; give a run folder such as runs/tiny")
     metrics = _read_metrics(folder / "metrics.jsonl")
     summary = _read_optional(folder / "summary.json", TrainingSummary)
     if not metrics and not summary:
         raise InputError(
             f"{folder}: nothing was trained here (neither metrics.jsonl nor summary.json); "
-            "train first, or give another --run"
+            "train first, or give another run folder"
         )
     results = folder / "results"
     timings = _read_optional(results / "timings.json", Timings)

@@ -9,10 +9,14 @@ from fake_run import HOSTILE, edit
 from support import ROOT
 
 from eval.records import read_record
+from eval.report.assemble import assemble
 from eval.report.command import ReportCommand
 from eval.report.page import render
 from eval.report.record import Report
+from eval.report.run_folder import read_run
+from eval.report.samples import choose
 from eval.report.words import sentence
+from eval.suites.problems import load_problems
 
 
 class Tags(HTMLParser):
@@ -98,6 +102,17 @@ def test_a_report_that_was_sealed_elsewhere_becomes_a_page() -> None:
     # Neither steps nor samples are part of a report.
     assert "metrics.jsonl is missing" in text
     assert "The samples (results/humaneval.jsonl, results/micro.jsonl) is missing" in text
+
+
+def test_functions_give_what_the_command_writes(whole: Path) -> None:
+    run = read_run(whole)
+    report = assemble(run)
+    assert report == read_record(whole / "report.json", Report)
+    assert run.bits
+    samples = {suite: found.samples for suite, found in run.suites.items()}
+    problems = {suite: load_problems(suite) for suite in samples}
+    page = render(report, run.metrics, run.bits.files or (), choose(samples, problems))
+    assert page == (whole / "report.html").read_text()
 
 
 def test_text_that_is_not_unicode_is_escaped(run: Path) -> None:
