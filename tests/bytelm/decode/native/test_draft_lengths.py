@@ -34,7 +34,7 @@ def looping_model() -> Model:
 def widths(model: Model, costs_s: list[float], steps: int) -> list[int]:
     """Bytes of each step of one row, with every step priced like that."""
     stepper = NativeStepper(model, 1, 2000, DecodeOptions(10, K, 1, gate=0.0))
-    stepper._set_prices(costs_s, by_clock=False)
+    stepper._set_costs(costs_s, by_clock=False)
     stepper.admit(0, [BOS], 1900, 0)
     return stepper.run(steps)[1][:, 0].tolist()
 
@@ -44,7 +44,7 @@ def test_right_drafts_are_learnt_to_be_worth_their_price() -> None:
     model = looping_model()
     stepper = NativeStepper(model, 1, 256, DecodeOptions(10, K, 1, gate=0.0))
     stepper.admit(0, [BOS], 200, 0)
-    sure = stepper.peek(0)[1].softmax(-1).max()
+    sure = stepper.logits_after(0)[1].softmax(-1).max()
     assert sure < 0.02
     found = widths(model, [1.0, 1.1, 1.2, 1.3], 60)
     assert found[0] == 1
@@ -67,7 +67,7 @@ def test_wrong_drafts_are_learnt_to_be_worthless() -> None:
             model.heads.unembedding(head).zero_()
             model.heads.unembedding(head)[66] = 1
     stepper = NativeStepper(model, 1, 2000, DecodeOptions(10, K, 1, gate=0.0))
-    stepper._set_prices([1.0, 1.2, 1.4, 1.6], by_clock=False)
+    stepper._set_costs([1.0, 1.2, 1.4, 1.6], by_clock=False)
     stepper.admit(0, [BOS], 1900, 0)
     fed = []
     for _ in range(120):
