@@ -31,7 +31,9 @@ static inline vf loadf(const float* p) {
 static inline void storef(float* p, vf v) { std::memcpy(p, &v, sizeof v); }
 static inline vu broadcast(u32 x) { return vu{} + x; }
 static inline vf broadcastf(float x) { return vf{} + x; }
-static inline vf select(vi mask, vf yes, vf no) { return (vf)(((vi)yes & mask) | ((vi)no & ~mask)); }
+static inline vf select(vi mask, vf yes, vf no) {
+  return (vf)(((vi)yes & mask) | ((vi)no & ~mask));
+}
 
 static constexpr float LOG2E = 1.44269504088896341f;
 static constexpr float ROUND_MAGIC = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer
@@ -141,9 +143,10 @@ static inline vf maximum(vf a, vf b) {
 
 // Sums and maxima across lanes, by halves.
 #define FOLD_LANES(v, fold)                                                                      \
-  v = fold(v, __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7)); \
-  v = fold(v, __builtin_shufflevector(v, v, 4, 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3)); \
-  v = fold(v, __builtin_shufflevector(v, v, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1)); \
+  v = fold(v,                                                                                    \
+           __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7)); \
+  v = fold(v, __builtin_shufflevector(v, v, 4, 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3));    \
+  v = fold(v, __builtin_shufflevector(v, v, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1));    \
   v = fold(v, __builtin_shufflevector(v, v, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0));
 static inline vf add_lanes(vf a, vf b) { return a + b; }
 static inline float reduce_add(vf v) {

@@ -236,7 +236,8 @@ static inline void softmax_weights(int count, const u32* q, i64 units, const u32
     const bool all_visible = view.all_visible(first, stop, lowest, highest);
 #if defined(BYTELM_AMX)
     if (amx_fits<P>(channels)) {
-      amx_score(count, q, units, keys, view, first, stop, positions, scale, !all_visible, scores, best);
+      amx_score(count, q, units, keys, view, first, stop, positions, scale, !all_visible,
+                scores, best);
     } else
 #endif
 #define SCORE(N)                                                              \

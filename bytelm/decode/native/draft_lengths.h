@@ -54,7 +54,7 @@ class DraftLengths {
     }
     i64 best = (i64)order_.size();
     if (has_costs_) {
-      // Stable: of equal chances a row's earlier draft comes first.
+      // Stable: of equally likely drafts a row's earlier one comes first.
       std::stable_sort(order_.begin(), order_.end(),
                        [](const Draft& a, const Draft& b) { return a.acceptance > b.acceptance; });
       double most = -rate() * cost_s(rows), bytes = 0;

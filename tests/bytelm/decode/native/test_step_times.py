@@ -1,4 +1,4 @@
-"""Prices of steps: the shortest measured, the first not counted, few where steps are long."""
+"""Step times: the shortest measured, the first not counted, few where steps are long."""
 
 import pytest
 
@@ -22,8 +22,8 @@ class Machine:
 
 @pytest.mark.parametrize("k", [2, 3, 4, 6, 8, 32])
 @pytest.mark.parametrize("base", [1e-4, 1e-2, 1.0])
-def test_a_slow_first_step_is_no_price(k: int, base: float) -> None:
-    """As plain decoding's price it would make every draft look cheap."""
+def test_a_slow_first_step_does_not_count(k: int, base: float) -> None:
+    """As the time of plain decoding it would make every draft look cheap."""
     machine = Machine(base, base / 2, {1: 3 * base})
     expected = [machine.true(width) for width in range(1, k + 1)]
     assert measure_step_times(machine.step_s, k) == pytest.approx(expected)
@@ -31,7 +31,7 @@ def test_a_slow_first_step_is_no_price(k: int, base: float) -> None:
 
 @pytest.mark.parametrize("base", [1e-4, 1.0])
 @pytest.mark.parametrize("at", range(2, 10))
-def test_an_interruption_is_no_price(base: float, at: int) -> None:
+def test_an_interruption_does_not_count(base: float, at: int) -> None:
     machine = Machine(base, base / 2, {at: 5 * base})
     expected = [machine.true(width) for width in range(1, 9)]
     assert measure_step_times(machine.step_s, 8) == pytest.approx(expected)
