@@ -13,7 +13,9 @@ Figures = dict[str, Any]
 
 def measured(report: Figures) -> str:
     """The terminal's table of a whole run, and the machine that it was measured on."""
-    return f"{_text(terminal_table(Report.model_validate(report)))}\n\nMeasured on {_where(report)}."
+    return (
+        f"{_text(terminal_table(Report.model_validate(report)))}\n\nMeasured on {_where(report)}."
+    )
 
 
 def bench(figures: Figures) -> str:
