@@ -138,9 +138,9 @@ lint: setup ## Format, lint and types
 check: lint ## Format, lint, types and the fast tests
 	$(PY) -m pytest $(PYTEST) -m "not slow"
 
-# The seeded faults first: a sanitizer that finds nothing must be able to. Races need several threads.
+# The seeded faults first: they must be found. Races need several threads. -s: a fault is printed, not captured.
 NATIVE_TESTS := tests/bytelm/decode/native tests/bytelm/train/native
-SANITIZED := -n 0 -p no:cacheprovider -m "not slow"
+SANITIZED := -n 0 -s -p no:cacheprovider -m "not slow"
 
 sanitize: setup ## Run the C++ under ASan + UBSan, then under TSan
 	$(PY) -m pytest -n 0 tests/bytelm/native/test_sanitize.py
