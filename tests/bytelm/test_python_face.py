@@ -146,7 +146,8 @@ def test_no_public_signature_says_any() -> None:
     for function in functions:
         signature = inspect.signature(function)
         assert signature.return_annotation is not signature.empty, function
-        if function is not bytelm.ModelConfig.to_dict:
+        # What JSON holds has no type.
+        if function.__name__ != "to_dict":
             assert "Any" not in str(signature), function
 
 
@@ -180,7 +181,7 @@ def test_a_script_that_uses_the_face_passes_mypy_strict(tmp_path: Path) -> None:
     options = {"cwd": tmp_path, "env": environment, "timeout": 280}
     done = python(*command, "right.py", "wrong.py", **options)
     assert done.stdout.count("error:") == 3, done.stdout + done.stderr
-    assert done.stdout.count("wrong.py:") == 3, done.stdout
+    assert "right.py" not in done.stdout
     assert 'Unexpected keyword argument "bites" for "train"' in done.stdout
     assert 'Argument "max_bytes" to "complete"' in done.stdout
 
