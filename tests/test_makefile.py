@@ -136,7 +136,7 @@ def check_made(project: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 @pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
 def test_the_commands_of_the_pages_run(tmp_path: Path) -> None:
     """In one checkout, small in every dimension.
