@@ -6,9 +6,8 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from eval.report.plots import BLUE, FAINT, GREEN, GREY, INK, ORANGE, PALE, PINK, styled
+from eval.style import BLUE, COLOURS, FAINT, GREY, INK, ORANGE, PALE, PINK, styled
 
-COLOURS = {1: GREY, 2: GREEN, 4: ORANGE, 8: BLUE, 16: PINK, 32: INK}
 ENGINE_COLOURS = {"bytelm": BLUE, "bytelm-plain": "#7FB3D5"}
 # Of training: a name and a colour.
 WAYS = {

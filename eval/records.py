@@ -1,0 +1,363 @@
+"""Results as typed records: what one stage writes and a later one reads, with a reader that checks.
+
+A file of a run folder holds one record as a JSON object; `metrics.jsonl` and the files of samples
+hold one a line. A key that a file of an older version lacks is None. A key that a newer version
+adds is kept, and ignored.
+"""
+
+import base64
+import binascii
+import json
+import math
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    ValidationError,
+    field_validator,
+)
+from pydantic_core import ErrorDetails
+
+from bytelm.toolkit import InputError
+
+RUN_AGAIN = "run its stage again"
+
+
+def _number(value: object) -> int | float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("a number is needed")
+    try:
+        finite = math.isfinite(value)
+    except OverflowError:
+        finite = False
+    if not finite:
+        raise ValueError("a finite number is needed")
+    return value
+
+
+# An int stays an int: a record is written with the digits it was read with.
+Number = Annotated[int | float, PlainValidator(_number)]
+Count = Annotated[int, Field(ge=0)]
+# JSON has no tuples: a pair is read from a list, and written as one.
+Interval = Annotated[tuple[Number, Number], Field(strict=False), PlainSerializer(list)]
+HeadsBpb = Annotated[list[Number], Field(min_length=1)]
+
+
+class Record(BaseModel):
+    """A JSON object with known keys. Values are not converted: the text "1" is not a number."""
+
+    model_config = ConfigDict(strict=True, extra="allow", frozen=True)
+
+    def to_dict(self, without: tuple[str, ...] = ()) -> dict[str, Any]:
+        """The keys that were given, in the order of the fields; unknown keys come last."""
+        return self.model_dump(exclude_unset=True, exclude=set(without))
+
+
+class Sealed(Record):
+    """A result with what made it, as `bytelm.toolkit.seal` adds it."""
+
+    machine: dict[str, object] | None = None
+    """Processor, cores, GPU, ..."""
+    versions: dict[str, object] | None = None
+    """The version of each package, by its name."""
+    command: str | None = None
+    """The command line that made the result."""
+
+
+SEAL = tuple(Sealed.model_fields)
+"""The keys of a seal."""
+
+
+class DataFigures(Record):
+    """The shards that a run trains on (the table `data` of config.json)."""
+
+    folder: str | None = None
+    train_bytes: Count | None = None
+    train_documents: Count | None = None
+    held_out_bytes: Count | None = None
+    held_out_documents: Count | None = None
+    sha256: str | None = None
+    held_out_sha256: str | None = None
+    seconds: object = None
+    """How long it took to make them."""
+
+
+class RunConfig(Sealed):
+    """config.json: the options of a training run, as resolved when it began."""
+
+    preset: str | None = None
+    model: dict[str, object] | None = None
+    """Options of the model."""
+    train: dict[str, object] | None = None
+    """Options of training."""
+    data: DataFigures | None = None
+
+
+class MetricsRow(Record):
+    """A row of metrics.jsonl: one step of training."""
+
+    step: Count | None = None
+    """Steps so far, this one included."""
+    bytes: Number
+    """Bytes of training text read so far."""
+    bpb: Number | None
+    """Head 1's bits per byte in this step; None where the loss was not finite (a skipped step)."""
+    elapsed_s: Number | None = None
+    """Seconds of training so far."""
+    held_out_bpb: HeadsBpb | None = None
+    """Bits per byte on a sample of the held-out text, of each head; at intervals."""
+
+
+class TrainingSummary(Sealed):
+    """summary.json: how a training run ended."""
+
+    steps: Count
+    bytes: Number
+    """Bytes of training text read."""
+    train_s: Number | None = None
+    """Seconds of training, of all sessions."""
+    parameters: dict[str, Number] | None = None
+    """How many parameters each part of the model has; `total` is their sum."""
+    held_out_bpb: HeadsBpb | None = None
+    """Bits per byte on a sample of the held-out text, of each head."""
+    forecast: dict[str, Number] | None = None
+    """Expected bytes per forward, by k."""
+    checkpoint: str | None = None
+    """The newest checkpoint, relative to the run folder."""
+    checkpoint_sha256: str | None = None
+
+
+class CompressorBits(Record):
+    """What one compressor makes of the scored files, in bits per byte."""
+
+    each: Number
+    """Every file compressed by itself."""
+    together: Number
+    """All files compressed as one."""
+
+
+class FileBits(Record):
+    """The score of one file."""
+
+    name: str
+    bytes: Count
+    heads_bpb: HeadsBpb
+    """Bits per byte, of each head."""
+
+
+class BitsResult(Sealed):
+    """bits.json: what `eval bits` measures, the bits per byte of every head on files."""
+
+    heads_bpb: HeadsBpb
+    """Bits per byte over all files, of each head; the first is head 1's."""
+    bytes: Count | None = None
+    """Bytes scored."""
+    documents: Count | None = None
+    """Files scored."""
+    forecast: dict[str, Number] | None = None
+    """Expected bytes per forward, by k: from the true text, without generating."""
+    forecast_accepted: list[Count] | None = None
+    """Item i counts the places where a forward would give i + 1 bytes."""
+    compressors: dict[str, CompressorBits] | None = None
+    """What compressors make of the same bytes, by their names (gzip, zstd, xz)."""
+    seconds: Number | None = None
+    """Wall-clock seconds of the command."""
+    checkpoint: str | None = None
+    checkpoint_sha256: str | None = None
+    files: list[FileBits] | None = None
+
+
+class SpeedRow(Record):
+    """The speed of decoding with one k at one batch size."""
+
+    k: Count
+    """Heads that draft and verify; 1 is plain decoding."""
+    batch: Count
+    """Rows that are decoded side by side."""
+    bytes_per_forward: Number
+    """Bytes written in one forward pass, for one row."""
+    bytes_per_s: Number | None = None
+    """Bytes written in a second by all rows together, prefill included."""
+    speedup: Number
+    """The median over rounds of the ratio of times: k = 1 at the same batch to this row."""
+    share: Number | None = None
+    """`speedup / bytes_per_forward`: how much of the saved forwards arrives as saved time."""
+    speedup_range: Interval | None = None
+    """The smallest and the largest ratio of the rounds."""
+    identical: bool
+    """Whether every byte is the same as that of plain decoding."""
+    accepted_lengths: list[Count] | None = None
+    """Item i counts the forwards that gave i + 1 bytes."""
+    distinct_windows: Number | None = None
+    """The share (0 to 1) of distinct 32-byte windows in the completions; low where they loop."""
+    prompts: Count | None = None
+    """How many prompts were completed."""
+    prompt_bytes: object = None
+    """Bytes of a prompt."""
+    max_bytes: Count | None = None
+    """Bytes of a completion at most."""
+
+
+class SpeedResult(Sealed):
+    """speed.json: what `eval speed` measures, a row for each batch size and k."""
+
+    rows: Annotated[list[SpeedRow], Field(min_length=1)]
+    rounds: Count | None = None
+    """Times that each row was measured."""
+    dtype: str | None = None
+    """Of weights, keys and values."""
+    gate: Number | None = None
+    """The draft's least probability to be fed; None where the decoder chose."""
+    temperature: Number | None = None
+    engine: str | None = None
+    seconds: Number | None = None
+    """Wall-clock seconds of the command."""
+    checkpoint: str | None = None
+    checkpoint_sha256: str | None = None
+
+
+class GradeResult(Sealed):
+    """SUITE.json: what `eval grade` finds, a suite's score."""
+
+    suite: str | None = None
+    suite_problems: Count | None = None
+    """Problems of the suite."""
+    n: Count
+    """Problems with at least one sample."""
+    samples: Count | None = None
+    """Samples graded."""
+    pass_at_1: Number
+    """The share (0 to 1) of problems solved."""
+    pass_at_1_interval: Interval | None = None
+    """The 95 % interval of pass@1."""
+    pass_at_k: dict[str, Number] | None = None
+    """pass@k (0 to 1), by k."""
+    results: dict[str, Count] | None = None
+    """How many samples passed, failed, timed out."""
+    finish_reasons: dict[str, Count] | None = None
+    """How many completions ended for each reason."""
+    prompt_form: str | None = None
+    """The form in which prompts were sent."""
+    time_scale: Number | None = None
+    """How much slower than usual this machine is: time limits were multiplied by it."""
+    seconds: Number | None = None
+    """Wall-clock seconds of the command."""
+    samples_sha256: str | None = None
+    """Of the file of samples."""
+    problems_sha256: str | None = None
+    """Of the file of problems."""
+    checkpoint_sha256: str | None = None
+
+
+class CompleteResult(Sealed):
+    """SUITE.complete.json: what `eval complete` says of a suite's completions."""
+
+    suite: str | None = None
+    out: str | None = None
+    """The file of samples."""
+    completions: Count | None = None
+    prompt_form: str | None = None
+    stops: object = None
+    """The name of the stops that end a completion."""
+    heads: Count | None = None
+    """k: heads that draft and verify."""
+    bytes: Number | None = None
+    """Bytes of all completions."""
+    forwards: Number | None = None
+    """Forward passes, summed over the rows."""
+    bytes_per_forward: Number | None = None
+    bytes_per_s: Number | None = None
+    seconds: Number | None = None
+    """Wall-clock seconds of decoding."""
+    checkpoint: str | None = None
+    checkpoint_sha256: str | None = None
+
+
+class Sample(Record):
+    """A line of SUITE.jsonl, or of SUITE.jsonl_results.jsonl, which adds the verdict."""
+
+    task_id: str
+    completion: str
+    """The completion's text; bytes that are not UTF-8 replaced."""
+    completion_base64: str | None = None
+    """The completion's bytes, where the text cannot hold them."""
+    finish_reason: str | None = None
+    accepted: object = None
+    """How many bytes each forward gave, in order. Not checked: samples come from elsewhere too."""
+    result: str | None = None
+    """The verdict: "passed", "timed out" or "failed: ..."."""
+    passed: object = None
+
+    @field_validator("completion_base64")
+    @classmethod
+    def _decodes(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                base64.b64decode(value, validate=True)
+            except (binascii.Error, ValueError):
+                raise ValueError("base64 is needed") from None
+        return value
+
+    @property
+    def content(self) -> bytes:
+        """The completion's bytes."""
+        if self.completion_base64 is not None:
+            return base64.b64decode(self.completion_base64, validate=True)
+        return self.completion.encode("utf-8", "surrogatepass")
+
+
+R = TypeVar("R", bound=Record)
+
+
+def read_record(path: Path, kind: type[R], remedy: str = RUN_AGAIN) -> R:
+    """Read a file that holds one record. NaN and infinity are read as None.
+
+    Raises InputError where the file cannot be read, is not a JSON object, or a key of it is
+    missing or wrong. The message names the file and the key, and ends with `remedy`.
+    """
+    try:
+        value = finite(json.loads(path.read_bytes()))
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}; is the path right?") from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: damaged, not JSON ({error}); {remedy}") from error
+    return as_record(value, kind, str(path), remedy)
+
+
+def as_record(value: object, kind: type[R], where: str, remedy: str = RUN_AGAIN) -> R:
+    """`value`, a parsed JSON object, as a record; `where` is its file (and line).
+
+    Raises InputError as `read_record` does.
+    """
+    if not isinstance(value, dict):
+        raise InputError(f"{where}: a JSON object is needed; {remedy}")
+    try:
+        return kind.model_validate(value)
+    except ValidationError as error:
+        raise InputError(f"{where}: {_misfit(error.errors()[0])}; {remedy}") from error
+
+
+def finite(value: object) -> object:
+    """`value` with every NaN and infinity, which JSON does not know, replaced by None."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [finite(item) for item in value]
+    return value
+
+
+def _misfit(error: ErrorDetails) -> str:
+    """The key that is wrong, such as 'rows[0].k', and how."""
+    steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in error["loc"])
+    key = "".join(steps).removeprefix(".")
+    if error["type"] == "missing":
+        return f"{key!r} is missing"
+    reason = error["msg"].removeprefix("Value error, ")
+    return f"{key!r} is not what it should be ({reason[:1].lower()}{reason[1:]})"
