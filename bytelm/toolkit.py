@@ -11,6 +11,7 @@ from bytelm.base.lazy import importer
 
 if TYPE_CHECKING:
     from bytelm.alphabet import BOS as BOS
+    from bytelm.alphabet import BYTES as BYTES
     from bytelm.alphabet import EOD as EOD
     from bytelm.alphabet import FIM_MIDDLE as FIM_MIDDLE
     from bytelm.alphabet import FIM_PREFIX as FIM_PREFIX
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from bytelm.decode.progress import generate_with_progress as generate_with_progress
     from bytelm.decode.row import Completion as Completion
     from bytelm.export.command import Export as Export
+    from bytelm.model.model import Model as Model
     from bytelm.scoring import Score as Score
     from bytelm.scoring import score_documents as score_documents
     from bytelm.scoring import score_on_ranks as score_on_ranks
@@ -54,6 +56,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "BOS": "bytelm.alphabet",
+    "BYTES": "bytelm.alphabet",
     "Checkpoint": "bytelm.checkpoint",
     "Command": "bytelm.base.cli",
     "Completion": "bytelm.decode.row",
@@ -65,6 +68,7 @@ _HOME = {
     "FIM_PREFIX": "bytelm.alphabet",
     "FIM_SUFFIX": "bytelm.alphabet",
     "InputError": "bytelm.base.errors",
+    "Model": "bytelm.model.model",
     "PAD": "bytelm.alphabet",
     "SamplingOptions": "bytelm.decode.options",
     "Score": "bytelm.scoring",

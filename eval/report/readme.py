@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from bytelm.toolkit import InputError, say, write_text
-from eval.measure.bench import bench_table
+from eval.measure.bench_tables import BenchResult, bench_table
 from eval.report.report import terminal_table
-from eval.study.sweep import sweep_table
+from eval.study.sweep import SweepResult, sweep_table
 
 
 def marks(name: str) -> tuple[str, str]:
@@ -39,12 +39,12 @@ def bench_block(bench: dict[str, Any]) -> str:
         if name in versions
     )
     where = f"{machine['processor']}, {machine['cores']} cores, {bench['dtype']}, {packages}"
-    return f"{_text(bench_table(bench))}\n\nMeasured on {where}."
+    return f"{_text(bench_table(BenchResult.model_validate(bench)))}\n\nMeasured on {where}."
 
 
 def sweep_block(sweep: dict[str, Any]) -> str:
     """The comparison of runs of different n."""
-    return _text(sweep_table(sweep["rows"]))
+    return _text(sweep_table(SweepResult.model_validate(sweep).rows))
 
 
 def training_block(times: dict[str, Any]) -> str:

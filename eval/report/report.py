@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import tyro
 
 from bytelm.toolkit import InputError, say, write_json, write_text
-from eval.measure.speed import distinct_windows
+from eval.measure.text import distinct_windows
 from eval.report.input import SUITES, RunFolder, completion_bytes, read_run
 from eval.report.samples import choose
 from eval.report.words import duration, fastest, model_words, percent, size

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from eval.measure.speed import distinct_windows
+from eval.measure.text import distinct_windows
 from eval.report.html import escape, missing
 from eval.report.input import completion_bytes, is_count
 from eval.suites.problems import Problem

@@ -15,8 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from bytelm.toolkit import InputError
-from eval.measure.engines import BOS, PAD
+from bytelm.toolkit import BOS, PAD, InputError
 from eval.study.experiment import Content, Experiment
 from eval.study.page import page
 from eval.study.plots import plot_induction
