@@ -45,7 +45,7 @@ help: ## Explain the targets
 	@echo "Variables: PRESET=$(PRESET) RUN=$(RUN) CORPUS=$(CORPUS) MINUTES=$(MINUTES) SUITE=$(SUITE)"
 	@echo "Start with: make run"
 
-setup: $(STAMP) ## Make .venv and install everything (at once if it is there)
+setup: $(STAMP) ## Make .venv and install everything; does nothing if that is done
 
 # Installed again only when what is to be installed changes.
 $(STAMP): pyproject.toml constraints.txt
@@ -59,17 +59,17 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
-run: data train $(RESULTS)/timings.json $(RESULTS)/bits.json $(RESULTS)/speed.json $(SCORES) ## Everything: data, training, completions, scores, report
+run: data train $(RESULTS)/timings.json $(RESULTS)/bits.json $(RESULTS)/speed.json $(SCORES) ## Do everything: data, training, completions, scores, report
 	@$(PY) -m eval report --run $(RUN)
 
-data: setup $(CORPUS)/manifest.json ## Build byte shards: RECIPE=stdlib, into CORPUS
+data: setup $(CORPUS)/manifest.json ## Build byte shards of RECIPE (stdlib) into CORPUS
 
 $(CORPUS)/manifest.json: | $(STAMP)
 	@mkdir -p $(dir $(CORPUS))
 	@# The last line of stdout holds the figures; the report wants to know how long this took.
 	$(PY) -m data build --recipe $(RECIPE) --out $(CORPUS) > $(CORPUS).json
 
-train: data ## Train PRESET on CORPUS for MINUTES, into RUN; goes on where it was
+train: data ## Train PRESET on CORPUS for MINUTES into RUN; resume a run that was stopped
 	$(PY) -m bytelm train --preset $(PRESET) --data $(CORPUS) --run $(RUN) --minutes $(MINUTES) --resume $(TRAIN)
 
 # summary.json is written when a training run ends: what depends on it is of that checkpoint.
@@ -77,7 +77,7 @@ $(RUN)/summary.json: | train ;
 
 # The model writes, plainly and by chance, and its drafting heads learn from that; the rest of it stays
 # as it is, and so does the text that it writes.
-drafts: data ## Train the drafting heads of CHECKPOINT (a PRESET) on its own text for MINUTES, into DRAFTS
+drafts: data ## Train the drafting heads of CHECKPOINT (a PRESET) on its own text for MINUTES into DRAFTS
 	$(PY) -m data prompts --data $(CORPUS) --split train --count $(DRAFT_PROMPTS) --bytes 512 --out $(DRAFTS)/prompts.jsonl
 	$(PY) -m bytelm generate --checkpoint $(CHECKPOINT) --prompts $(DRAFTS)/prompts.jsonl --with-prompt --batch 32 \
 		--dtype bfloat16 --out $(DRAFTS)/text/greedy.jsonl $(DRAFT_TEXT)
@@ -87,10 +87,10 @@ drafts: data ## Train the drafting heads of CHECKPOINT (a PRESET) on its own tex
 	$(PY) -m bytelm train --preset $(PRESET) --init $(CHECKPOINT) --drafts-only --data $(DRAFTS)/shards \
 		--run $(DRAFTS) --minutes $(MINUTES) --resume $(TRAIN)
 
-complete: setup ## Complete a suite's prompts: SUITE, CHECKPOINT, SAMPLES
+complete: setup ## Complete the prompts of SUITE with CHECKPOINT into SAMPLES
 	$(PY) -m eval complete --suite $(SUITE) --checkpoint $(CHECKPOINT) --out $(SAMPLES) $(COMPLETE)
 
-grade: setup ## Grade samples: SUITE, SAMPLES
+grade: setup ## Grade the SAMPLES of SUITE
 	$(PY) -m eval grade --suite $(SUITE) --samples $(SAMPLES) --out $(SAMPLES:.jsonl=.json)
 
 $(RESULTS)/timings.json: $(RUN)/summary.json
@@ -112,16 +112,15 @@ $(RESULTS)/speed.json: $(RUN)/summary.json
 report: setup ## Make report.html and report.json of RUN
 	$(PY) -m eval report --run $(RUN)
 
-readme: setup ## Put the tables of results/ into README.md
-	$(PY) -m eval readme --bench results/bench.json --sweep results/sweep.json \
-		--training results/training-time.json results/gpu/training-time.json
+readme: setup ## Make the tables of README.md and docs/results.md from results/
+	$(PY) -m eval readme
 
-sweep: data ## Train PRESET with each of SWEEP_HEADS on SWEEP_BYTES at equal parameters, into SWEEP, and compare
+sweep: data ## Train PRESET with each of SWEEP_HEADS on SWEEP_BYTES at equal parameters into SWEEP; compare
 	@for n in $(SWEEP_HEADS); do $(PY) -m bytelm train --preset $(PRESET) --data $(CORPUS) --run $(SWEEP)/n$$n \
-		--bytes $(SWEEP_BYTES) --set model.prediction_heads=$$n --equal-parameters --resume $(TRAIN) || exit; done
+		--bytes $(SWEEP_BYTES) --model.prediction-heads $$n --equal-parameters --resume $(TRAIN) || exit; done
 	$(PY) -m eval sweep --runs $(SWEEP_HEADS:%=$(SWEEP)/n%) --data $(CORPUS) --out $(SWEEP_OUT)
 
-bench: data ## Measure decoding, and other engines: BENCH_CHECKPOINT, BENCH_OUT
+bench: data ## Measure decoding of BENCH_CHECKPOINT, and other engines, into BENCH_OUT
 	@$(PY) -c 'import gguf, transformers, xllamacpp' 2>/dev/null || $(PY) -m pip install --quiet \
 		--disable-pip-version-check -c constraints.txt -e '.[peers]' || \
 		echo "the other engines cannot be installed: they are left out" >&2
@@ -130,19 +129,19 @@ bench: data ## Measure decoding, and other engines: BENCH_CHECKPOINT, BENCH_OUT
 test: setup ## Run the whole test suite
 	$(PY) -m pytest $(PYTEST)
 
-lint: setup ## Format, lint and types
+lint: setup ## Check format, lint and types
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
 	$(PY) -m mypy
 
-check: lint ## Format, lint, types and the fast tests
+check: lint ## Check format, lint and types, and run the fast tests
 	$(PY) -m pytest $(PYTEST) -m "not slow"
 
-format: setup ## Format the code and mend what lint can mend
+format: setup ## Format the code and fix what lint can fix
 	$(PY) -m ruff format .
 	$(PY) -m ruff check --fix .
 
-clean: ## Remove runs, shards and caches; .venv stays
+clean: ## Remove runs, shards and caches; keep .venv
 	rm -rf runs data/shards .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 .PHONY: help setup run data train drafts complete grade report sweep bench test lint check format clean readme

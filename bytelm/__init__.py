@@ -13,18 +13,24 @@ if TYPE_CHECKING:
     from bytelm.base.errors import InputError as InputError
     from bytelm.checkpoint import Checkpoint as Checkpoint
     from bytelm.checkpoint import load_checkpoint as load_checkpoint
+    from bytelm.config import ModelConfig as ModelConfig
     from bytelm.decode.generate import generate as generate
     from bytelm.decode.options import DecodeOptions as DecodeOptions
     from bytelm.decode.options import SamplingOptions as SamplingOptions
     from bytelm.decode.row import Completion as Completion
+    from bytelm.language_model import LanguageModel as LanguageModel
+    from bytelm.language_model import load as load
 
 _HOME = {
     "Checkpoint": "bytelm.checkpoint",
     "Completion": "bytelm.decode.row",
     "DecodeOptions": "bytelm.decode.options",
     "InputError": "bytelm.base.errors",
+    "LanguageModel": "bytelm.language_model",
+    "ModelConfig": "bytelm.config",
     "SamplingOptions": "bytelm.decode.options",
     "generate": "bytelm.decode.generate",
+    "load": "bytelm.language_model",
     "load_checkpoint": "bytelm.checkpoint",
 }
 __all__ = sorted(_HOME)

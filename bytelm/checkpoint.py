@@ -234,7 +234,7 @@ def find_checkpoint(where: Path) -> Path:
         return where
     parent = where / "checkpoints" if (where / "checkpoints").is_dir() else where
     if not where.is_dir():
-        raise InputError(f"{where} does not exist; --checkpoint takes a run folder or a checkpoint")
+        raise InputError(f"{where} does not exist; give a run folder or one of its checkpoints")
     candidates = list_checkpoints(parent)
     for folder in candidates:
         try:
@@ -247,7 +247,7 @@ def find_checkpoint(where: Path) -> Path:
         raise InputError(f"{parent} holds {len(candidates)} checkpoints, none of them whole")
     raise InputError(
         f"{where} is not a checkpoint and holds none; "
-        "train one with: python -m bytelm train --preset tiny --data DIR --run DIR"
+        "train one with `python -m bytelm train` or with bytelm.train"
     )
 
 
@@ -291,13 +291,13 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def load_checkpoint(
-    where: Path, device: str = "cpu", dtype: torch.dtype = torch.float32
+    where: str | Path, device: str = "cpu", dtype: torch.dtype = torch.float32
 ) -> Checkpoint:
     """Load the model of a checkpoint or a run folder's newest whole one, ready to run.
 
     `dtype`: of the weights, float32 or bfloat16; what is derived (rotations) stays float32.
     """
-    folder = find_checkpoint(where)
+    folder = find_checkpoint(Path(where))
     about = read_about(folder)
     config = model_config(about["model"], str(folder / "checkpoint.json"))
     with torch.device("meta"):

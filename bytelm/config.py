@@ -2,13 +2,20 @@
 
 import dataclasses
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, get_args
 
-from bytelm.base.errors import InputError
+from bytelm.base.errors import InputError, of_file, option
+from bytelm.base.options import Range, check_names, check_options
 
 PRESETS = Path(__file__).parent / "presets"
+# The paper's largest n. Decoding may write so many drafts past the end of a text.
+MOST_HEADS = 32
+HeadKind = Literal["unembed", "linear", "block", "causal", "anticausal"]
+HEAD_KINDS: tuple[HeadKind, ...] = get_args(HeadKind)
+LAYERED_KINDS = ("block", "causal", "anticausal")
 
 
 @dataclass(frozen=True)
@@ -20,54 +27,47 @@ class ModelConfig:
     and `anticausal` heads take n of them and leave the trunk `layers - n`; others have none.
     """
 
-    width: int
+    width: Annotated[int, Range(1)]
     """D: the size of the residual stream."""
-    layers: int
+    layers: Annotated[int, Range(1)]
     """Transformer layers, those of the prediction heads included."""
-    attention_heads: int
-    """H: query heads."""
-    kv_heads: int
+    attention_heads: Annotated[int, Range(1)]
+    """H: query heads; divides width."""
+    kv_heads: Annotated[int, Range(1)]
     """G: key and value heads; divides attention_heads."""
-    hidden: int
+    hidden: Annotated[int, Range(1)]
     """Inner size of the SwiGLU feed-forward layers."""
-    context: int
+    context: Annotated[int, Range(1)]
     """Positions a cache holds: the longest prompt plus completion, begin of document included."""
-    window: int = 0
+    window: Annotated[int, Range(0)] = 0
     """Each position attends to the last `window` positions; 0: to all."""
-    prediction_heads: int = 8
+    prediction_heads: Annotated[int, Range(1, MOST_HEADS)] = 8
     """n: head i predicts the byte i places ahead."""
-    head_kind: str = "unembed"
+    head_kind: HeadKind = "unembed"
     """`unembed` (n unembedding matrices), `linear` (a matrix each), `block` (a transformer layer
     each, in parallel), `causal` or `anticausal` (in a row); see bytelm.model.head_kinds."""
-    ngram_orders: tuple[int, ...] = ()
+    ngram_orders: tuple[Annotated[int, Range(2, 16)], ...] = ()
     """Lengths of the byte n-grams whose hashed embeddings are added to the byte's own."""
-    ngram_rows: int = 0
+    ngram_rows: Annotated[int, Range(0)] = 0
     """Rows of each n-gram table."""
-    rope_base: float = 10_000.0
+    rope_base: Annotated[float, Range(0, above=True)] = 10_000.0
     """Base of the rotary position embedding's wavelengths."""
-    norm_eps: float = 1e-5
+    norm_eps: Annotated[float, Range(0)] = 1e-5
     """Epsilon of RMSNorm."""
 
     def __post_init__(self) -> None:
-        sizes = ("width", "layers", "attention_heads", "kv_heads", "hidden", "context")
-        for name in (*sizes, "prediction_heads", "window", "ngram_rows"):
-            value = getattr(self, name)
-            whole = isinstance(value, int) and not isinstance(value, bool)
-            _check(whole, f"{name} must be a whole number, not {value!r}")
-        for name in (*sizes, "prediction_heads"):
-            _check(getattr(self, name) >= 1, f"{name} must be at least 1")
-        _check(self.prediction_heads <= MOST_HEADS, f"prediction_heads: at most {MOST_HEADS}")
-        _check(self.width % self.attention_heads == 0, "attention_heads must divide width")
-        _check(self.attention_heads % self.kv_heads == 0, "kv_heads must divide attention_heads")
-        _check(self.head_size % 2 == 0, "width / attention_heads must be even")
-        _check(self.window >= 0, "window must be 0 (none) or more")
-        _check(self.head_kind in HEAD_KINDS, f"head_kind must be one of {', '.join(HEAD_KINDS)}")
-        _check(self.trunk_layers >= 1, "layers must exceed the layers that the heads take")
-        _check(all(2 <= order <= 16 for order in self.ngram_orders), "ngram_orders: 2 to 16")
-        _check(
-            bool(self.ngram_orders) == bool(self.ngram_rows),
-            "ngram_orders and ngram_rows go together",
-        )
+        check_options(self, "model.")
+        width, heads, kv_heads, layers, orders, rows = (
+            option(f"model.{name}")
+            for name in (
+                "width", "attention_heads", "kv_heads", "layers", "ngram_orders", "ngram_rows"
+            )
+        )  # fmt: skip
+        _check(self.width % self.attention_heads == 0, f"{heads} must divide {width}")
+        _check(self.attention_heads % self.kv_heads == 0, f"{kv_heads} must divide {heads}")
+        _check(self.head_size % 2 == 0, f"{width} / {heads} must be even")
+        _check(self.trunk_layers >= 1, f"{layers} must exceed the layers that the heads take")
+        _check(bool(self.ngram_orders) == bool(self.ngram_rows), f"{orders} and {rows} go together")
 
     @property
     def head_size(self) -> int:
@@ -94,38 +94,19 @@ class ModelConfig:
         return dataclasses.asdict(self)
 
 
-LAYERED_KINDS = ("block", "causal", "anticausal")
-HEAD_KINDS = ("unembed", "linear", *LAYERED_KINDS)
-# The paper's largest n. Decoding may write so many drafts past the end of a text.
-MOST_HEADS = 32
-
-
 def _check(holds: bool, message: str) -> None:
     if not holds:
-        raise InputError(f"model configuration: {message}")
+        raise InputError(message)
 
 
-def model_config(values: dict[str, Any], where: str) -> ModelConfig:
+def model_config(values: Mapping[str, Any], where: str) -> ModelConfig:
     """A ModelConfig of plain values (TOML, JSON); `where` names their source in errors."""
-    fields = {field.name: field for field in dataclasses.fields(ModelConfig)}
-    unknown = sorted(set(values) - set(fields))
-    if unknown:
-        raise InputError(
-            f"{where}: unknown model option {unknown[0]!r}; known: {', '.join(fields)}"
-        )
-    missing = [
-        name
-        for name, field in fields.items()
-        if field.default is dataclasses.MISSING and name not in values
-    ]
-    if missing:
-        raise InputError(f"{where}: the model option {missing[0]!r} is missing")
-    try:
-        return ModelConfig(**{**values, "ngram_orders": tuple(values.get("ngram_orders", ()))})
-    except TypeError as error:
-        raise InputError(f"{where}: a model option has the wrong type ({error})") from error
-    except InputError as error:
-        raise InputError(f"{where}: {error}") from error
+    with of_file(where):
+        check_names(values, ModelConfig, "model.")
+        orders = values.get("ngram_orders", ())
+        if isinstance(orders, list):
+            values = {**values, "ngram_orders": tuple(orders)}
+        return ModelConfig(**values)
 
 
 def preset_names() -> list[str]:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from bytelm.base.files import write_bytes as write_bytes
     from bytelm.base.files import write_json as write_json
     from bytelm.base.files import write_text as write_text
+    from bytelm.base.options import Range as Range
+    from bytelm.base.parsing import DefaultsByType as DefaultsByType
     from bytelm.base.ranks import is_first as is_first
     from bytelm.base.ranks import joined as joined
     from bytelm.base.ranks import leave as leave
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from bytelm.checkpoint import Checkpoint as Checkpoint
     from bytelm.checkpoint import find_checkpoint as find_checkpoint
     from bytelm.checkpoint import load_checkpoint as load_checkpoint
+    from bytelm.config import ModelConfig as ModelConfig
     from bytelm.decode.cost import preset_model as preset_model
     from bytelm.decode.cost import step_costs as step_costs
     from bytelm.decode.generate import generate as generate
@@ -53,6 +56,10 @@ if TYPE_CHECKING:
     from bytelm.shards import read_manifest as read_manifest
     from bytelm.train.cost import CostOptions as CostOptions
     from bytelm.train.cost import training_costs as training_costs
+    from bytelm.train.options import TrainOptions as TrainOptions
+    from bytelm.train.options import defaults_of as defaults_of
+    from bytelm.train.options import preset_defaults as preset_defaults
+    from bytelm.train.options import read_preset as read_preset
 
 _HOME = {
     "BOS": "bytelm.alphabet",
@@ -62,6 +69,7 @@ _HOME = {
     "Completion": "bytelm.decode.row",
     "CostOptions": "bytelm.train.cost",
     "DecodeOptions": "bytelm.decode.options",
+    "DefaultsByType": "bytelm.base.parsing",
     "EOD": "bytelm.alphabet",
     "Export": "bytelm.export.command",
     "FIM_MIDDLE": "bytelm.alphabet",
@@ -69,15 +77,19 @@ _HOME = {
     "FIM_SUFFIX": "bytelm.alphabet",
     "InputError": "bytelm.base.errors",
     "Model": "bytelm.model.model",
+    "ModelConfig": "bytelm.config",
     "PAD": "bytelm.alphabet",
+    "Range": "bytelm.base.options",
     "SamplingOptions": "bytelm.decode.options",
     "Score": "bytelm.scoring",
     "ShardWriter": "bytelm.shards",
     "Split": "bytelm.shards",
     "Stopped": "bytelm.base.cli",
+    "TrainOptions": "bytelm.train.options",
     "VOCAB": "bytelm.alphabet",
     "bandwidth_bytes_per_s": "bytelm.base.rates",
     "cuts": "bytelm.shards",
+    "defaults_of": "bytelm.train.options",
     "find_checkpoint": "bytelm.checkpoint",
     "generate": "bytelm.decode.generate",
     "generate_with_progress": "bytelm.decode.progress",
@@ -87,8 +99,10 @@ _HOME = {
     "load_checkpoint": "bytelm.checkpoint",
     "main": "bytelm.base.cli",
     "matmul_flops_per_s": "bytelm.base.rates",
+    "preset_defaults": "bytelm.train.options",
     "preset_model": "bytelm.decode.cost",
     "read_manifest": "bytelm.shards",
+    "read_preset": "bytelm.train.options",
     "say": "bytelm.base.cli",
     "score_documents": "bytelm.scoring",
     "score_on_ranks": "bytelm.scoring",

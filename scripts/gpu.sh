@@ -38,7 +38,7 @@ part batches 130 "$python" -m eval speed --checkpoint weights/small --data "$tex
     --engine compiled --dtype bfloat16 --heads 1 2 4 8 --batches 1 4 16 64 --prompts 64 --prompts-per-row 1 --rounds 1 \
     --out "$out/batches.json"
 # Training: compiled and eager bytes a second and MFU, one rank of FSDP2 on NCCL, and Table S5.
-size=(--preset "${TRAIN_PRESET:-paper-30m}" --data data/shards/stdlib --set train.block=2048 --set train.batch=32)
+size=(--preset "${TRAIN_PRESET:-paper-30m}" --data data/shards/stdlib --train.block 2048 --train.batch 32)
 part train 130 "$python" -m bytelm train "${size[@]}" --run "$out/run-30m" --device "$device" --minutes "${MINUTES:-1.5}"
 part ranks 100 "$python" -m torch.distributed.run --standalone --nproc-per-node 1 -m bytelm train "${size[@]}" \
     --run-folder "$out/run-ranks" --device "$device" --minutes "${MINUTES:-1}"

@@ -56,9 +56,9 @@ def saved_llama(folder: Path, **changes: object) -> Path:
 # A training run of a few seconds.
 TRAIN = [
     "--preset", "tiny", "--no-compile", "--dtype", "float32", "--bytes", "40000",
-    "--set", "model.width=64", "--set", "model.hidden=128", "--set", "model.layers=2",
-    "--set", "model.ngram_rows=2048", "--set", "model.window=128",
-    "--set", "train.block=128", "--set", "train.batch=4", "--eval-steps", "40",
+    "--model.width", "64", "--model.hidden", "128", "--model.layers", "2",
+    "--model.ngram-rows", "2048", "--model.window", "128",
+    "--train.block", "128", "--train.batch", "4", "--eval-steps", "40",
 ]  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The front door: help, and README's commands, run at toy size."""
+"""The front door: help, and the pages' commands, run at toy size."""
 
 import json
 import os
@@ -9,9 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from pages import DOCS, MANY_GPUS, PYTHON, README, Block, blocks
+from support import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+CONTRIBUTING = ROOT / "CONTRIBUTING.md"
 
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 
@@ -42,9 +43,10 @@ def test_make_alone_explains_every_target() -> None:
         assert f"make {target} " in done.stdout
 
 
-def test_every_target_stands_in_the_readme() -> None:
+def test_every_target_stands_on_a_page() -> None:
+    text = "".join(page.read_text(encoding="utf-8") for page in (README, *DOCS, CONTRIBUTING))
     for target in targets():
-        assert f"`make {target}`" in README, target
+        assert re.search(rf"\bmake {target}(?![\w-])", text), target
 
 
 def test_a_python_that_will_not_do_is_named(tmp_path: Path) -> None:
@@ -79,50 +81,68 @@ def checkout(folder: Path, install: bool = True) -> Path:
 
 TOY = {
     "MINUTES": "1",
-    "TRAIN": "--bytes 12000 --no-compile --set train.block=512 --set train.batch=2"
-    " --set model.ngram_rows=512 --set model.width=32 --set model.layers=1",
+    "TRAIN": "--bytes 12000 --no-compile --train.block 512 --train.batch 2"
+    " --model.ngram-rows 512 --model.width 32 --model.layers 1",
     "COMPLETE": "--max-bytes 32",
     "SPEED": "--prompts 2 --prompt-bytes 64 --max-bytes 32 --rounds 1",
     "OMP_NUM_THREADS": "1",
     # Half a minute for a model of this size; compiling has tests of its own.
     "TORCH_COMPILE_DISABLE": "1",
 }
+# These install, or run the tests themselves.
+LEFT_OUT = re.compile(r"^make (test|test-slow|check|setup|sanitize)\n", re.MULTILINE)
 
 
-def readme_commands() -> list[str]:
-    """The commands of README's shell blocks, without those that install or run these tests."""
-    blocks = re.findall(r"```(?:sh|bash)\n(.*?)```", README, re.DOTALL)
-    joined = "\n".join(blocks).replace("\\\n", " ")
-    lines = [line.split("  #")[0].strip() for line in joined.splitlines()]
-    left_out = ("git clone", "cd ", "make test", "make check", "make setup", "#")
-    return [line for line in lines if line and not line.startswith(left_out)]
+def run_block(block: Block, project: Path) -> None:
+    """A page's block in a shell, or its Python in an interpreter; it must succeed."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS"))}
+    path = f"{project / '.venv' / 'bin'}:{environment['PATH']}"
+    text = LEFT_OUT.sub("", block.text)
+    command = ["bash", "-euo", "pipefail", "-c", text] if block.language == "sh" else [
+        sys.executable, "-c", text
+    ]  # fmt: skip
+    done = subprocess.run(
+        command, cwd=project, capture_output=True, text=True, timeout=250,
+        env={**environment, **TOY, "PATH": path, "PYTHONPATH": str(project)}, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, f"{block.text}\n{done.stdout}\n{done.stderr}"
+
+
+def check_made(project: Path) -> None:
+    """What `make run` is to leave, whole; and that a second one has nothing to do."""
+    report = json.loads((project / "runs" / "tiny" / "report.json").read_text())
+    assert len(report["held_out_bpb"]) == 8
+    assert set(report["compressors"]) == {"gzip", "zstd", "xz"}
+    assert all(row["identical"] for row in report["speed"])
+    assert {row["k"] for row in report["speed"]} == {1, 2, 4, 8}
+    assert report["humaneval"]["n"] == 164
+    assert report["micro"]["n"] == 20
+    assert report["missing"] == []
+    summary = (project / "runs" / "tiny" / "summary.json").read_bytes()
+    again = make("run", folder=project, **TOY)
+    assert again.returncode == 0
+    assert '"trained_now": false' in again.stdout
+    assert "eval complete" not in again.stdout
+    assert (project / "runs" / "tiny" / "summary.json").read_bytes() == summary
 
 
 @pytest.mark.slow
-def test_the_readmes_commands_run(tmp_path: Path) -> None:
-    """In README's order, in a checkout of its own, small in every dimension."""
+@pytest.mark.timeout(600)
+@pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
+def test_the_commands_of_the_pages_run(tmp_path: Path) -> None:
+    """In the pages' order, in one checkout, small in every dimension.
+
+    README comes first: the model that it trains is what the other pages speak of.
+    """
     project = checkout(tmp_path / "project")
-    commands = readme_commands()
-    assert "make run" in commands
-    assert len(commands) >= 6
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS"))}
-    path = f"{project / '.venv' / 'bin'}:{environment['PATH']}"
-    for command in commands:
-        done = subprocess.run(
-            command, shell=True, cwd=project, capture_output=True, text=True, timeout=250,
-            env={**environment, **TOY, "PATH": path}, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
-        if command == "make run":
-            report = json.loads((project / "runs" / "tiny" / "report.json").read_text())
-            assert len(report["held_out_bpb"]) == 8
-            assert set(report["compressors"]) == {"gzip", "zstd", "xz"}
-            assert all(row["identical"] for row in report["speed"])
-            assert {row["k"] for row in report["speed"]} == {1, 2, 4, 8}
-            assert report["humaneval"]["n"] == 164
-            assert report["micro"]["n"] == 20
-            assert report["missing"] == []
-            again = make("run", folder=project, **TOY)
-            assert again.returncode == 0
-            assert "trained already" in again.stderr
-            assert "eval complete" not in again.stdout
+    pages = [page for page in DOCS if page not in (MANY_GPUS, PYTHON)]
+    first, *rest = blocks(README, "sh")
+    assert first.text.startswith("make run\n")
+    run_block(first, project)
+    check_made(project)
+    for block in [*rest, *blocks(README, "python")]:
+        run_block(block, project)
+    for page in pages:
+        for block in [*blocks(page, "sh"), *blocks(page, "python")]:
+            if block.not_run is None:
+                run_block(block, project)

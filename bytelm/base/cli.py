@@ -13,10 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 from types import FrameType
 from typing import Any, Protocol
 
-import tyro
-
 from bytelm.base import ranks
-from bytelm.base.errors import InputError
+from bytelm.base.errors import InputError, options_written
+from bytelm.base.parsing import parse
 
 
 class Command(Protocol):
@@ -72,15 +71,19 @@ def main(
     Of `commands` only the one that is named is looked up.
     """
     signal.signal(signal.SIGTERM, _terminate)
+    with options_written("command line"):
+        return _main(program, description, commands, arguments)
+
+
+def _main(
+    program: str,
+    description: str,
+    commands: Mapping[str, Callable[..., Command]],
+    arguments: Sequence[str] | None,
+) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        command = tyro.extras.subcommand_cli_from_dict(
-            {name: commands[name] for name in words[:1] if name in commands} or dict(commands),
-            prog=f"python -m {program}",
-            description=description,
-            args=words,
-            config=(tyro.conf.OmitArgPrefixes,),
-        )
+        command: Command = parse(program, description, commands, words)
         if ranks.launched() and not getattr(command, "on_ranks", False):
             raise InputError("this command runs in one process: start it without torchrun")
         figures, status = command.run(), 0

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any, NoReturn, TypeVar
 
-from bytelm.base.errors import InputError
+from bytelm.base.errors import InputError, setting
 
 T = TypeVar("T")
 
@@ -108,8 +108,8 @@ def joined(device: str = "cpu") -> Iterator[str]:
         count = torch.cuda.device_count()
         if local_rank() >= count:
             raise InputError(
-                f"--device cuda: this machine has {count} CUDA devices that torch can use, and "
-                f"{local_world_size()} ranks; start as many with --nproc-per-node"
+                f"{setting('device', 'cuda')}: this machine has {count} CUDA devices that torch "
+                f"can use, and {local_world_size()} ranks; start as many with --nproc-per-node"
             )
         torch.cuda.set_device(device)
     if "OMP_NUM_THREADS" not in os.environ:

@@ -7,7 +7,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import tyro
 
@@ -16,8 +16,11 @@ from bytelm.base.cli import say
 from bytelm.base.errors import InputError
 from bytelm.base.files import write_bytes
 from bytelm.decode.endings import Utf8Gate
-from bytelm.decode.options import DecodeOptions, SamplingOptions
+from bytelm.decode.options import DecodeOptions, DraftRule, Engine, SamplingOptions
 from bytelm.decode.row import Completion
+
+if TYPE_CHECKING:
+    from bytelm.model.model import Model
 
 
 @dataclass
@@ -62,7 +65,7 @@ class Generate:
     """Replays the same samples."""
     samples: int = 1
     """Completions of each prompt."""
-    draft_rule: Literal["argmax", "sampled"] = "argmax"
+    draft_rule: DraftRule = "argmax"
     """In sampling, drafts are each head's best byte (then the text is the same at every --heads),
     or drawn from the head's own distribution (then only the distribution is)."""
     gate: float | None = None
@@ -74,18 +77,18 @@ class Generate:
     exact: bool = False
     """Run plain decoding in blocks as wide as speculation's (the native engine has no need of it):
     the same bytes at every --heads in bfloat16 as well."""
-    engine: Literal["auto", "native", "compiled", "eager"] = "auto"
+    engine: Engine = "auto"
     """native: C++ on a CPU; compiled: torch.compile, on a GPU with CUDA graphs; eager: plain."""
     device: str = "cpu"
     """cpu or cuda."""
 
-    def options(self, heads: int) -> DecodeOptions:
-        """What this command line asks of decoding, with k = `heads`."""
+    def options(self) -> DecodeOptions:
+        """What this command line asks of decoding."""
         sampling = SamplingOptions(
             self.temperature, self.top_k, self.top_p, self.seed, self.draft_rule
         )
         return DecodeOptions(
-            self.max_bytes, heads, self.batch, tuple(unescape(stop) for stop in self.stop),
+            self.max_bytes, self.heads, self.batch, tuple(unescape(stop) for stop in self.stop),
             self.stops_span_prompt, sampling, self.samples, self.gate, self.engine, self.exact,
         )  # fmt: skip
 
@@ -107,14 +110,13 @@ class Generate:
         # Prompts first: a broken file should not wait for a model to load.
         prompts = _read_prompts(self.prompts) if self.prompts is not None else []
         prompt = _read_prompt(self.prompt_file) if self.prompt_file is not None else b""
-        self.options(1).check(1)
+        options = self.options()
+        options.check()
         if self.temperature == 0 and (self.top_k or self.top_p < 1 or self.seed):
             say("--top-k, --top-p and --seed have no effect at --temperature 0 (greedy)")
         if self.prompt_file is not None and (self.samples > 1 or self.with_prompt):
             raise InputError("--samples and --with-prompt go with --prompts")
         model = load_checkpoint(self.checkpoint, device, getattr(torch, self.dtype)).model
-        heads = model.config.prediction_heads if self.heads is None else self.heads
-        options = self.options(heads)
         options.check(model.config.prediction_heads)
         if self.prompt_file is not None:
             _stream(model, prompt, options)
@@ -122,7 +124,7 @@ class Generate:
         return self._many(model, prompts, options)
 
     def _many(
-        self, model: Any, prompts: list[tuple[Any, bytes]], options: DecodeOptions
+        self, model: "Model", prompts: list[tuple[object, bytes]], options: DecodeOptions
     ) -> dict[str, Any] | None:
         from bytelm.decode.progress import generate_with_progress
 
@@ -160,7 +162,7 @@ class Generate:
             "seconds": round(seconds, 3),
         }
 
-    def _lines(self, prompts: list[tuple[Any, bytes]], found: dict[int, Completion]) -> bytes:
+    def _lines(self, prompts: list[tuple[object, bytes]], found: dict[int, Completion]) -> bytes:
         """A JSON row a completion, in the order of the prompts and of their samples."""
         lines = []
         for index, completion in sorted(found.items()):
@@ -183,7 +185,7 @@ def _text(content: bytes) -> str:
     return content.decode("utf-8", "replace")
 
 
-def _stream(model: Any, prompt: bytes, options: DecodeOptions) -> None:
+def _stream(model: "Model", prompt: bytes, options: DecodeOptions) -> None:
     from bytelm.decode.generate import generate
 
     gate = Utf8Gate()
@@ -206,6 +208,8 @@ def _stream(model: Any, prompt: bytes, options: DecodeOptions) -> None:
 
 def unescape(text: str) -> bytes:
     r"""The bytes of `text` with Python's escapes for bytes (\n, \t, \\, \xNN) read."""
+    if not text:
+        raise InputError("--stop '': an empty stop would end every completion at once")
     try:
         raw = text.encode("utf-8", "surrogateescape")
         return raw.decode("unicode_escape").encode("latin-1")
@@ -222,7 +226,7 @@ def _read_prompt(path: Path) -> bytes:
         raise InputError(f"--prompt-file {path}: {error.strerror}") from error
 
 
-def _read_prompts(path: Path) -> list[tuple[Any, bytes]]:
+def _read_prompts(path: Path) -> list[tuple[object, bytes]]:
     try:
         lines = path.read_bytes().split(b"\n")
     except OSError as error:
@@ -233,7 +237,7 @@ def _read_prompts(path: Path) -> list[tuple[Any, bytes]]:
     return found
 
 
-def _prompt(line: bytes, where: str) -> tuple[Any, bytes]:
+def _prompt(line: bytes, where: str) -> tuple[object, bytes]:
     try:
         row = json.loads(line)
     except ValueError as error:

@@ -4,11 +4,11 @@ import time
 
 import torch
 
-from bytelm.base.errors import InputError
+from bytelm.base.errors import InputError, option
 from bytelm.config import load_preset, model_config
 from bytelm.decode.generate import make_stepper
 from bytelm.decode.native.stepper import NativeStepper
-from bytelm.decode.options import DecodeOptions
+from bytelm.decode.options import DecodeOptions, Engine
 from bytelm.decode.stepper import TorchStepper
 from bytelm.model.model import SLACK, Model
 
@@ -27,7 +27,7 @@ def preset_model(preset: str, dtype: torch.dtype, device: str) -> Model:
 
 
 def step_costs(
-    model: Model, batch: int, widths: list[int], position: int, rounds: int, engine: str = "auto"
+    model: Model, batch: int, widths: list[int], position: int, rounds: int, engine: Engine = "auto"
 ) -> dict[int, float]:
     """Seconds of a step by width, every row at `position`: the shortest of `rounds`, in turns.
 
@@ -36,9 +36,13 @@ def step_costs(
     n, longest = model.config.prediction_heads, model.config.context - 1
     for width in widths:
         if not 1 <= width <= n:
-            raise InputError(f"--widths: {width} is not within 1 to {n}, the model's heads")
+            raise InputError(
+                f"{option('widths')}: {width} is not within 1 to {n}, the model's heads"
+            )
     if not 0 <= position <= longest:
-        raise InputError(f"--positions: {position} is not within the context, 0 to {longest}")
+        raise InputError(
+            f"{option('positions')}: {position} is not within the context, 0 to {longest}"
+        )
     steppers = {
         width: make_stepper(
             model, batch, position + 2 * SLACK, DecodeOptions(1, width, batch, gate=0.0,

@@ -6,11 +6,11 @@ every few steps, finds the stops, and admits.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 
 from bytelm.alphabet import BOS
 from bytelm.base.cli import say
-from bytelm.base.errors import InputError
+from bytelm.base.errors import InputError, setting
 from bytelm.decode.native.stepper import NativeStepper
 from bytelm.decode.options import DecodeOptions
 from bytelm.decode.row import Completion, Row
@@ -56,17 +56,43 @@ def generate_rows(
     to complete, by default all; a completion is the same whichever are done beside it. Raises
     InputError for a prompt that does not fit the context, or options the model cannot serve.
     """
+    _check(model, prompts, options)
+    indices = range(len(prompts) * options.samples) if only is None else only
+    if indices:
+        yield from _Loop(model, prompts, options, show, drafter, indices).run()
+
+
+def stream(
+    model: Model, prompt: bytes, options: DecodeOptions, drafter: Drafter | None = None
+) -> Generator[bytes, None, None]:
+    """Complete one prompt; yields its bytes as soon as no stop can take them back.
+
+    Each step runs when the next bytes are asked for. Closing the generator ends the decoding and
+    frees the engine. Raises as `generate_rows` does, at the call and not at the first piece.
+    """
+    _check(model, [prompt], options)
+    pieces: list[bytes] = []
+    loop = _Loop(model, [prompt], options, lambda _, piece: pieces.append(piece), drafter, [0])
+    return _pieces(loop, pieces)
+
+
+def _pieces(loop: "_Loop", pieces: list[bytes]) -> Generator[bytes, None, None]:
+    for _ in loop.steps():
+        if pieces:
+            yield b"".join(pieces)
+            pieces.clear()
+
+
+def _check(model: Model, prompts: Sequence[bytes], options: DecodeOptions) -> None:
     options.check(model.config.prediction_heads)
     longest = model.config.context - 2
     for index, prompt in enumerate(prompts):
         if len(prompt) > longest:
+            which = f"prompt {index} (counted from 0)" if len(prompts) > 1 else "the prompt"
             raise InputError(
-                f"prompt {index} (counted from 0) has {len(prompt)} bytes; with room for one byte "
+                f"{which} has {len(prompt)} bytes; with room for one byte "
                 f"of completion the model's context of {model.config.context} holds {longest}"
             )
-    indices = range(len(prompts) * options.samples) if only is None else only
-    if indices:
-        yield from _Loop(model, prompts, options, show, drafter, indices).run()
 
 
 def _say_once(text: str) -> None:
@@ -85,13 +111,14 @@ def make_stepper(
     """
     device, wanted = model.embedding.weight.device.type, options.engine
     if wanted == "native" and (device != "cpu" or drafter is not None):
-        raise InputError(f"--engine native runs on a CPU with the model's own heads, not {device}")
+        asked = setting("engine", wanted)
+        raise InputError(f"{asked} runs on a CPU with the model's own heads, not {device}")
     if wanted == "native" or (wanted == "auto" and device == "cpu" and drafter is None):
         try:
             return NativeStepper(model, batch, reach, options)
         except NoCompilerError as error:
             if wanted == "native":
-                raise InputError(f"--engine native: {error}") from error
+                raise InputError(f"{setting('engine', wanted)}: {error}") from error
             _say_once(f"decoding runs eager, several times slower: {error}")
     compiled = wanted == "compiled" or (wanted == "auto" and device != "cpu")
     return TorchStepper(model, batch, reach, options, drafter, compiled)
@@ -120,6 +147,11 @@ class _Loop:
         return min(len(prompt) + self.options.max_bytes, self.model.config.context - 1)
 
     def run(self) -> Iterator[tuple[int, Completion]]:
+        """The completions as they end."""
+        return (ended for ended in self.steps() if ended is not None)
+
+    def steps(self) -> Iterator[tuple[int, Completion] | None]:
+        """The completions as they end, and None whenever the host has taken what steps gave."""
         while True:
             for slot, row in enumerate(self.rows):
                 if row is None and self.queue:
@@ -128,6 +160,7 @@ class _Loop:
                 return
             ids, counts = self.stepper.run(self.steps_per_check)
             yield from self._take(ids.tolist(), counts.tolist())
+            yield None
 
     def _start(self, slot: int, index: int) -> None:
         prompt = self.prompts[index // self.options.samples]

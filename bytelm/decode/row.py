@@ -2,23 +2,26 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Literal
 
 from bytelm.alphabet import EOD
 from bytelm.decode.endings import find_stop, undecided
 
+FinishReason = Literal["stop", "end_of_document", "length"]
+
 
 @dataclass(frozen=True)
 class Completion:
-    """A finished completion.
-
-    `forwards` counts the forwards that gave it bytes or its end. `accepted` are the lengths of the
-    blocks that these accepted, cut to what the completion keeps: they sum to len(text).
-    """
+    """A finished completion."""
 
     text: bytes
-    finish_reason: str
+    """The bytes after the prompt, without the stop that ended them."""
+    finish_reason: FinishReason
+    """`stop`, `end_of_document` (the model ended it), or `length` (max_bytes or the context)."""
     forwards: int
+    """Forwards that gave it bytes or its end."""
     accepted: tuple[int, ...]
+    """Bytes that each of these forwards gave, where it gave any; their sum is len(text)."""
 
 
 @dataclass
@@ -33,7 +36,7 @@ class Row:
     text: bytearray = field(default_factory=bytearray)
     accepted: list[int] = field(default_factory=list)
     shown: int = 0
-    finish_reason: str | None = None
+    finish_reason: FinishReason | None = None
 
     def __post_init__(self) -> None:
         longest = max((len(stop) for stop in self.stops), default=0)

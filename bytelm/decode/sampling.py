@@ -137,7 +137,7 @@ def draft_ids(
     `logits_BKV`: the biased logits of heads 2..k. `positions_B`: where the next block's first id,
     the last accepted one, lies; the drafts lie behind it.
     """
-    if options.rule == "argmax":
+    if options.draft_rule == "argmax":
         return lowest_argmax(logits_BKV), None
     q_BKV = filtered(logits_BKV, options)
     index_K = torch.arange(logits_BKV.shape[1], device=logits_BKV.device)
@@ -172,7 +172,7 @@ def verify(
     p_BTV = filtered(logits_BTV, options)
     drafts_BK = block_BT[:, 1:]
     real_BK = index_T[1:] < widths_B[:, None]
-    if options.rule == "argmax" or T == 1:
+    if options.draft_rule == "argmax" or T == 1:
         drawn_BT = draw(p_BTV, uniforms(options.seed, samples_B, positions_BT, DRAW))
         accepted_BK = drafts_BK == drawn_BT[:, :-1]
         at_B = (accepted_BK & real_BK).long().cumprod(1).sum(1)

@@ -59,7 +59,7 @@ class TorchStepper:
     ) -> None:
         self.model, self.options = model, options
         self.device = model.embedding.weight.device
-        self.k = options.heads
+        self.k = options.k(model.config.prediction_heads)
         width = max(self.k, model.config.prediction_heads) if options.exact else self.k
         window = model.config.window
         self.chunk = WINDOW_CHUNK if window else CHUNK
@@ -79,7 +79,7 @@ class TorchStepper:
         self.advance: Advance = self._greedy
         if options.sampling.temperature > 0:
             self.advance = self._sampled
-        if self.k > 1 and options.sampling.rule == "sampled":
+        if self.k > 1 and options.sampling.draft_rule == "sampled":
             self.q_BKV = torch.zeros(batch, self.k - 1, VOCAB, dtype=torch.float64).to(self.device)
         self.bucket = COMPILED_BUCKET if compiled else BUCKET
         if compiled:

@@ -10,13 +10,13 @@ import dataclasses
 
 from bytelm.alphabet import VOCAB
 from bytelm.base.errors import InputError
-from bytelm.config import ModelConfig
+from bytelm.config import HeadKind, ModelConfig
 
 # Products of other sizes are slower.
 MULTIPLE = 16
 
 
-def at_equal_parameters(config: ModelConfig, heads: int, kind: str) -> ModelConfig:
+def at_equal_parameters(config: ModelConfig, heads: int, kind: HeadKind) -> ModelConfig:
     """`config` with `heads` heads of `kind`, of as many parameters as with one head.
 
     Feed-forward layers shrink in steps of 16 channels, so that the counts differ by some

@@ -1,16 +1,22 @@
 """`python -m bytelm plan`: what training a preset on G GPUs takes, before a GPU is touched."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-import tyro
-
 from bytelm.base.cli import say
 from bytelm.base.errors import InputError
+from bytelm.base.options import Range
+from bytelm.base.parsing import DefaultsByType
+from bytelm.config import ModelConfig
+from bytelm.train.options import preset_defaults, read_preset
 
 # The paper's byte models: 25,000 steps of 12 x 2^20 bytes (Table S14).
 PAPER_BATCH = 12 * 2**20
 PAPER_BYTES = 25_000 * PAPER_BATCH
+
+Count = Annotated[int, Range(1)]
+Amount = Annotated[float, Range(0, above=True)]
 
 
 @dataclass
@@ -21,31 +27,36 @@ class Plan:
     traffic exactly, activations by a formula (bytelm/plan/activations.py). No GPU is needed.
     """
 
-    gpus: tuple[int, ...]
+    gpus: tuple[Count, ...]
     """GPUs; several numbers give several columns."""
+    model: ModelConfig
+    """The model. The defaults are the preset's."""
     preset: str = "paper-7b"
     """A preset's name, or the path of a .toml file like one."""
-    set: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
-    """Override an option of the preset: model.OPTION=VALUE or train.OPTION=VALUE; repeatable."""
-    batch: int | None = None
+    batch: Count | None = None
     """Rows of a micro batch on one GPU. Default: the preset's batch."""
-    block: int | None = None
+    block: Count | None = None
     """Bytes of a row. Default: the preset's block."""
-    global_batch_bytes: int = PAPER_BATCH
+    global_batch_bytes: Count = PAPER_BATCH
     """Bytes of a step, all GPUs together. Default: the paper's 12 x 2^20."""
-    bytes: int = PAPER_BYTES
+    bytes: Count = PAPER_BYTES
     """Bytes of training data. Default: the paper's 314.6e9."""
-    memory_gb: float = 80.0
+    memory_gb: Amount = 80.0
     """Memory of a GPU, in 10^9 bytes. (A card sold as 80 GB has 85: the rest is left to CUDA,
     NCCL and fragmentation.)"""
-    peak_tflops: float = 989.0
+    peak_tflops: Amount = 989.0
     """A GPU's peak, in 10^12 operations a second. Default: an H100's, bfloat16, dense."""
-    mfu: float = 0.4
+    mfu: Annotated[float, Range(0, 1, above=True)] = 0.4
     """The share of the peak that the model's own operations reach."""
-    bandwidth_gb_s: float = 50.0
+    bandwidth_gb_s: Amount = 50.0
     """What a GPU sends to others, in 10^9 bytes a second. Default: 400 Gbit/s each."""
     markdown: bool = False
     """Write the table to stdout, for a page, and nothing else."""
+
+    @staticmethod
+    def defaults(words: Sequence[str]) -> DefaultsByType:
+        """Those of the model, which the preset gives."""
+        return preset_defaults(words, Plan.preset)
 
     def run(self) -> dict[str, Any] | None:
         import torch
@@ -54,10 +65,10 @@ class Plan:
         from bytelm.plan.activations import MicroBatch
         from bytelm.plan.estimate import Hardware, gpus_figures, run_figures
         from bytelm.plan.table import markdown_table, text_table
-        from bytelm.train.options import resolve
 
-        self._check()
-        config, options = resolve(self.preset, self.set)
+        if not self.gpus:
+            raise InputError("--gpus: give at least one number of GPUs")
+        config, (_, options) = self.model, read_preset(self.preset)
         rows = options.batch if self.batch is None else self.batch
         block = options.block if self.block is None else self.block
         if block > config.context:
@@ -86,24 +97,6 @@ class Plan:
                 "the n-gram tables stand whole on every GPU; their gradients' traffic isn't counted"
             )
         return figures
-
-    def _check(self) -> None:
-        if not self.gpus:
-            raise InputError("--gpus: give at least one number of GPUs")
-        counts = [("gpus", gpus) for gpus in self.gpus]
-        counts += [("batch", 1 if self.batch is None else self.batch)]
-        counts += [("block", 1 if self.block is None else self.block)]
-        counts += [("bytes", self.bytes), ("global-batch-bytes", self.global_batch_bytes)]
-        for name, value in counts:
-            if value < 1:
-                raise InputError(f"--{name} must be at least 1, not {value}")
-        for name in ("memory_gb", "peak_tflops", "bandwidth_gb_s"):
-            value = getattr(self, name)
-            if not 0 < value < float("inf"):
-                option = name.replace("_", "-")
-                raise InputError(f"--{option} must be a number above 0, not {value}")
-        if not 0 < self.mfu <= 1:
-            raise InputError(f"--mfu must be above 0 and at most 1, not {self.mfu}")
 
     def _check_division(self, rows: int, block: int) -> None:
         for gpus in self.gpus:

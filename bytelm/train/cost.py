@@ -20,9 +20,9 @@ from torch.profiler import ProfilerActivity, profile
 from tqdm import tqdm
 
 from bytelm.base.cli import say
-from bytelm.base.errors import InputError
+from bytelm.base.errors import InputError, option, setting
 from bytelm.base.rates import matmul_flops_per_s
-from bytelm.config import ModelConfig
+from bytelm.config import HeadKind, ModelConfig
 from bytelm.model.equal import at_equal_parameters
 from bytelm.model.model import Model
 from bytelm.shards import Split
@@ -32,7 +32,7 @@ from bytelm.train.device.speedups import pick_dtype
 from bytelm.train.learner import Execution, Learner
 from bytelm.train.objective import Objective, label_counts
 from bytelm.train.optim.guard import GuardOptions
-from bytelm.train.options import TrainOptions, resolve
+from bytelm.train.options import TrainOptions, check_block
 
 
 class PlainObjective(Objective):
@@ -125,7 +125,7 @@ class Cell:
         if self.learner.guard.skipped:
             raise InputError(
                 f"{self.kind} heads, n = {self.n}: the gradient is not finite; "
-                "lower the learning rates (--set train.matrix_lr=...)"
+                f"lower the learning rates ({option('train.matrix_lr')})"
             )
         return StepTimes(ended - begun, between - begun, ended - between, cpu_ended - cpu)
 
@@ -212,11 +212,11 @@ def shard_batches(
 
 @dataclass(frozen=True)
 class CostOptions:
-    """What `training_costs` is to measure. `overrides` are those of `--set`."""
+    """What `training_costs` is to measure."""
 
-    preset: str
-    overrides: tuple[str, ...] = ()
-    kinds: tuple[str, ...] = ("unembed", "block")
+    model: ModelConfig
+    train: TrainOptions
+    kinds: tuple[HeadKind, ...] = ("unembed", "block")
     heads: tuple[int, ...] = (1, 2, 4, 8)
     steps: int = 10
     plain: bool = False
@@ -229,7 +229,7 @@ class CostOptions:
 
 def _configs(
     config: ModelConfig, options: CostOptions
-) -> tuple[dict[tuple[str, int], ModelConfig], list[dict[str, Any]]]:
+) -> tuple[dict[tuple[HeadKind, int], ModelConfig], list[dict[str, Any]]]:
     """The models by kind and n, and of those that cannot be, why."""
     found, left_out = {}, []
     for kind in options.kinds:
@@ -250,12 +250,18 @@ def training_costs(options: CostOptions) -> dict[str, Any]:
     Raises InputError for what cannot be measured, and says what is left out.
     """
     if options.steps < 1 or 1 not in options.heads:
-        raise InputError("--steps must be at least 1, and --heads must hold 1, to compare with")
+        raise InputError(
+            f"{option('steps')} must be at least 1, and {option('heads')} must hold 1, "
+            "to compare with"
+        )
     if options.device.startswith("cuda") and not torch.cuda.is_available():
-        raise InputError("--device cuda: this machine has no CUDA device that torch can use")
-    config, train = resolve(options.preset, options.overrides)
+        raise InputError(
+            f"{setting('device', 'cuda')}: this machine has no CUDA device that torch can use"
+        )
+    config = options.model
+    check_block(config, options.train)
     # A guard that skipped a step would spare it the optimizer.
-    train = dataclasses.replace(train, guard=GuardOptions(spike=0.0))
+    train = dataclasses.replace(options.train, guard=GuardOptions(spike=0.0))
     configs, left_out = _configs(config, options)
     for entry in left_out:
         say(f"left out: {entry['kind']} heads, n = {entry['n']}: {entry['why']}")

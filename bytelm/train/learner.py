@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from bytelm.base.cli import say
-from bytelm.base.errors import InputError
+from bytelm.base.errors import InputError, setting
 from bytelm.base.ranks import is_lost, launched
 from bytelm.config import ModelConfig
 from bytelm.model.model import Model
@@ -147,7 +147,8 @@ class Learner:
             if not self.compiled or self._proven or other:
                 raise
             if launched():
-                raise InputError(f"compiling failed: {why(error)}; use --no-compile") from error
+                instead = setting("compile", False)
+                raise InputError(f"compiling failed: {why(error)}; use {instead}") from error
             say(f"training without compiled code: {why(error)}")
             losses = []
         if not losses:

@@ -1,35 +1,45 @@
-"""Everything that decides what a training run computes, resolved from preset and overrides."""
+"""Everything that decides what a training run computes: a preset, and what is changed of it."""
 
 import dataclasses
-import tomllib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
-from bytelm.base.errors import InputError
+import tyro
+
+from bytelm.base.errors import InputError, of_file, option
+from bytelm.base.options import Range, check_names, check_options, suggestion
+from bytelm.base.parsing import Defaults, DefaultsByType, peek
 from bytelm.config import ModelConfig, load_preset, model_config
 from bytelm.model.equal import at_equal_parameters
 from bytelm.train.optim.guard import GuardOptions
-from bytelm.train.optim.optimizer import OptimizerOptions
+from bytelm.train.optim.options import OptimizerOptions
 from bytelm.train.optim.schedule import ScheduleOptions
+
+# The parts' options stand beside the others, as in the table [train] of a preset.
+_FLAT = tyro.conf.arg(name="")
 
 
 @dataclass(frozen=True)
 class TrainOptions:
     """The table [train] of a preset, flat: these and the options of the parts."""
 
-    block: int = 512
-    """T: bytes in a training block."""
-    batch: int = 8
+    block: Annotated[int, Range(1)] = 512
+    """T: bytes in a training block; at most the model's context."""
+    batch: Annotated[int, Range(1)] = 8
     """B: blocks in a batch, that of all ranks together: what one step learns from."""
-    head_weight: float = 0.3
+    head_weight: Annotated[float, Range(0)] = 0.3
     """Weight of the losses of heads 2..n against head 1's."""
     document_masks: bool = False
     """Positions attend within their own document only, where a block holds several."""
-    seed: int = 0
+    seed: Annotated[int, Range(0, 2**63 - 1)] = 0
     """Of the initial weights and of the order of the data."""
-    optimizer: OptimizerOptions = field(default_factory=OptimizerOptions)
-    schedule: ScheduleOptions = field(default_factory=ScheduleOptions)
-    guard: GuardOptions = field(default_factory=GuardOptions)
+    optimizer: Annotated[OptimizerOptions, _FLAT] = field(default_factory=OptimizerOptions)
+    schedule: Annotated[ScheduleOptions, _FLAT] = field(default_factory=ScheduleOptions)
+    guard: Annotated[GuardOptions, _FLAT] = field(default_factory=GuardOptions)
+
+    def __post_init__(self) -> None:
+        check_options(self, "train.")
 
     def to_dict(self) -> dict[str, Any]:
         """Flat, as in a preset."""
@@ -46,61 +56,83 @@ PARTS: dict[str, Any] = {
 }
 
 
-def train_options(values: dict[str, Any], where: str) -> TrainOptions:
-    """TrainOptions of the flat `values`; `where` names their source in errors."""
-    home = {f.name: ("", f) for f in dataclasses.fields(TrainOptions) if f.name not in PARTS}
+def train_options(values: Mapping[str, Any]) -> TrainOptions:
+    """TrainOptions of the flat `values`. Raises InputError for names and values that are wrong."""
+    home = {f.name: "" for f in dataclasses.fields(TrainOptions) if f.name not in PARTS}
     for part, kind in PARTS.items():
-        home |= {f.name: (part, f) for f in dataclasses.fields(kind)}
+        home |= {f.name: part for f in dataclasses.fields(kind)}
     found: dict[str, dict[str, Any]] = {"": {}, **{part: {} for part in PARTS}}
     for name, value in values.items():
         if name not in home:
-            raise InputError(f"{where}: unknown train option {name!r}; known: {', '.join(home)}")
-        part, known = home[name]
-        _check_type(name, value, type(known.default), where)
-        found[part][name] = value
-    try:
-        made = {part: kind(**found[part]) for part, kind in PARTS.items()}
-    except InputError as error:
-        raise InputError(f"{where}: {error}") from error
-    options = TrainOptions(**found[""], **made)
-    for name in ("block", "batch"):
-        size = getattr(options, name)
-        if not isinstance(size, int) or size < 1:
-            raise InputError(f"{where}: the train option {name!r} must be a whole number above 0")
-    return options
+            like = suggestion(option(f"train.{name}"), (option(f"train.{n}") for n in home))
+            raise InputError(f"there is no option {option(f'train.{name}')}{like}")
+        found[home[name]][name] = value
+    return TrainOptions(**found[""], **{part: kind(**found[part]) for part, kind in PARTS.items()})
 
 
-def _check_type(name: str, value: Any, wanted: type, where: str) -> None:
-    words = {str: "a text in quotes", bool: "true or false"}.get(wanted, "a number")
-    fits = isinstance(value, wanted if wanted in (str, bool) else int | float)
-    if not fits or (isinstance(value, bool) and wanted is not bool):
-        raise InputError(f"{where}: the train option {name!r} must be {words}, not {value!r}")
+def read_preset(preset: str) -> tuple[ModelConfig, TrainOptions]:
+    """Model and training of a preset: a name, or the path of a TOML file."""
+    tables = load_preset(preset)
+    where = preset if preset.endswith(".toml") else f"preset {preset}"
+    with of_file(where):
+        train = train_options(tables["train"])
+    model = model_config(tables["model"], where)
+    with of_file(where):
+        check_block(model, train)
+    return model, train
 
 
 def resolve(
-    preset: str, overrides: tuple[str, ...], equal_parameters: bool = False
+    preset: str,
+    model: Mapping[str, object] | None = None,
+    train: Mapping[str, object] | None = None,
 ) -> tuple[ModelConfig, TrainOptions]:
-    """The preset with `overrides` such as "model.width=256" or "train.batch=4" applied.
+    """The preset with the values in `model` and `train` (flat, as in a preset) in place of its own.
 
-    With `equal_parameters` the model has as many parameters as with one head.
+    Raises InputError that names the option: "model.width must be at least 1, not 0".
     """
-    tables = load_preset(preset)
-    for text in overrides:
-        name, equals, value = text.partition("=")
-        table, dot, option = name.strip().partition(".")
-        if not equals or not dot or table not in tables:
-            raise InputError(f"--set {text}: write it as model.OPTION=VALUE or train.OPTION=VALUE")
-        try:
-            tables[table][option] = tomllib.loads(f"value = {value}")["value"]
-        except tomllib.TOMLDecodeError as error:
-            raise InputError(
-                f"--set {text}: the value is not TOML (quote strings): {error}"
-            ) from error
-    where = f"preset {preset}"
-    model = model_config(tables["model"], where)
+    base, options = read_preset(preset)
+    values = {**base.to_dict(), **(model or {})}
+    check_names(values, ModelConfig, "model.")
+    if isinstance(orders := values["ngram_orders"], list):
+        values["ngram_orders"] = tuple(orders)
+    return ModelConfig(**values), train_options({**options.to_dict(), **(train or {})})
+
+
+def fit_together(
+    model: ModelConfig, train: TrainOptions, equal_parameters: bool = False
+) -> ModelConfig:
+    """The model to train, once both are known; with `equal_parameters`, as large as with one head.
+
+    Raises InputError where the training's block exceeds the model's context.
+    """
     if equal_parameters:
         model = at_equal_parameters(model, model.prediction_heads, model.head_kind)
-    train = train_options(tables["train"], where)
+    check_block(model, train)
+    return model
+
+
+def check_block(model: ModelConfig, train: TrainOptions) -> None:
+    """Raise InputError where a block is longer than what the model can attend to."""
     if train.block > model.context:
-        raise InputError(f"{where}: the block of {train.block} exceeds the context {model.context}")
-    return model, train
+        raise InputError(
+            f"{option('train.block')} {train.block} exceeds the context: "
+            f"{option('model.context')} is {model.context}"
+        )
+
+
+def preset_defaults(words: Sequence[str], default: str = "tiny") -> DefaultsByType:
+    """The defaults of `--model.*` and `--train.*`: those of the preset among `words`."""
+    preset = peek(words, "preset", default)
+    return defaults_of(*read_preset(preset), preset)
+
+
+def defaults_of(
+    model: ModelConfig,
+    train: TrainOptions,
+    source: str,
+    fixed: frozenset[str] = frozenset(),
+) -> DefaultsByType:
+    """These as the defaults of a command's options; those named in `fixed` are no options there."""
+    values = [model, train, *(getattr(train, part) for part in PARTS)]
+    return {type(value): Defaults(value, source, fixed) for value in values}

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from bytelm.base.errors import InputError
+from bytelm.base.errors import InputError, option
 from bytelm.checkpoint import load_checkpoint, read_about
 from bytelm.config import ModelConfig, model_config
 from bytelm.model.head_kinds import LinearHeads, UnembedHeads
@@ -30,15 +30,15 @@ def check_fits(init: Path, config: ModelConfig) -> None:
         have, want = getattr(old, name), getattr(config, name)
         if have != want:
             raise InputError(
-                f"--init {init} has model.{name} = {have!r}, the preset {want!r}; "
-                "give the preset that it was trained with, or --set"
+                f"{option('init')} {init} has model.{name} = {have!r}, the preset {want!r}; "
+                f"give the preset that it was trained with, or {option(f'model.{name}')}"
             )
     have, want = old.next_byte_layers, config.next_byte_layers
     if have != want:
         raise InputError(
-            f"--init {init}: its next byte goes through {have} layers (trunk and head 1), the "
-            f"preset's through {want}; change it with --set model.layers=..., which counts the "
-            "layers of all heads"
+            f"{option('init')} {init}: its next byte goes through {have} layers (trunk and head "
+            f"1), the preset's through {want}; change it with {option('model.layers')}, which "
+            "counts the layers of all heads"
         )
 
 

@@ -1,12 +1,23 @@
 """`python -m eval training-time`: what n heads add to a training step (paper, Table S5)."""
 
+import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import tyro
-
-from bytelm.toolkit import CostOptions, say, seal, training_costs, write_json
+from bytelm.toolkit import (
+    CostOptions,
+    DefaultsByType,
+    ModelConfig,
+    Range,
+    TrainOptions,
+    preset_defaults,
+    say,
+    seal,
+    training_costs,
+    write_json,
+)
 from eval.measure.plots import plot_training_time
 from eval.records import Count, Interval, Number, Record, Sealed
 
@@ -68,7 +79,7 @@ class LeftOut(Record):
 class TrainingTimeResult(Sealed):
     """What `eval training-time` measures."""
 
-    preset: str
+    preset: str | None = None
     model: dict[str, object]
     """Options of the model, before heads are exchanged."""
     train: dict[str, object]
@@ -90,7 +101,7 @@ def measure_training_time(options: CostOptions) -> TrainingTimeResult:
     figures = training_costs(options)
     for row in figures["rows"]:
         row["paper"] = PAPER_S5.get(row["n"]) if row["way"] == "sequential" else None
-    return TrainingTimeResult.model_validate({"preset": options.preset, **figures})
+    return TrainingTimeResult.model_validate(figures)
 
 
 @dataclass
@@ -103,19 +114,21 @@ class TrainingTime:
     the most that a step adds to it.
     """
 
+    model: ModelConfig
+    """The model, whose heads are varied. The defaults are the preset's."""
+    train: TrainOptions
+    """What a step does. The defaults are the preset's."""
     preset: str = "tiny"
     """A preset's name, or the path of a .toml file like one."""
     heads: tuple[int, ...] = (1, 2, 4, 8)
     """The numbers of heads to compare. 1 must be among them: the others are compared with it."""
     kinds: tuple[Kind, ...] = ("unembed", "block")
-    """Kinds of heads. Those with layers need more layers than heads (--set model.layers=...)."""
-    steps: int = 10
+    """Kinds of heads. Those with layers need more layers than heads (--model.layers)."""
+    steps: Annotated[int, Range(1)] = 10
     """Steps that each is timed."""
-    set: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
-    """Override an option of the preset: model.OPTION=VALUE or train.OPTION=VALUE; repeatable."""
-    batch: int | None = None
+    batch: Annotated[int, Range(1)] | None = None
     """Blocks in a batch; default: the preset's."""
-    block: int | None = None
+    block: Annotated[int, Range(1)] | None = None
     """Bytes in a block; default: the preset's."""
     plain: bool = False
     """Also measure the plain way: the losses of all heads added, and one backward pass."""
@@ -132,12 +145,20 @@ class TrainingTime:
     out: Path | None = None
     """Also write the figures to this JSON file, and a plot beside it (.png)."""
 
+    @staticmethod
+    def defaults(words: Sequence[str]) -> DefaultsByType:
+        """Those of model and training, which the preset gives."""
+        return preset_defaults(words)
+
     def run(self) -> dict[str, Any]:
-        sizes = [("batch", self.batch), ("block", self.block)]
-        overrides = [f"train.{name}={value}" for name, value in sizes if value is not None]
+        train = dataclasses.replace(
+            self.train,
+            batch=self.batch or self.train.batch,
+            block=self.block or self.train.block,
+        )
         options = CostOptions(
-            preset=self.preset,
-            overrides=(*self.set, *overrides),
+            model=self.model,
+            train=train,
             kinds=tuple(dict.fromkeys(self.kinds)),
             heads=tuple(sorted(set(self.heads))),
             steps=self.steps,
@@ -148,7 +169,7 @@ class TrainingTime:
             device=self.device,
             data=self.data,
         )
-        result = measure_training_time(options)
+        result = measure_training_time(options).model_copy(update={"preset": self.preset})
         figures = result.to_dict()
         say("\n".join(training_time_table(result)))
         if self.out is not None:

@@ -1,12 +1,13 @@
 """Presets and their checks."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from bytelm.base.errors import InputError
-from bytelm.config import load_preset, model_config, preset_names
-from bytelm.train.options import TrainOptions, resolve, train_options
+from bytelm.config import PRESETS, load_preset, model_config, preset_names
+from bytelm.train.options import TrainOptions, fit_together, read_preset, resolve, train_options
 
 # Tables S13 and S14: width, layers, attention heads.
 PAPER = {
@@ -33,7 +34,7 @@ def test_the_papers_sizes_are_there() -> None:
 
 
 def test_tiny_holds_humaneval() -> None:
-    config, options = resolve("tiny", ())
+    config, options = read_preset("tiny")
     assert config.context >= 2560
     assert config.window > 0
     # Attention never looks further back in use than it did in training.
@@ -42,44 +43,54 @@ def test_tiny_holds_humaneval() -> None:
 
 @pytest.mark.parametrize("name", ["tiny", *PAPER])
 def test_every_preset_trains(name: str) -> None:
-    resolve(name, ())
+    read_preset(name)
 
 
 @pytest.mark.parametrize(
-    ("override", "words"),
+    ("model", "train", "words"),
     [
-        ("model.width", "write it as"),
-        ("width=3", "write it as"),
-        ("other.width=3", "write it as"),
-        ("model.width=abc", "not TOML"),
-        ("model.width=0", "width must be at least 1"),
-        ("model.width=2.5", "whole number"),
-        ("model.widht=64", "unknown model option 'widht'"),
-        ("train.blok=64", "unknown train option 'blok'"),
-        ("train.block=0", "whole number above 0"),
-        ("train.block=1e9", "whole number above 0"),
-        ("train.block=5000", "exceeds the context"),
-        ('train.matrix_lr="x"', "must be a number"),
-        ('model.head_kind="tree"', "head_kind must be one of"),
-        ("model.ngram_rows=0", "go together"),
-        ("model.attention_heads=3", "must divide"),
+        ({"width": "abc"}, {}, "model.width must be a whole number, not 'abc'"),
+        ({"width": 0}, {}, "model.width must be at least 1, not 0"),
+        ({"width": 2.5}, {}, "model.width must be a whole number, not 2.5"),
+        ({"widht": 64}, {}, "there is no option model.widht; did you mean model.width?"),
+        ({}, {"blok": 64}, "there is no option train.blok; did you mean train.block?"),
+        ({}, {"block": 0}, "train.block must be at least 1, not 0"),
+        ({}, {"block": 1e9}, "train.block must be a whole number, not 1000000000.0"),
+        ({}, {"block": 5000}, "train.block 5000 exceeds the context: model.context is 2560"),
+        ({}, {"matrix_lr": "x"}, "train.matrix_lr must be a number, not 'x'"),
+        ({}, {"lr_schedule": 1}, "train.lr_schedule must be one of stable, cosine, not 1"),
+        ({}, {"lr_schedule": "steps"}, "train.lr_schedule must be one of stable, cosine"),
+        ({}, {"document_masks": 1}, "train.document_masks must be true or false, not 1"),
+        ({}, {"beta1": 1.0}, "train.beta1 must be at least 0 and below 1, not 1.0"),
+        ({}, {"decay": 1.5}, "train.decay must be 0 to 1, not 1.5"),
+        ({}, {"patience": 0}, "train.patience must be at least 1, not 0"),
+        ({}, {"seed": -1}, "train.seed must be 0 to 2^63 - 1, not -1"),
+        ({"head_kind": "tree"}, {}, "model.head_kind must be one of unembed, linear"),
+        ({"ngram_orders": [1]}, {}, "model.ngram_orders must be 2 to 16, not 1"),
+        ({"ngram_rows": 0}, {}, "model.ngram_orders and model.ngram_rows go together"),
+        ({"attention_heads": 3}, {}, "model.attention_heads must divide model.width"),
+        ({"prediction_heads": 33}, {}, "model.prediction_heads must be 1 to 32, not 33"),
     ],
 )
-def test_overrides_that_cannot_be(override: str, words: str) -> None:
-    with pytest.raises(InputError, match=words):
-        resolve("tiny", (override,))
+def test_changes_that_cannot_be(
+    model: dict[str, object], train: dict[str, object], words: str
+) -> None:
+    with pytest.raises(InputError, match=f"^{re.escape(words)}"):
+        fit_together(*resolve("tiny", model, train))
 
 
-def test_overrides_are_applied() -> None:
-    config, options = resolve("tiny", ("model.width=256", "train.matrix_lr=0.5", "train.decay=0.1"))
-    assert config.width == 256
+def test_changes_are_applied() -> None:
+    model = {"width": 256, "ngram_orders": [2]}
+    config, options = resolve("tiny", model, {"matrix_lr": 0.5, "decay": 0.1})
+    assert (config.width, config.ngram_orders, config.layers) == (256, (2,), 4)
     assert options.optimizer.matrix_lr == 0.5
     assert options.schedule.decay == 0.1
+    assert options.block == 512
 
 
 def test_options_survive_a_round_trip() -> None:
     options = TrainOptions(block=64, seed=3)
-    assert train_options(options.to_dict(), "here") == options
+    assert train_options(options.to_dict()) == options
 
 
 def test_presets_that_are_not(tmp_path: Path) -> None:
@@ -91,6 +102,15 @@ def test_presets_that_are_not(tmp_path: Path) -> None:
         path.write_text(content)
         with pytest.raises(InputError, match=words):
             load_preset(str(path))
-    path.write_text("[model]\nwidth = 8\n")
-    with pytest.raises(InputError, match="'layers' is missing"):
-        resolve(str(path), ())
+    tiny = (PRESETS / "tiny.toml").read_text()
+    cases = {
+        "[model]\nwidth = 8\n": "the option model.layers is missing",
+        tiny.replace("width", "widht"): "there is no option model.widht; did you mean model.width?",
+        tiny.replace("width = 128", "width = 0"): "model.width must be at least 1, not 0",
+        tiny.replace("batch = 8", "batch = -1"): "train.batch must be at least 1, not -1",
+        tiny.replace("block = 512", "block = 5000"): "train.block 5000 exceeds the context",
+    }
+    for content, words in cases.items():
+        path.write_text(content)
+        with pytest.raises(InputError, match=f"^{re.escape(str(path))}: {re.escape(words)}"):
+            read_preset(str(path))

@@ -47,7 +47,7 @@ class _Sampling(ctypes.Structure):
 
     @staticmethod
     def of(options: SamplingOptions) -> "_Sampling":
-        drawn = options.rule == "sampled"
+        drawn = options.draft_rule == "sampled"
         return _Sampling(options.temperature, options.top_p, options.top_k, drawn, options.seed)
 
 
@@ -60,7 +60,8 @@ class NativeStepper:
     """
 
     def __init__(self, model: Model, batch: int, reach: int, options: DecodeOptions) -> None:
-        config, dtype, k = model.config, model.embedding.weight.dtype, options.heads
+        config, dtype = model.config, model.embedding.weight.dtype
+        k = options.k(config.prediction_heads)
         self.batch, self.k, self.options = batch, k, options
         self._library = library(SOURCE)
         self._packed = packed(model)
@@ -101,7 +102,7 @@ class NativeStepper:
             )
         )
         self._texts_BS = torch.zeros(batch, reach + SLACK, dtype=torch.int64)
-        drawn = options.sampling.temperature > 0 and options.sampling.rule == "sampled"
+        drawn = options.sampling.temperature > 0 and options.sampling.draft_rule == "sampled"
         gate = DRAWN_GATE if drawn and options.gate is None else options.gate
         if gate is not None:
             self._call("gate", ctypes.c_float(gate))

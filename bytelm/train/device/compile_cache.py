@@ -6,6 +6,7 @@ goes on without compiled code rounds in other places, and no longer ends as it w
 """
 
 import contextlib
+import os
 import struct
 from pathlib import Path
 
@@ -13,6 +14,15 @@ from filelock import FileLock, Timeout
 
 # ELF, 64 bits, little-endian: the offset of the section headers, their size, and their number.
 _HEADER = struct.Struct("<40xQ10xHH2x")
+
+
+def place_cache(run: Path) -> None:
+    """Let torch keep machine code beside the run folder `run`, unless the user chose a place.
+
+    Torch settles the place when some of its parts are imported, hence before them.
+    """
+    cache = run.parent / ".cache" / "inductor"
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache.absolute()))
 
 
 def is_whole(path: Path) -> bool:

@@ -11,7 +11,6 @@ where to stop and when to save they agree on before every step.
 
 import contextlib
 import errno
-import json
 import math
 import shutil
 import signal
@@ -299,12 +298,3 @@ def _closing(watchers: Sequence[Watcher]) -> Iterator[None]:
     finally:
         for watcher in watchers:
             watcher.close()
-
-
-def read_config(folder: Path) -> dict[str, Any]:
-    """config.json of a run folder."""
-    try:
-        values: dict[str, Any] = json.loads((folder / "config.json").read_bytes())
-    except ValueError as error:
-        raise DamagedError(f"{folder / 'config.json'} is damaged: {error}") from error
-    return values

@@ -4,6 +4,9 @@ import math
 import statistics
 from collections import deque
 from dataclasses import dataclass
+from typing import Annotated
+
+from bytelm.base.options import Range, check_options
 
 # A spike is told from the median of so many norms; before there are as many, none is.
 HISTORY = 64
@@ -17,13 +20,16 @@ class NotFiniteError(ArithmeticError):
 class GuardOptions:
     """Part of the table [train] of a preset."""
 
-    spike: float = 20.0
+    spike: Annotated[float, Range(0)] = 20.0
     """A step whose gradient's norm exceeds this times the usual one is skipped; 0: none is."""
-    spikes: int = 5
+    spikes: Annotated[int, Range(0)] = 5
     """After so many skipped steps in a row a spike is none: batches differ, so it is the weights
     that give such gradients, and skipping leaves them where they are."""
-    patience: int = 20
+    patience: Annotated[int, Range(1)] = 20
     """So many skipped steps in a row end the run."""
+
+    def __post_init__(self) -> None:
+        check_options(self, "train.")
 
 
 class Guard:

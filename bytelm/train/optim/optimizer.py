@@ -6,7 +6,6 @@ touches few rows, to SparseAdam, which leaves the others alone.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import torch
 import torch.distributed as dist
@@ -15,28 +14,7 @@ from torch.distributed.tensor import DTensor
 
 from bytelm.model.model import Model
 from bytelm.train.optim.muon import Muon, local
-
-
-@dataclass(frozen=True)
-class OptimizerOptions:
-    """Learning rates are peaks; the schedule scales all of them alike."""
-
-    matrix_lr: float = 0.01
-    """Muon's learning rate for the hidden matrices."""
-    embedding_lr: float = 0.005
-    """AdamW's learning rate for embeddings, unembeddings and norms."""
-    table_lr: float = 0.02
-    """SparseAdam's learning rate for the n-gram tables."""
-    weight_decay: float = 0.0
-    """Decoupled weight decay of the hidden matrices."""
-    beta1: float = 0.9
-    """First-moment decay of AdamW and SparseAdam."""
-    beta2: float = 0.95
-    """Second-moment decay of AdamW and SparseAdam."""
-    momentum: float = 0.95
-    """Muon's momentum."""
-    clip: float = 1.0
-    """The gradient's norm is scaled down to this, the sparse tables apart; 0: never."""
+from bytelm.train.optim.options import OptimizerOptions
 
 
 def _learning(parameters: Iterable[Tensor]) -> list[Tensor]:

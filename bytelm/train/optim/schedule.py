@@ -2,28 +2,28 @@
 
 import math
 from dataclasses import dataclass
+from typing import Annotated, Literal
 
-from bytelm.base.errors import InputError
+from bytelm.base.options import Range, check_options
 
-SHAPES = ("stable", "cosine")
+Share = Annotated[float, Range(0, 1)]
 
 
 @dataclass(frozen=True)
 class ScheduleOptions:
     """Shares of the budget (bytes or minutes)."""
 
-    lr_schedule: str = "stable"
+    lr_schedule: Literal["stable", "cosine"] = "stable"
     """stable (warmup, stable, decay: Hu et al. 2024) or cosine (the paper's, Table S13)."""
-    warmup: float = 0.02
+    warmup: Share = 0.02
     """Share of the budget in which the learning rate climbs to its peak."""
-    decay: float = 0.4
+    decay: Share = 0.4
     """stable: share of the budget, its last, in which the learning rate falls, linearly."""
-    floor: float = 0.0
+    floor: Share = 0.0
     """Where the learning rate ends, against its peak (the paper: 0.03)."""
 
     def __post_init__(self) -> None:
-        if self.lr_schedule not in SHAPES:
-            raise InputError(f"the train option 'lr_schedule' must be one of {', '.join(SHAPES)}")
+        check_options(self, "train.")
 
 
 def learning_rate_scale(spent: float, options: ScheduleOptions) -> float:

@@ -26,7 +26,7 @@ from bytelm.model.model import Model
 
 ENGINES = ["native", "eager"]
 ARGMAX = SamplingOptions(temperature=0.9, top_p=0.95, seed=3)
-SAMPLED = replace(ARGMAX, rule="sampled")
+SAMPLED = replace(ARGMAX, draft_rule="sampled")
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +90,7 @@ def test_sampled_rule_one_seed_one_text_at_every_batch(trained: Model, engine: s
 )
 def test_the_engines_draw_the_same_bytes(trained: Model, rule: Any, limits: dict[str, Any]) -> None:
     """Drawn in C++ and in torch, with every draft fed: the same ids from the same randomness."""
-    sampling = SamplingOptions(rule=rule, **limits)
+    sampling = SamplingOptions(draft_rule=rule, **limits)
     base = DecodeOptions(40, 8, 4, sampling=sampling, gate=0.0, samples=2)
     # (The native engine feeds no draft past the length; a drawn one, not fed, is drawn anew.)
     native, eager = (
@@ -116,7 +116,7 @@ def test_three_bytes_are_drawn_from_head_1s_distribution(
 ) -> None:
     """A whole engine against the product of the model's own conditional probabilities."""
     model = random_model(small_config(layers=1, prediction_heads=3, window=0))
-    options = SamplingOptions(temperature=0.5, seed=9, rule=rule, **limits)
+    options = SamplingOptions(temperature=0.5, seed=9, draft_rule=rule, **limits)
     paths = {b"": 1.0}
     for _ in range(3):
         paths = {
@@ -152,7 +152,9 @@ def test_exact_mode_is_the_same_at_every_k(run_folder: Path, dtype: torch.dtype)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("sampling", [SamplingOptions(), ARGMAX, SAMPLED], ids=lambda s: s.rule)
+@pytest.mark.parametrize(
+    "sampling", [SamplingOptions(), ARGMAX, SAMPLED], ids=lambda s: s.draft_rule
+)
 def test_compiled_steps_give_the_eager_ones_bytes(sampling: SamplingOptions) -> None:
     model = random_model(small_config(layers=1, prediction_heads=3))
     base = DecodeOptions(20, 3, 2, sampling=sampling, engine="eager")

@@ -236,10 +236,10 @@ def test_no_prompts_give_no_completions(trained: Model) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (DecodeOptions(heads=9), "--heads must be 1 to 8"),
-        (DecodeOptions(heads=0), "--heads must be 1 to 8"),
-        (DecodeOptions(max_bytes=0), "--max-bytes"),
-        (DecodeOptions(batch=0), "--batch"),
+        (DecodeOptions(heads=9), "heads must be 1 to 8"),
+        (DecodeOptions(heads=0), "heads must be 1 to 8"),
+        (DecodeOptions(max_bytes=0), "max_bytes must be at least 1"),
+        (DecodeOptions(batch=0), "batch must be at least 1"),
         (DecodeOptions(stops=(b"",)), "empty stop"),
     ],
 )

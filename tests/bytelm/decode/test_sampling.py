@@ -116,7 +116,7 @@ def joint_p_value(
 
 
 ARGMAX = SamplingOptions(temperature=0.8, seed=5)
-SAMPLED = replace(ARGMAX, rule="sampled")
+SAMPLED = replace(ARGMAX, draft_rule="sampled")
 FILTERS = [{}, {"top_p": 0.8}, {"top_k": 3}, {"temperature": 1.7, "top_k": 3, "top_p": 0.85}]
 
 
@@ -228,7 +228,7 @@ def test_no_temperature_is_greedy(rule: str, temperature: float) -> None:
     for _ in range(12):
         ids.append(int(HEAD_1[ids[-2], ids[-1]].argmax()))
     for k in (1, 2, 3):
-        options = SamplingOptions(temperature=temperature, rule=rule)
+        options = SamplingOptions(temperature=temperature, draft_rule=rule)
         texts, _ = decode(options, k, torch.arange(5), steps=12)
         assert (texts == torch.tensor(ids[len(PROMPT) :])).all()
 
@@ -236,7 +236,7 @@ def test_no_temperature_is_greedy(rule: str, temperature: float) -> None:
 @pytest.mark.parametrize("rule", ["argmax", "sampled"])
 def test_no_draft_past_the_width_is_accepted(rule: str) -> None:
     """The drafts are all right, so each row accepts as many as its width allows."""
-    options = SamplingOptions(rule=rule)
+    options = SamplingOptions(draft_rule=rule)
     block_BT = torch.tensor([[3, 0, 1, 2]]).expand(4, -1)
     logits_BTV = 5 * torch.eye(V)[torch.tensor([0, 1, 2, 3])].expand(4, -1, -1)
     q_BKV = torch.eye(V).double()[:3].expand(4, -1, -1)
@@ -308,22 +308,23 @@ def test_one_graph_without_a_word_to_the_host(options: SamplingOptions) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "flag"),
+    ("options", "words"),
     [
-        (SamplingOptions(temperature=-0.1), "--temperature"),
-        (SamplingOptions(temperature=math.nan), "--temperature"),
-        (SamplingOptions(temperature=math.inf), "--temperature"),
-        (SamplingOptions(top_k=-1), "--top-k"),
-        (SamplingOptions(top_p=0.0), "--top-p"),
-        (SamplingOptions(top_p=1.01), "--top-p"),
-        (SamplingOptions(top_p=math.nan), "--top-p"),
-        (SamplingOptions(seed=-1), "--seed"),
-        (SamplingOptions(seed=2**64), "--seed"),
-        (SamplingOptions(rule="best"), "--draft-rule"),
+        (SamplingOptions(temperature=-0.1), "temperature must be"),
+        (SamplingOptions(temperature=math.nan), "temperature must be"),
+        (SamplingOptions(temperature=math.inf), "temperature must be"),
+        (SamplingOptions(top_k=-1), "top_k must be"),
+        (SamplingOptions(top_k=2**63), "top_k must be"),
+        (SamplingOptions(top_p=0.0), "top_p must be"),
+        (SamplingOptions(top_p=1.01), "top_p must be"),
+        (SamplingOptions(top_p=math.nan), "top_p must be"),
+        (SamplingOptions(seed=-1), "seed must be"),
+        (SamplingOptions(seed=2**64), "seed must be"),
+        (SamplingOptions(draft_rule="best"), "draft_rule must be"),
     ],
 )
-def test_options_that_cannot_be(options: SamplingOptions, flag: str) -> None:
-    with pytest.raises(InputError, match=flag):
+def test_options_that_cannot_be(options: SamplingOptions, words: str) -> None:
+    with pytest.raises(InputError, match=words):
         options.check()
 
 

@@ -68,7 +68,7 @@ def test_what_is_assumed_is_used(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_options_of_the_preset_can_be_changed(capsys: pytest.CaptureFixture[str]) -> None:
     base = ["--preset", "tiny", "--gpus", "2"]
-    figures = plan(capsys, *base, "--set", "model.width=64", "--set", "train.batch=4")
+    figures = plan(capsys, *base, "--model.width", "64", "--batch", "4")
     assert figures["plans"][0]["rows"] == 4
     assert figures["parameters"]["embedding"] == 264 * 64
     figures = plan(capsys, *base, "--batch", "2", "--block", "256")
@@ -104,8 +104,11 @@ def test_a_table_for_a_page_and_nothing_else(capsys: pytest.CaptureFixture[str])
         (["--gpus", "8", "--mfu", "0"], "--mfu must be above 0 and at most 1, not 0.0"),
         (["--gpus", "8", "--mfu", "1.5"], "--mfu must be above 0 and at most 1, not 1.5"),
         (["--gpus", "8", "--mfu", "nan"], "--mfu must be above 0 and at most 1, not nan"),
-        (["--gpus", "8", "--memory-gb", "-1"], "--memory-gb must be a number above 0"),
-        (["--gpus", "8", "--bandwidth-gb-s", "inf"], "--bandwidth-gb-s must be a number above 0"),
+        (["--gpus", "8", "--memory-gb", "-1"], "--memory-gb must be above 0, not -1.0"),
+        (
+            ["--gpus", "8", "--bandwidth-gb-s", "inf"],
+            "--bandwidth-gb-s must be a finite number, above 0",
+        ),
         (["--gpus", "8", "--batch", "0"], "--batch must be at least 1"),
         (["--gpus", "8", "--bytes", "0"], "--bytes must be at least 1"),
         (["--gpus", "8", "--block", "9000"], "--block 9000 exceeds the model's context of 8192"),

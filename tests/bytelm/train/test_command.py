@@ -69,7 +69,7 @@ def test_a_run_folder_is_not_overwritten(
 def test_resuming_with_other_options_is_refused(
     run_folder: Path, shards: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = train(shards, run_folder, "--resume", "--set", "train.matrix_lr=0.5")
+    arguments = train(shards, run_folder, "--resume", "--train.matrix-lr", "0.5")
     assert main("bytelm", "", COMMANDS, arguments) == 2
     assert "train.matrix_lr = 0.01, not 0.5" in capsys.readouterr().err
 
@@ -90,8 +90,8 @@ def test_a_damaged_newest_checkpoint_is_set_aside(
 
 
 def test_divergence_saves_nothing_and_says_so(shards: Path, tmp_path: Path) -> None:
-    arguments = train(shards, tmp_path / "run", "--set", "train.embedding_lr=1e38")
-    done = python("-m", "bytelm", *arguments, "--set", "train.table_lr=1e38")
+    arguments = train(shards, tmp_path / "run", "--train.embedding-lr", "1e38")
+    done = python("-m", "bytelm", *arguments, "--train.table-lr", "1e38")
     assert done.returncode == 2
     assert "diverged" in done.stderr
     assert "Traceback" not in done.stderr
@@ -105,9 +105,9 @@ def test_divergence_saves_nothing_and_says_so(shards: Path, tmp_path: Path) -> N
         (["--preset", "huge"], "there is no preset"),
         (["--minutes", "0"], "--minutes must be above 0"),
         (["--bytes", "-5"], "--bytes must be above 0"),
-        (["--set", "model.width=9"], "must divide width"),
+        (["--model.width", "9"], "--model.attention-heads must divide --model.width"),
         (["--device", "cuda"], "no CUDA device"),
-        (["--set", "train.block=2000", "--data", "SMALL"], "too little for one block"),
+        (["--train.block", "2000", "--data", "SMALL"], "too little for one block"),
     ],
 )
 def test_wrong_input_is_one_line_and_leaves_nothing(

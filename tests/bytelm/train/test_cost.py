@@ -20,13 +20,11 @@ from bytelm.train.cost import (
     training_costs,
 )
 from bytelm.train.objective import Objective
-from bytelm.train.options import TrainOptions
+from bytelm.train.options import TrainOptions, resolve
 
-SMALL = (
-    "model.width=64", "model.hidden=96", "model.layers=6", "model.ngram_rows=512",
-    "train.block=64", "train.batch=2",
-)  # fmt: skip
-TOY = CostOptions("tiny", SMALL, steps=3, compiled=False, dtype="float32")
+MODEL = {"width": 64, "hidden": 96, "layers": 6, "ngram_rows": 512}
+SMALL = resolve("tiny", MODEL, {"block": 64, "batch": 2})
+TOY = CostOptions(*SMALL, steps=3, compiled=False, dtype="float32")
 
 
 def test_the_peak_counts_what_is_held_at_once() -> None:
@@ -115,7 +113,7 @@ def test_rows_are_complete_and_consistent(capsys: pytest.CaptureFixture[str]) ->
     assert [(entry["kind"], entry["n"]) for entry in figures["left_out"]] == [
         ("block", 8), ("causal", 8), ("anticausal", 8)
     ]  # fmt: skip
-    assert "left out: causal heads, n = 8: model configuration: layers" in capsys.readouterr().err
+    assert "left out: causal heads, n = 8: model.layers" in capsys.readouterr().err
     for (kind, n, _), row in rows.items():
         one = rows[kind, 1, "sequential"]
         if n == 1:
@@ -157,8 +155,9 @@ def test_ways_that_are_the_same_are_not_measured_twice() -> None:
 
 
 def test_one_head_at_a_time_takes_less_memory_than_the_plain_sum() -> None:
-    wide = (*SMALL[:3], "model.layers=9", *SMALL[3:4], "train.block=512", "train.batch=2")
-    options = dataclasses.replace(TOY, overrides=wide, kinds=("block",), steps=1, plain=True)
+    model, train = resolve("tiny", {**MODEL, "layers": 9}, {"block": 512, "batch": 2})
+    wide = CostOptions(model, train, steps=3, compiled=False, dtype="float32")
+    options = dataclasses.replace(wide, kinds=("block",), steps=1, plain=True)
     rows = training_costs(options)["rows"]
     step = {(row["n"], row["way"]): row["activation_bytes"] for row in rows}
     # One layer's activations fewer for every head but the one that runs.
@@ -181,12 +180,11 @@ def test_batches_may_come_from_shards(shards: Path) -> None:
     ("changes", "says"),
     [
         ({"heads": (2, 4)}, "must hold 1"),
-        ({"steps": 0}, "--steps must be at least 1"),
-        ({"overrides": ("train.block=999999",)}, "exceeds the context"),
+        ({"steps": 0}, "^steps must be at least 1, and heads must hold 1"),
+        ({"train": TrainOptions(block=999_999)}, "exceeds the context"),
         ({"data": Path("nowhere")}, "nowhere"),
-        ({"preset": "none"}, "no preset"),
         (
-            {"overrides": ("model.layers=1",), "kinds": ("block",)},
+            {"model": dataclasses.replace(SMALL[0], layers=1), "kinds": ("block",)},
             "block heads, n = 1: .*layers must exceed",
         ),
     ],

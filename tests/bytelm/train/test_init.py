@@ -69,9 +69,9 @@ def test_a_whole_model_goes_on_from_the_checkpoint(
     ("more", "words"),
     [
         (["--drafts-only"], "--drafts-only needs a trained model to begin with: --init DIR"),
-        (["--init", "RUN", "--set", "model.width=32"], "has model.width = 64, the preset 32"),
+        (["--init", "RUN", "--model.width", "32"], "has model.width = 64, the preset 32"),
         (["--init", "nowhere"], "nowhere does not exist"),
-        (["--drafts-only", "--set", "model.prediction_heads=1"], "has no drafts"),
+        (["--drafts-only", "--model.prediction-heads", "1"], "has no drafts"),
     ],
 )
 def test_what_cannot_begin(

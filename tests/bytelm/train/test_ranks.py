@@ -16,9 +16,9 @@ from bytelm.export.command import Export
 pytestmark = pytest.mark.slow
 FIFTY = str(50 * 512)
 # A constant learning rate, so that runs of different budgets compare.
-KIND = ("--set", 'model.head_kind="block"', "--set", "model.layers=6",
-        "--set", "model.prediction_heads=3", "--set", "train.warmup=0.0",
-        "--set", "train.decay=0.0")  # fmt: skip
+KIND = ("--model.head-kind", "block", "--model.layers", "6",
+        "--model.prediction-heads", "3", "--train.warmup", "0.0",
+        "--train.decay", "0.0")  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -55,17 +55,17 @@ def test_documents_kept_apart_learn_something_else(tmp_path: Path) -> None:
             writer.add(split, f"{index}", f"x{index} = {index} * {index}\n".encode() * 3)
         writer.finish({})
     found = []
-    for apart in ("false", "true"):
-        run = tmp_path / apart
-        assert train(tmp_path / "short", run, "--set", f"train.document_masks={apart}") == 0
+    for masks in ("no-document-masks", "document-masks"):
+        run = tmp_path / masks
+        assert train(tmp_path / "short", run, f"--train.{masks}") == 0
         found.append(losses(run))
     assert 1e-3 < worst(found[0], found[1]) < 2
     assert all(sum(row[0] for row in rows[-5:]) / 5 < 5 for rows in found)
 
 
 def test_a_cosine_ends_at_its_floor(shards: Path, tmp_path: Path) -> None:
-    cosine = ("--set", 'train.lr_schedule="cosine"', "--set", "train.floor=0.03")
-    assert train(shards, tmp_path / "run", *cosine, "--set", "train.warmup=0.2") == 0
+    cosine = ("--train.lr-schedule", "cosine", "--train.floor", "0.03")
+    assert train(shards, tmp_path / "run", *cosine, "--train.warmup", "0.2") == 0
     rows = [json.loads(r) for r in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
     scales = [row["lr_scale"] for row in rows]
     assert scales.index(max(scales)) == pytest.approx(0.2 * len(scales), abs=1)
@@ -81,7 +81,7 @@ def test_a_run_of_before_an_option_had_its_default(
     del config["train"]["spike"]
     (run / "config.json").write_text(json.dumps(config))
     more = ("--resume", "--bytes", "20000")
-    assert train(shards, run, *more, "--set", "train.spike=3.0") == 2
+    assert train(shards, run, *more, "--train.spike", "3.0") == 2
     assert "was begun with train.spike = 20.0, not 3.0" in capsys.readouterr().err
     assert train(shards, run, *more) == 0
 
@@ -124,11 +124,10 @@ def test_scalars_for_tensorboard(shards: Path, tmp_path: Path) -> None:
     ("more", "words"),
     [
         (["--micro-batch", "3"], "--micro-batch 3 does not divide the 4 blocks"),
-        (["--set", "train.lr_schedule=1"], "'lr_schedule' must be a text in quotes, not 1"),
-        (["--set", 'train.lr_schedule="steps"'], "must be one of stable, cosine"),
-        (["--set", "train.document_masks=1"], "'document_masks' must be true or false, not 1"),
-        (["--set", "model.prediction_heads=33"], "prediction_heads: at most 32"),
-        (["--equal-parameters", "--set", "model.ngram_rows=20"], "more parameters than"),
+        (["--train.lr-schedule", "steps"], "must be one of stable, cosine, not 'steps'"),
+        (["--train.document-masks", "1"], "'1' is a word too many"),
+        (["--model.prediction-heads", "33"], "--model.prediction-heads must be 1 to 32, not 33"),
+        (["--equal-parameters", "--model.ngram-rows", "20"], "more parameters than"),
     ],
 )
 def test_wrong_options_are_one_line(
@@ -145,7 +144,7 @@ def test_equal_parameters_are_those_of_one_head(shards: Path, tmp_path: Path) ->
     totals = []
     for heads in (1, 8):
         run = tmp_path / f"n{heads}"
-        count = ("--set", f"model.prediction_heads={heads}", "--bytes", "2000")
+        count = ("--model.prediction-heads", str(heads), "--bytes", "2000")
         assert train(shards, run, *count, "--equal-parameters") == 0
         totals.append(json.loads((run / "summary.json").read_text())["parameters"]["total"])
     assert totals[1] == pytest.approx(totals[0], rel=0.001)

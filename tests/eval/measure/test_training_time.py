@@ -13,8 +13,8 @@ from bytelm.toolkit import main
 from eval.__main__ import COMMANDS
 
 SMALL = [
-    "--set", "model.width=64", "--set", "model.hidden=96", "--set", "model.layers=6",
-    "--set", "model.ngram_rows=512", "--no-compile", "--dtype", "float32",
+    "--model.width", "64", "--model.hidden", "96", "--model.layers", "6",
+    "--model.ngram-rows", "512", "--no-compile", "--dtype", "float32",
 ]  # fmt: skip
 
 
@@ -47,7 +47,7 @@ def test_the_command_writes_rows_a_table_and_a_plot(
     ("arguments", "says"),
     [
         (["--heads", "2"], "must hold 1"),
-        (["--kinds", "block", "--set", "model.layers=1"], "layers must exceed"),
+        (["--kinds", "block", "--model.layers", "1"], "layers must exceed"),
         (["--kinds", "unheard"], "unheard"),
         (["--batch", "0"], "batch"),
         (["--device", "cuda:99"], "cuda"),

@@ -1,65 +1,95 @@
-"""README's measured block is what its sealed report says."""
+"""The pages' tables are what their sealed results say."""
 
-import json
-from collections.abc import Callable
+import re
+import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 from support import ROOT
 
 from bytelm.toolkit import InputError
-from eval.report.readme import (
-    Readme,
-    bench_block,
-    marks,
-    measured_block,
-    sweep_block,
-    training_block,
-    with_block,
-)
+from eval.report.readme import BLOCKS, Readme, filled, made_block, marks, with_block
 
 RESULTS = ROOT / "results"
-SEALED = RESULTS / "tiny.json"
+PAGES = ("README.md", "docs/results.md")
 BEGIN, END = marks("measured")
 
 
-@pytest.mark.parametrize(
-    ("name", "block", "files"),
-    [
-        ("measured", measured_block, ["tiny.json"]),
-        ("bench", bench_block, ["bench.json"]),
-        ("sweep", sweep_block, ["sweep.json"]),
-        ("training", training_block, ["training-time.json", "gpu/training-time.json"]),
-    ],
-)
-def test_the_readme_agrees_with_its_sealed_results(
-    name: str, block: Callable[[dict[str, Any]], str], files: list[str]
-) -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    blocks = [block(json.loads((RESULTS / file).read_bytes())) for file in files]
-    assert with_block(readme, name, "\n\n".join(blocks)) == readme
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_agrees_with_the_sealed_results(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    assert filled(text, RESULTS) == text
+
+
+def test_every_table_is_on_a_page() -> None:
+    text = "".join((ROOT / page).read_text(encoding="utf-8") for page in PAGES)
+    for name in BLOCKS:
+        assert marks(name)[0] in text, name
+
+
+def test_every_sealed_result_is_in_a_table_or_has_a_page_of_its_own() -> None:
+    used = {RESULTS / file for _, files in BLOCKS.values() for file in files}
+    for path in RESULTS.rglob("*.json"):
+        assert path in used or path.with_suffix(".md").exists(), path
+
+
+def test_a_row_holds_the_figures_of_its_file() -> None:
+    """By hand, from results/small/speed.json, gpu/training-time.json and gpu/step-7b.json."""
+    xeon = "Intel(R) Xeon(R) Processor, 2 cores"
+    assert f"| {xeon} | 1 | 772 bytes/s | 1.96x | 2.43x | 3.92x | 6.22 |" in made_block(
+        "speed", RESULTS
+    )
+    assert "| 16 | 8 | 6.70 | 53358 | 2.58x | 2.37 to 3.17 | 0.39 | yes | 64 |" in made_block(
+        "speed-ranges", RESULTS
+    )
+    assert "| NVIDIA H200 | 31.9M | `block` | 1.00 | 1.01 | 1.04 | 0.35 |" in made_block(
+        "training-heads", RESULTS
+    )
+    assert (
+        "| 16 | 25.18 ms (1.00) | 26.91 ms (1.07) | 27.13 ms (1.08) | 27.48 ms (1.09) |"
+        in made_block("steps", RESULTS)
+    )
+    assert "| micro | 2 of 20 | 10.0% | 2.8% to 30.1% | 3 | 17 |" in made_block("suites", RESULTS)
+    assert "| 0.834 | 1.397 | 1.869 |" in made_block("bits", RESULTS)
 
 
 def test_the_block_is_replaced_and_nothing_else(tmp_path: Path) -> None:
-    readme = tmp_path / "README.md"
-    readme.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
-    assert Readme(SEALED, readme).run()["changed"] is True
-    text = readme.read_text()
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    readme = Readme((page,), RESULTS)
+    assert readme.run()["changed"] == [str(page)]
+    text = page.read_text()
     assert text.startswith(f"before\n{BEGIN}\n```text\ntiny\n")
     assert text.endswith(f"{END}\nafter\n")
     assert "old" not in text
-    assert Readme(SEALED, readme).run()["changed"] is False
+    assert readme.run()["changed"] == []
+
+
+def test_other_figures_make_another_table(tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    shutil.copytree(RESULTS, results)
+    sealed = results / "small" / "micro.json"
+    sealed.write_text(re.sub(r'"passed": 2\b', '"passed": 3', sealed.read_text()))
+    assert "| micro | 3 of 20 |" in made_block("suites", results)
 
 
 def test_wrong_input(tmp_path: Path) -> None:
-    readme = tmp_path / "README.md"
-    readme.write_text(f"{END} {BEGIN}")
+    page = tmp_path / "page.md"
+    page.write_text(f"{END} {BEGIN}")
+    with pytest.raises(InputError, match=r"page\.md: the page has no mark"):
+        Readme((page,), RESULTS).run()
+    page.write_text(f"{END}\n{BEGIN}\n")
     with pytest.raises(InputError, match="has no lines"):
-        Readme(SEALED, readme).run()
-    (tmp_path / "other.json").write_text('{"x": 1}')
-    with pytest.raises(InputError, match=r"other\.json is not what its command writes"):
-        Readme(tmp_path / "other.json", readme).run()
+        Readme((page,), RESULTS).run()
+    assert page.read_text() == f"{END}\n{BEGIN}\n"
+    with pytest.raises(InputError, match="has no lines"):
+        with_block("text", "speed", "table")
+    with pytest.raises(InputError, match="no table 'sped'; the tables are measured, speed"):
+        made_block("sped", RESULTS)
+    (tmp_path / "tiny.json").write_text('{"x": 1}')
+    with pytest.raises(InputError, match=r"tiny\.json: not what its command writes"):
+        made_block("measured", tmp_path)
     with pytest.raises(InputError, match="No such file"):
-        Readme(tmp_path / "nowhere.json", readme).run()
-    assert readme.read_text() == f"{END} {BEGIN}"
+        made_block("sweep", tmp_path)
+    with pytest.raises(InputError, match="No such file"):
+        Readme((tmp_path / "nowhere.md",), RESULTS).run()

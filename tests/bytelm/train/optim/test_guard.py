@@ -182,7 +182,7 @@ def test_what_json_cannot_say_is_not_in_the_metrics(
 ) -> None:
     """Weights that overflow make held-out scores that are no numbers."""
     run = tmp_path / "run"
-    options = ("--set", "train.embedding_lr=1e38", "--set", "train.table_lr=1e38")
+    options = ("--train.embedding-lr", "1e38", "--train.table-lr", "1e38")
     assert begin(few_shards, run, *options, "--eval-steps", "1") == 2
     assert any(row["held_out_bpb"] is None for row in rows_of(run))
     assert list_checkpoints(run / "checkpoints") == []

@@ -1,0 +1,204 @@
+"""Tables for the pages, each made from one or more sealed results."""
+
+from typing import Any
+
+from eval.measure.bench_tables import BenchResult, bench_table
+from eval.report.report import terminal_table
+from eval.study.sweep import SweepResult, sweep_table
+
+Figures = dict[str, Any]
+"""What one file in results/ holds."""
+
+
+def measured(report: Figures) -> str:
+    """The terminal's table of a whole run, and the machine that it was measured on."""
+    return f"{_text(terminal_table(report))}\n\nMeasured on {_where(report)}."
+
+
+def bench(figures: Figures) -> str:
+    """The decoder's tables, and the machine and packages that they were measured with."""
+    machine, versions = figures["machine"], {**figures["versions"], **figures["peer_versions"]}
+    packages = ", ".join(
+        f"{name} {versions[name]}"
+        for name in ("torch", "xllamacpp", "transformers")
+        if name in versions
+    )
+    where = f"{machine['processor']}, {machine['cores']} cores, {figures['dtype']}, {packages}"
+    return f"{_text(bench_table(BenchResult.model_validate(figures)))}\n\nMeasured on {where}."
+
+
+def sweep(figures: Figures) -> str:
+    """The comparison of runs of different n."""
+    return _text(sweep_table(SweepResult.model_validate(figures).rows))
+
+
+def speed(*machines: Figures) -> str:
+    """Speed of self-speculation by k, as README shows it: a row for each machine and batch."""
+    lines = [
+        "| machine | batch | plain decoding | k = 2 | k = 4 | k = 8 | bytes a forward, k = 8 |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for figures in machines:
+        rows = {(row["batch"], row["k"]): row for row in figures["rows"]}
+        for batch in sorted({batch for batch, _ in rows}):
+            plain, most = rows[batch, 1], rows[batch, 8]
+            ratios = " | ".join(f"{rows[batch, k]['speedup']:.2f}x" for k in (2, 4, 8))
+            lines.append(
+                f"| {_device(figures)} | {batch} | {plain['bytes_per_s']:.0f} bytes/s | {ratios} | "
+                f"{most['bytes_per_forward']:.2f} |"
+            )
+    return "\n".join(lines)
+
+
+def speed_ranges(*machines: Figures) -> str:
+    """The same in full: rates, the range of the speedup over the rounds, and what was decoded."""
+    lines = [
+        "| machine | batch | k | bytes a forward | bytes/s | speedup | range | share | same bytes "
+        "| prompts | bytes in, out | distinct windows |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---|---:|---:|---:|",
+    ]
+    for figures in machines:
+        for row in figures["rows"]:
+            low, high = row["speedup_range"]
+            same = "yes" if row["identical"] else "no"
+            lines.append(
+                f"| {_device(figures)} | {row['batch']} | {row['k']} "
+                f"| {row['bytes_per_forward']:.2f} | {row['bytes_per_s']:.0f} "
+                f"| {row['speedup']:.2f}x | {low:.2f} to {high:.2f} | {row['share']:.2f} | {same} "
+                f"| {row['prompts']} | {row['prompt_bytes']}, {row['max_bytes']} "
+                f"| {100 * row['distinct_windows']:.0f} % |"
+            )
+    where = "; ".join(
+        f"{_where(figures)}, {figures['dtype']}, {figures['rounds']} rounds" for figures in machines
+    )
+    return "\n".join([*lines, "", f"Measured on {where}."])
+
+
+def bits(figures: Figures) -> str:
+    """Bits per byte of every head, beside the compressors."""
+    heads = figures["heads_bpb"]
+    lines = [
+        f"| {' | '.join(f'head {number}' for number in range(1, len(heads) + 1))} |",
+        f"|{'---:|' * len(heads)}",
+        f"| {' | '.join(f'{bpb:.3f}' for bpb in heads)} |",
+        "",
+        "| compressor | file by file | all files together |",
+        "|---|---:|---:|",
+    ]
+    for name, found in figures["compressors"].items():
+        lines.append(f"| {name} | {found['each']:.3f} | {found['together']:.3f} |")
+    size = f"{figures['documents']} files, {figures['bytes']} bytes"
+    forward = figures["forecast"][str(len(heads))]
+    return "\n".join(
+        [*lines, "", f"{size}. With every draft fed, the true text gives {forward:.2f} bytes a "
+         "forward."]
+    )  # fmt: skip
+
+
+def suites(*scores: Figures) -> str:
+    """pass@1 of each suite."""
+    lines = [
+        "| suite | solved | pass@1 | 95 % interval | ended by its length | ended by a stop |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    for figures in scores:
+        low, high = figures["pass_at_1_interval"]
+        ends = figures["finish_reasons"]
+        lines.append(
+            f"| {figures['suite']} | {figures['results']['passed']} of {figures['n']} "
+            f"| {figures['pass_at_1']:.1%} | {low:.1%} to {high:.1%} "
+            f"| {ends.get('length', 0)} | {ends.get('stop', 0)} |"
+        )
+    return "\n".join(lines)
+
+
+def steps(figures: Figures) -> str:
+    """Milliseconds of a decoding step by its width, and their ratio to a step of width 1."""
+    rows = {(row["batch"], row["width"]): row["step_s"] for row in figures["rows"]}
+    widths = sorted({width for _, width in rows})
+    lines = [
+        f"| batch | {' | '.join(f'width {width}' for width in widths)} |",
+        f"|---:|{'---:|' * len(widths)}",
+    ]
+    for batch in sorted({batch for batch, _ in rows}):
+        cells = [
+            f"{1000 * rows[batch, width]:.2f} ms ({rows[batch, width] / rows[batch, 1]:.2f})"
+            for width in widths
+        ]
+        lines.append(f"| {batch} | {' | '.join(cells)} |")
+    position = figures["rows"][0]["position"]
+    where = f"`{figures['preset']}`, {figures['parameters'] / 1e9:.2f}B parameters, random weights"
+    return "\n".join(
+        [*lines, "", f"{where}, position {position}, {figures['dtype']}; {_where(figures)}."]
+    )
+
+
+def training(*machines: Figures) -> str:
+    """What heads cost, in full: a table of each machine, beside the plain sum of the losses."""
+    return "\n\n".join(_training_table(figures) for figures in machines)
+
+
+def training_heads(*machines: Figures) -> str:
+    """What heads cost, as README shows it: time and memory of n = 2, 4 and 8 to n = 1."""
+    lines = [
+        "| machine | parameters | kind of heads | time, n = 2 | n = 4 | n = 8 | memory, n = 8 |",
+        "|---|---:|---|---:|---:|---:|---:|",
+    ]
+    for figures in machines:
+        rows = {
+            (row["kind"], row["n"]): row for row in figures["rows"] if row["way"] == "sequential"
+        }
+        size = f"{figures['rows'][0]['params'] / 1e6:.1f}M"
+        for kind in dict.fromkeys(kind for kind, _ in rows):
+            times = " | ".join(f"{rows[kind, n]['ratio']:.2f}" for n in (2, 4, 8))
+            lines.append(
+                f"| {_device(figures)} | {size} | `{kind}` | {times} "
+                f"| {rows[kind, 8]['peak_ratio']:.2f} |"
+            )
+    return "\n".join(lines)
+
+
+def _training_table(times: Figures) -> str:
+    train, first = times["train"], times["rows"][0]
+    compiled = all(row["compiled"] for row in times["rows"] if row["way"] == "sequential")
+    lines = [
+        f"{first['params'] / 1e6:.1f}M parameters, {times['model']['layers']} layers, "
+        f"{train['batch']} blocks of {train['block']}" + ("" if compiled else ", not compiled"),
+        _where(times),
+        "              time of a step, to n = 1     peak memory, to n = 1     share of a",
+        "kind      n  (quartiles)     plain sum              plain sum     product's rate",
+    ]
+    ways = {(row["kind"], row["n"], row["way"]): row for row in times["rows"]}
+    for (kind, n, way), row in ways.items():
+        if way != "sequential":
+            continue
+        plain = ways.get((kind, n, "plain"))
+        low, high = row["ratio_quartiles"]
+        spread = f"({low:.2f}-{high:.2f})" if n > 1 else ""
+        sums = [f"{plain[key]:.2f}" if plain else "" for key in ("ratio", "peak_ratio")]
+        lines.append(
+            f"{kind:8s} {n:2d}  {row['ratio']:.2f} {spread:12s}  {sums[0]:8s}     "
+            f"{row['peak_ratio']:.2f}     {sums[1]:14s}{row['matmul_share']:.2f}"
+        )
+    return _text(lines)
+
+
+def _device(figures: Figures) -> str:
+    """The GPU, or the processor and its cores. A GPU that the command did not use is left out.
+
+    A report has no command: it is of a run on a processor.
+    """
+    machine = figures["machine"]
+    if "--device cuda" in figures.get("command", ""):
+        return str(machine["gpu"])
+    return f"{machine['processor']}, {machine['cores']} cores"
+
+
+def _where(figures: Figures) -> str:
+    """The device and torch's version: nobody shall take figures for another machine's."""
+    return f"{_device(figures)}, torch {figures['versions']['torch']}"
+
+
+def _text(lines: list[str]) -> str:
+    table = "\n".join(line.rstrip() for line in lines)
+    return f"```text\n{table}\n```"
