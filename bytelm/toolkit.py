@@ -23,10 +23,13 @@ if TYPE_CHECKING:
     from bytelm.base.cli import main as main
     from bytelm.base.cli import say as say
     from bytelm.base.errors import InputError as InputError
+    from bytelm.base.errors import option as option
+    from bytelm.base.errors import setting as setting
     from bytelm.base.files import write_bytes as write_bytes
     from bytelm.base.files import write_json as write_json
     from bytelm.base.files import write_text as write_text
     from bytelm.base.options import Range as Range
+    from bytelm.base.options import check_options as check_options
     from bytelm.base.parsing import DefaultsByType as DefaultsByType
     from bytelm.base.ranks import is_first as is_first
     from bytelm.base.ranks import joined as joined
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
     from bytelm.decode.cost import step_costs as step_costs
     from bytelm.decode.generate import generate as generate
     from bytelm.decode.options import DecodeOptions as DecodeOptions
+    from bytelm.decode.options import Engine as Engine
     from bytelm.decode.options import SamplingOptions as SamplingOptions
     from bytelm.decode.progress import generate_with_progress as generate_with_progress
     from bytelm.decode.row import Completion as Completion
@@ -71,6 +75,7 @@ _HOME = {
     "DecodeOptions": "bytelm.decode.options",
     "DefaultsByType": "bytelm.base.parsing",
     "EOD": "bytelm.alphabet",
+    "Engine": "bytelm.decode.options",
     "Export": "bytelm.export.command",
     "FIM_MIDDLE": "bytelm.alphabet",
     "FIM_PREFIX": "bytelm.alphabet",
@@ -88,6 +93,7 @@ _HOME = {
     "TrainOptions": "bytelm.train.options",
     "VOCAB": "bytelm.alphabet",
     "bandwidth_bytes_per_s": "bytelm.base.rates",
+    "check_options": "bytelm.base.options",
     "cuts": "bytelm.shards",
     "defaults_of": "bytelm.train.options",
     "find_checkpoint": "bytelm.checkpoint",
@@ -99,6 +105,7 @@ _HOME = {
     "load_checkpoint": "bytelm.checkpoint",
     "main": "bytelm.base.cli",
     "matmul_flops_per_s": "bytelm.base.rates",
+    "option": "bytelm.base.errors",
     "preset_defaults": "bytelm.train.options",
     "preset_model": "bytelm.decode.cost",
     "read_manifest": "bytelm.shards",
@@ -107,6 +114,7 @@ _HOME = {
     "score_documents": "bytelm.scoring",
     "score_on_ranks": "bytelm.scoring",
     "seal": "bytelm.base.sealing",
+    "setting": "bytelm.base.errors",
     "step_costs": "bytelm.decode.cost",
     "training_costs": "bytelm.train.cost",
     "write_bytes": "bytelm.base.files",

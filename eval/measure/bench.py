@@ -8,18 +8,21 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from bytelm.toolkit import (
     Checkpoint,
     InputError,
     Model,
-    SamplingOptions,
+    Range,
+    check_options,
     cuts,
     find_checkpoint,
     load_checkpoint,
+    option,
     say,
     seal,
+    setting,
     write_json,
 )
 from eval.measure.bench_tables import (
@@ -31,7 +34,7 @@ from eval.measure.bench_tables import (
     TableS2Row,
     bench_table,
 )
-from eval.measure.options import DTYPES, Dtype
+from eval.measure.options import DTYPES, Dtype, Positive
 from eval.measure.peers.compare import PeersOptions, PeersResult, compare_peers
 from eval.measure.plots import plot_batches, plot_peers, plot_table_s3
 from eval.measure.speed import SpeedOptions, measure_speed, speed_lines
@@ -129,19 +132,19 @@ class Bench:
     """The model of Table S2, with 4 heads. The table is left out where there is no such folder."""
     prose: Path | None = None
     """The text that Table S2 compares code with; default: the documentation that Python carries."""
-    temperature: float = 0.8
-    """Temperature of the sampled text, above 0."""
+    temperature: Annotated[float, Range(0, above=True)] = 0.8
+    """Temperature of the sampled text."""
     dtype: Dtype = "bfloat16"
     """Number type of weights, keys and values. Peers are measured in bfloat16 and float32."""
-    prompts: int = 48
+    prompts: Positive = 48
     """Prompts for the largest batch of Table S3."""
-    prompt_bytes: int = 1024
+    prompt_bytes: Positive = 1024
     """Bytes of a prompt."""
-    max_bytes: int = 1024
+    max_bytes: Positive = 1024
     """Bytes of a completion at most."""
-    rounds: int = 3
+    rounds: Positive = 3
     """Times that each row of Tables S3 and S2 is measured."""
-    batches: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 64)
+    batches: tuple[Positive, ...] = (1, 2, 4, 8, 16, 32, 64)
     """Batch sizes of Figure S10."""
     peers: bool = True
     """Compare with llama.cpp and transformers, if they are installed (pip install '.[peers]')."""
@@ -168,13 +171,11 @@ class Bench:
 
     def _check(self) -> None:
         """Refuse at once what would fail only after minutes of measuring."""
-        SamplingOptions(self.temperature).check()
-        if self.temperature == 0:
-            raise InputError("--temperature: the sampled text needs one above 0")
-        if min(self.batches, default=0) < 1 or min(self.prompts, self.rounds) < 1:
-            raise InputError("--batches, --prompts and --rounds must be at least 1")
+        check_options(self)
+        if not self.batches:
+            raise InputError(f"{option('batches')} names at least one batch size")
         if self.prose is not None and not self.prose.is_file():
-            raise InputError(f"--prose {self.prose} is not a file")
+            raise InputError(f"{setting('prose', self.prose)} is not a file")
         if self.s2_checkpoint.exists():
             find_checkpoint(self.s2_checkpoint)
 

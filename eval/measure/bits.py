@@ -22,7 +22,7 @@ from bytelm.toolkit import (
     write_json,
 )
 from eval.measure.compressors import compress_bits
-from eval.measure.options import with_checkpoint
+from eval.measure.options import Positive, with_checkpoint
 from eval.records import BitsResult, FileBits
 
 
@@ -115,7 +115,7 @@ class Bits:
     """Also write the figures to this JSON file, and those of each file."""
     compressors: bool = True
     """Compress the same bytes with gzip, zstd and xz."""
-    batch: int = 8
+    batch: Positive = 8
     """Segments of files that are scored side by side. More need more memory."""
     device: str = "cpu"
     """Where the model runs: cpu or cuda."""

@@ -10,16 +10,19 @@ from tqdm import tqdm
 
 from bytelm.toolkit import (
     DecodeOptions,
+    Engine,
     InputError,
     Model,
     Stopped,
+    check_options,
     generate,
+    option,
     say,
     seal,
     write_json,
 )
 from eval.measure.difference import FirstDifference, first_difference
-from eval.measure.options import DecoderOptions, Dtype, Engine, dtype_name
+from eval.measure.options import DecoderOptions, Dtype, Positive, dtype_name
 from eval.measure.text import read_prompts
 from eval.records import Count, Number, Record, Sealed
 
@@ -63,11 +66,11 @@ class DivergenceResult(Sealed):
 class DivergenceOptions:
     """The k and batch sizes to compare, and the decoder's options that all have in common."""
 
-    heads: tuple[int, ...] = (2, 4, 8)
+    heads: tuple[Positive, ...] = (2, 4, 8)
     """The k to compare with k = 1."""
-    batches: tuple[int, ...] = (1, 3, 16)
+    batches: tuple[Positive, ...] = (1, 3, 16)
     """Batch sizes."""
-    max_bytes: int = 1024
+    max_bytes: Positive = 1024
     """Bytes of a completion at most."""
     stops: tuple[bytes, ...] = ()
     """What ends a completion."""
@@ -85,8 +88,9 @@ def measure_divergence(
     The reference is k = 1 at the first batch size. `float32_model` has the same weights, and says
     how close the choice was where two texts differ.
     """
+    check_options(options)
     if not options.heads or not options.batches:
-        raise InputError("--heads and --batches name at least one each")
+        raise InputError(f"{option('heads')} and {option('batches')} name at least one each")
     dtype = dtype_name(model)
     rows: list[DivergenceRow] = []
     reference: list[bytes] = []
@@ -182,11 +186,11 @@ class Divergence:
     """JSON lines; each row has text in "prompt" or bytes in "prompt_base64"."""
     out: Path | None = None
     """Also write the figures to this JSON file."""
-    heads: tuple[int, ...] = (2, 4, 8)
+    heads: tuple[Positive, ...] = (2, 4, 8)
     """The k to compare with k = 1: head 1 and k - 1 heads that draft."""
-    batches: tuple[int, ...] = (1, 3, 16)
+    batches: tuple[Positive, ...] = (1, 3, 16)
     """Batch sizes: how many prompts are decoded side by side."""
-    max_bytes: int = 1024
+    max_bytes: Positive = 1024
     """Bytes of a completion at most."""
     stop: tuple[str, ...] = ()
     r"""Text that ends a completion. It is taken literally: \n is a backslash and an n."""

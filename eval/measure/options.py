@@ -2,16 +2,17 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import torch
 
-from bytelm.toolkit import Checkpoint, Model, load_checkpoint
+from bytelm.toolkit import Checkpoint, Engine, Model, Range, load_checkpoint
 from eval.records import Sealed
 
 R = TypeVar("R", bound=Sealed)
 Dtype = Literal["float32", "bfloat16"]
-Engine = Literal["auto", "native", "compiled", "eager"]
+Positive = Annotated[int, Range(1)]
+"""A whole number, at least 1."""
 DTYPES: dict[Dtype, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 

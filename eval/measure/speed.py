@@ -13,15 +13,17 @@ from tqdm import tqdm
 from bytelm.toolkit import (
     Completion,
     DecodeOptions,
-    InputError,
+    Engine,
     Model,
+    Range,
     SamplingOptions,
+    check_options,
     generate,
     say,
     seal,
     write_json,
 )
-from eval.measure.options import DecoderOptions, Engine, dtype_name, with_checkpoint
+from eval.measure.options import DecoderOptions, Positive, dtype_name, with_checkpoint
 from eval.measure.text import cut_prompts, distinct_windows
 from eval.records import SpeedResult, SpeedRow
 
@@ -30,19 +32,19 @@ from eval.records import SpeedResult, SpeedRow
 class SpeedOptions:
     """What `measure_speed` compares, and how often it measures."""
 
-    heads: tuple[int, ...] = (1, 2, 4, 8)
+    heads: tuple[Positive, ...] = (1, 2, 4, 8)
     """The k to compare; k = 1 is always measured, the others are compared with it."""
-    batches: tuple[int, ...] = (16, 1)
+    batches: tuple[Positive, ...] = (16, 1)
     """Batch sizes."""
-    max_bytes: int = 1024
+    max_bytes: Positive = 1024
     """Bytes of a completion at most."""
-    rounds: int = 2
+    rounds: Positive = 2
     """Times that each row is measured."""
-    prompts_per_row: int = 4
+    prompts_per_row: Positive = 4
     """A batch of B rows completes at most B times this many prompts."""
-    gate: float | None = None
+    gate: Annotated[float, Range(0, 1, below=True)] | None = None
     """The least probability at which a draft is fed; 0: all are; None: as it pays here."""
-    temperature: float = 0.0
+    temperature: Annotated[float, Range(0)] = 0.0
     """0 is greedy; above, bytes are sampled."""
     engine: Engine = "auto"
     """What runs the steps."""
@@ -73,11 +75,10 @@ def measure_speed(model: Model, prompts: Sequence[bytes], options: SpeedOptions)
     Prompts have one length. Rounds alternate over k. `identical` compares every byte with the text
     of k = 1 at the first batch size. Raises InputError for options that the model cannot serve.
     """
+    check_options(options)
     heads = sorted({*options.heads, 1})
     for k in heads:
         options.decode(k, 1).check(model.config.prediction_heads)
-    if min(options.batches, default=0) < 1 or options.rounds < 1:
-        raise InputError("--batches, --prompts and --rounds must be at least 1")
     # The first call may compile: it is not measured.
     generate(model, prompts[:1], DecodeOptions(16, heads[-1], 1, engine=options.engine))
     started = time.monotonic()
@@ -177,24 +178,24 @@ class Speed:
     """A file to cut prompts from, instead of --data."""
     out: Path | None = None
     """Also write the figures to this JSON file."""
-    heads: tuple[int, ...] = (1, 2, 4, 8)
+    heads: tuple[Positive, ...] = (1, 2, 4, 8)
     """The k to compare: head 1 and k - 1 heads that draft. k = 1 is always among them."""
-    batches: tuple[int, ...] = (16, 1)
+    batches: tuple[Positive, ...] = (16, 1)
     """Batch sizes: how many prompts are decoded side by side."""
-    prompts: int = 48
+    prompts: Positive = 48
     """Prompts for the largest batch. Give more than it has rows, or the last one runs alone."""
-    prompt_bytes: int = 1024
+    prompt_bytes: Positive = 1024
     """Bytes of a prompt."""
-    max_bytes: int = 1024
+    max_bytes: Positive = 1024
     """Bytes of a completion at most."""
-    rounds: int = 2
+    rounds: Positive = 2
     """Times that each row is measured."""
-    gate: float | None = None
+    gate: Annotated[float, Range(0, 1, below=True)] | None = None
     """Feed a draft only if its head is at least this sure of it; 0 feeds every draft. Default: as
     sure as pays on this machine, by the measured cost of a step."""
-    temperature: float = 0.0
+    temperature: Annotated[float, Range(0)] = 0.0
     """0 is greedy. Above 0, bytes are sampled, by the rule that gives the same text at every k."""
-    prompts_per_row: int = 4
+    prompts_per_row: Positive = 4
     """A batch of B rows completes at most B times this many prompts."""
     decoder: Annotated[DecoderOptions, tyro.conf.arg(name="")] = field(
         default_factory=lambda: DecoderOptions(dtype="float32")
@@ -202,8 +203,6 @@ class Speed:
 
     def run(self) -> dict[str, Any]:
         checkpoint = self.decoder.load(self.checkpoint)
-        if self.prompts < 1:
-            raise InputError("--batches, --prompts and --rounds must be at least 1")
         prompts = cut_prompts(self.data, self.text, self.prompts, self.prompt_bytes)
         options = SpeedOptions(
             self.heads, self.batches, self.max_bytes, self.rounds, self.prompts_per_row,

@@ -8,17 +8,21 @@ import tyro
 from tqdm import tqdm
 
 from bytelm.toolkit import (
+    Engine,
     InputError,
     Model,
+    Range,
     bandwidth_bytes_per_s,
+    check_options,
     matmul_flops_per_s,
+    option,
     preset_model,
     say,
     seal,
     step_costs,
     write_json,
 )
-from eval.measure.options import DTYPES, DecoderOptions, Engine, dtype_name
+from eval.measure.options import DTYPES, DecoderOptions, Positive, dtype_name
 from eval.records import Count, Number, Record, Sealed
 
 
@@ -68,13 +72,13 @@ class StepResult(Sealed):
 class StepOptions:
     """The steps that are measured: every combination of width, batch size and position."""
 
-    widths: tuple[int, ...] = (1, 2, 4, 8)
+    widths: tuple[Positive, ...] = (1, 2, 4, 8)
     """Ids that a step feeds of each row."""
-    batches: tuple[int, ...] = (1, 16)
+    batches: tuple[Positive, ...] = (1, 16)
     """Rows."""
-    positions: tuple[int, ...] = (1024, 2000)
+    positions: tuple[Annotated[int, Range(0)], ...] = (1024, 2000)
     """Where the rows are in their texts: how many positions attention reads."""
-    rounds: int = 10
+    rounds: Positive = 10
     """Times that each step is measured; the shortest counts."""
     acceptance: tuple[float, ...] = ()
     """Bytes per forward for each of the widths, to predict the speedup; or nothing."""
@@ -103,10 +107,9 @@ def measure_steps(model: Model, options: StepOptions) -> StepResult:
 
     Raises InputError for widths above the model's heads, and positions outside its context.
     """
-    if min(options.rounds, *options.batches, *options.widths) < 1:
-        raise InputError("--rounds, --batches and --widths must be at least 1")
+    check_options(options)
     if options.acceptance and len(options.acceptance) != len(options.widths):
-        raise InputError("--acceptance needs one number for each of --widths")
+        raise InputError(f"{option('acceptance')} needs a number for each of {option('widths')}")
     parameter = next(model.parameters())
     rates = MachineRates(
         bandwidth_bytes_per_s(str(parameter.device)),
@@ -209,16 +212,16 @@ class Step:
     """A preset's name, or the path of a .toml file like one."""
     out: Path | None = None
     """Also write the figures to this JSON file."""
-    widths: tuple[int, ...] = (1, 2, 4, 8)
+    widths: tuple[Positive, ...] = (1, 2, 4, 8)
     """Ids that a step feeds of each row: 1 is plain decoding, w verifies w - 1 drafts."""
-    batches: tuple[int, ...] = (1, 16)
+    batches: tuple[Positive, ...] = (1, 16)
     """Batch sizes: rows that a step feeds."""
-    positions: tuple[int, ...] = (1024, 2000)
+    positions: tuple[Annotated[int, Range(0)], ...] = (1024, 2000)
     """Where the rows are in their texts: how many positions attention reads."""
     acceptance: tuple[float, ...] = ()
     """Bytes per forward for each of --widths, as measured elsewhere. With it, the speedup over the
     first width is predicted."""
-    rounds: int = 10
+    rounds: Positive = 10
     """Times that each step is measured, in turns; the shortest counts."""
     decoder: Annotated[DecoderOptions, tyro.conf.arg(name="")] = field(
         default_factory=DecoderOptions

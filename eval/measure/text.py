@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from bytelm.toolkit import InputError, Split, cuts
+from bytelm.toolkit import InputError, Split, cuts, option, setting
 
 WINDOW_BYTES = 32
 
@@ -28,7 +28,7 @@ def cut_prompts(data: Path | None, text: Path | None, count: int, size: int) -> 
     Raises InputError unless exactly one of the two is given, and where it has too few bytes.
     """
     if (data is None) == (text is None):
-        raise InputError("give either --data or --text")
+        raise InputError(f"give either {option('data')} or {option('text')}")
     if data is not None:
         return Split(data, "held_out").cuts(count, size)
     assert text is not None
@@ -40,7 +40,7 @@ def read_text(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise InputError(f"--text {path}: {error.strerror}") from error
+        raise InputError(f"{setting('text', path)}: {error.strerror}") from error
 
 
 def read_prompts(path: Path) -> list[bytes]:
@@ -57,12 +57,11 @@ def read_prompts(path: Path) -> list[bytes]:
             for row in rows
         ]
     except OSError as error:
-        raise InputError(f"--prompts {path}: {error.strerror}") from error
+        raise InputError(f"{path}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, AttributeError, binascii.Error) as error:
         raise InputError(
-            f'--prompts {path}: each line must be a JSON object with "prompt" or '
-            f'"prompt_base64": {error!r}'
+            f'{path}: each line must be a JSON object with "prompt" or "prompt_base64": {error!r}'
         ) from error
     if not prompts:
-        raise InputError(f"--prompts {path} holds no prompts")
+        raise InputError(f"{path} holds no prompts")
     return prompts

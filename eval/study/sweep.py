@@ -18,11 +18,13 @@ from bytelm.toolkit import (
     Split,
     generate,
     load_checkpoint,
+    option,
     say,
     score_documents,
     seal,
     write_json,
 )
+from eval.measure.options import Positive
 from eval.measure.text import distinct_windows
 from eval.records import Count, HeadsBpb, Number, Record, Sealed
 
@@ -160,16 +162,16 @@ class Sweep:
     """Shard folder. Its held-out documents are scored, and prompts are cut from them."""
     out: Path | None = None
     """Also write the figures to this JSON file."""
-    prompts: int = 24
+    prompts: Positive = 24
     """Prompts to complete."""
-    prompt_bytes: int = 512
+    prompt_bytes: Positive = 512
     """Bytes of a prompt."""
-    max_bytes: int = 512
+    max_bytes: Positive = 512
     """Bytes of a completion at most."""
 
     def run(self) -> dict[str, Any]:
         if not self.runs:
-            raise InputError("--runs names at least one run folder")
+            raise InputError(f"{option('runs')} names at least one run folder")
         started = time.monotonic()
         held_out = Split(self.data, "held_out")
         prompts = held_out.cuts(self.prompts, self.prompt_bytes)

@@ -6,12 +6,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from bytelm.toolkit import (
     Checkpoint,
     Completion,
     DecodeOptions,
+    Range,
     generate_with_progress,
     is_first,
     joined,
@@ -61,11 +62,11 @@ class CompleteOptions:
     """The form in which prompts are sent."""
     stops: StopsName = "paper"
     """The harness whose stops end a completion."""
-    max_bytes: int = 1024
+    max_bytes: Annotated[int, Range(1)] = 1024
     """Bytes of a completion at most."""
     heads: int | None = None
     """k: head 1 and k - 1 heads that draft; None: all that the model has."""
-    batch: int = 16
+    batch: Annotated[int, Range(1)] = 16
     """Prompts that are decoded side by side."""
 
 
@@ -161,12 +162,12 @@ class Complete:
     stripped and then a newline."""
     stops: StopsName = "paper"
     """The harness whose stops end a completion; none: no stops."""
-    max_bytes: int = 1024
+    max_bytes: Annotated[int, Range(1)] = 1024
     """Bytes of a completion at most."""
     heads: int | None = None
     """k: head 1 and k - 1 heads that draft; 1 is plain decoding. Default: all that the model
     has."""
-    batch: int = 16
+    batch: Annotated[int, Range(1)] = 16
     """Prompts that are decoded side by side."""
     device: str = "cpu"
     """Where the model runs: cpu or cuda."""

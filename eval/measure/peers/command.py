@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import tyro
 
-from bytelm.toolkit import Checkpoint, InputError, Split, load_checkpoint, say, seal, write_json
-from eval.measure.options import DTYPES, Dtype
+from bytelm.toolkit import Checkpoint, Split, check_options, load_checkpoint, say, seal, write_json
+from eval.measure.options import DTYPES, Dtype, Positive
 from eval.measure.peers.compare import PeerRow, PeersOptions, compare_peers
 from eval.measure.peers.decoders import NAMES, PeerName, check_available
 
@@ -35,15 +35,15 @@ class Peers:
     """Shard folder. Prompts are cut from its held-out documents."""
     out: Path | None = None
     """Also write the figures to this JSON file."""
-    prompts: int = 4
+    prompts: Positive = 4
     """Prompts, completed one after another."""
-    prompt_bytes: int = 1024
+    prompt_bytes: Positive = 1024
     """Bytes of a prompt."""
-    max_bytes: int = 1024
+    max_bytes: Positive = 1024
     """Bytes of a completion at most."""
-    rounds: int = 3
+    rounds: Positive = 3
     """Times that each row is measured."""
-    threads: int = 1
+    threads: Positive = 1
     """Threads of every peer."""
     dtypes: tuple[Dtype, ...] = ("bfloat16", "float32")
     """Number types of the weights."""
@@ -52,9 +52,7 @@ class Peers:
     (pip install '.[peers]')."""
 
     def run(self) -> dict[str, Any]:
-        for name in ("prompts", "prompt_bytes"):
-            if getattr(self, name) < 1:
-                raise InputError(f"--{name.replace('_', '-')} must be at least 1")
+        check_options(self)
         options = PeersOptions(self.max_bytes, self.rounds, self.threads, self.dtypes, self.peers)
         # What is missing is said before a model is loaded.
         check_available(self.peers)

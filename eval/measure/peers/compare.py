@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from bytelm.toolkit import Checkpoint, InputError
+from bytelm.toolkit import Checkpoint, InputError, check_options, option, setting
 from eval.measure.difference import FirstDifference, first_difference
-from eval.measure.options import Dtype
+from eval.measure.options import Dtype, Positive
 from eval.measure.peers.decoders import (
     NAMES,
     Answer,
@@ -77,11 +77,11 @@ class PeersResult(Sealed):
 class PeersOptions:
     """What is compared, and how often it is measured."""
 
-    max_bytes: int = 1024
+    max_bytes: Positive = 1024
     """Bytes of a completion at most."""
-    rounds: int = 3
+    rounds: Positive = 3
     """Times that each row is measured."""
-    threads: int = 1
+    threads: Positive = 1
     """Threads of every peer."""
     dtypes: tuple[Dtype, ...] = ("bfloat16", "float32")
     """Number types of the weights."""
@@ -90,16 +90,15 @@ class PeersOptions:
 
     def check(self, prompt_bytes: int, context: int) -> None:
         """Raise InputError for what cannot be measured; `context`: the model's positions."""
-        for name in ("max_bytes", "rounds", "threads"):
-            if getattr(self, name) < 1:
-                raise InputError(f"--{name.replace('_', '-')} must be at least 1")
+        check_options(self)
         if not self.dtypes or not self.peers:
-            raise InputError("--dtypes and --peers name at least one each")
+            raise InputError(f"{option('dtypes')} and {option('peers')} name at least one each")
         check_available(self.peers)
         needed = 1 + prompt_bytes + self.max_bytes
         if needed > context:
             raise InputError(
-                f"--prompt-bytes {prompt_bytes} and --max-bytes {self.max_bytes} need "
+                f"{setting('prompt_bytes', prompt_bytes)} and "
+                f"{setting('max_bytes', self.max_bytes)} need "
                 f"{needed} positions, and the model's context has {context}"
             )
 

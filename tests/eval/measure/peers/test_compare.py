@@ -74,11 +74,11 @@ def test_bytelm_needs_no_other_package(
 @pytest.mark.parametrize(
     ("options", "word"),
     [
-        ({"rounds": 0}, "--rounds must be at least 1"),
-        ({"threads": 0}, "--threads must be at least 1"),
-        ({"max_bytes": 0}, "--max-bytes must be at least 1"),
+        ({"rounds": 0}, "rounds must be at least 1"),
+        ({"threads": 0}, "threads must be at least 1"),
+        ({"max_bytes": 0}, "max_bytes must be at least 1"),
         ({"dtypes": ()}, "at least one each"),
-        ({"peers": ("vllm",)}, "no peer 'vllm'"),
+        ({"peers": ("vllm",)}, "peers must be one of .*, not 'vllm'"),
         ({"prompt_bytes": 200, "max_bytes": 56}, "257 positions.*has 256"),
     ],
 )
