@@ -137,6 +137,15 @@ lint: setup ## Check format, lint and types
 check: lint ## Check format, lint and types, and run the fast tests
 	$(PY) -m pytest $(PYTEST) -m "not slow"
 
+# The seeded faults first: a sanitizer that finds nothing must be able to. Races need several threads.
+NATIVE_TESTS := tests/bytelm/decode/native tests/bytelm/train/native
+SANITIZED := -n 0 -p no:cacheprovider -m "not slow"
+
+sanitize: setup ## Run the C++ under ASan + UBSan, then under TSan
+	$(PY) -m pytest -n 0 tests/bytelm/native/test_sanitize.py
+	$(PY) -m bytelm.native.sanitize address pytest $(SANITIZED) $(NATIVE_TESTS)
+	$(PY) -m bytelm.native.sanitize thread pytest $(SANITIZED) -k "threads or among_others or left_out" $(NATIVE_TESTS)
+
 format: setup ## Format the code and fix what lint can fix
 	$(PY) -m ruff format .
 	$(PY) -m ruff check --fix .
@@ -144,4 +153,4 @@ format: setup ## Format the code and fix what lint can fix
 clean: ## Remove runs, shards and caches; keep .venv
 	rm -rf runs data/shards .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help setup run data train drafts complete grade report sweep bench test lint check format clean readme
+.PHONY: help setup run data train drafts complete grade report sweep bench test lint check format clean readme sanitize

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from bytelm.decode.row import Completion as Completion
     from bytelm.language_model import LanguageModel as LanguageModel
     from bytelm.language_model import load as load
+    from bytelm.train import presets as presets
+    from bytelm.train import train as train
+    from bytelm.train.options import TrainOptions as TrainOptions
+    from bytelm.train.summary import TrainingSummary as TrainingSummary
 
 _HOME = {
     "Checkpoint": "bytelm.checkpoint",
@@ -29,10 +33,19 @@ _HOME = {
     "LanguageModel": "bytelm.language_model",
     "ModelConfig": "bytelm.config",
     "SamplingOptions": "bytelm.decode.options",
+    "TrainOptions": "bytelm.train.options",
+    "TrainingSummary": "bytelm.train.summary",
     "generate": "bytelm.decode.generate",
     "load": "bytelm.language_model",
     "load_checkpoint": "bytelm.checkpoint",
+    "presets": "bytelm.train",
+    "train": "bytelm.train",
 }
 __all__ = sorted(_HOME)
 
 __getattr__: Callable[[str], object] = importer(__name__, _HOME)
+
+
+def __dir__() -> list[str]:
+    """The names to offer, where one completes them with the tab key."""
+    return __all__

@@ -27,6 +27,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from bytelm.base.cli import say
+from bytelm.base.device import check_device
 from bytelm.base.errors import InputError
 from bytelm.base.files import new_folder, sha256_of, write_json
 from bytelm.base.ranks import gather_objects, launched, rank, world_size
@@ -295,8 +296,10 @@ def load_checkpoint(
 ) -> Checkpoint:
     """Load the model of a checkpoint or a run folder's newest whole one, ready to run.
 
-    `dtype`: of the weights, float32 or bfloat16; what is derived (rotations) stays float32.
+    `device`: cpu, cuda or cuda:N. `dtype`: of the weights, float32 or bfloat16; what is derived
+    (rotations) stays float32. Raises InputError where there is no such checkpoint or device.
     """
+    device = check_device(device)
     folder = find_checkpoint(Path(where))
     about = read_about(folder)
     config = model_config(about["model"], str(folder / "checkpoint.json"))

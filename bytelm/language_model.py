@@ -44,7 +44,7 @@ def load(
     """
     if not isinstance(path, str | Path):
         raise InputError(f"path must be a str or a Path, not {type(path).__name__}")
-    return LanguageModel(load_checkpoint(path, _device(device), _dtype(dtype)))
+    return LanguageModel(load_checkpoint(path, str(device), _dtype(dtype)))
 
 
 class LanguageModel:
@@ -228,22 +228,6 @@ def _all_as_bytes(texts: Iterable[bytes | str], argument: str) -> list[bytes]:
     if not isinstance(texts, Iterable):
         raise InputError(f"{argument} must be a list of texts, not {type(texts).__name__}")
     return [_as_bytes(text, f"{argument}[{index}]") for index, text in enumerate(texts)]
-
-
-def _device(device: str | torch.device) -> str:
-    try:
-        wanted = torch.device(device)
-    except (RuntimeError, TypeError):
-        wanted = torch.device("meta")
-    if wanted.type not in ("cpu", "cuda"):
-        raise InputError(f"device must be cpu, cuda or cuda:N, not {str(device)!r}")
-    count = torch.cuda.device_count() if wanted.type == "cuda" else 0
-    if wanted.type == "cuda" and (wanted.index or 0) >= count:
-        raise InputError(
-            f"device={str(device)!r}: this machine has {count or 'no'} CUDA devices that torch "
-            "can use"
-        )
-    return str(wanted)
 
 
 def _dtype(dtype: str | torch.dtype) -> torch.dtype:

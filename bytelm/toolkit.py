@@ -61,9 +61,8 @@ if TYPE_CHECKING:
     from bytelm.train.cost import CostOptions as CostOptions
     from bytelm.train.cost import training_costs as training_costs
     from bytelm.train.options import TrainOptions as TrainOptions
-    from bytelm.train.options import defaults_of as defaults_of
     from bytelm.train.options import preset_defaults as preset_defaults
-    from bytelm.train.options import read_preset as read_preset
+    from bytelm.train.options import resolve as resolve
 
 _HOME = {
     "BOS": "bytelm.alphabet",
@@ -95,7 +94,6 @@ _HOME = {
     "bandwidth_bytes_per_s": "bytelm.base.rates",
     "check_options": "bytelm.base.options",
     "cuts": "bytelm.shards",
-    "defaults_of": "bytelm.train.options",
     "find_checkpoint": "bytelm.checkpoint",
     "generate": "bytelm.decode.generate",
     "generate_with_progress": "bytelm.decode.progress",
@@ -109,7 +107,7 @@ _HOME = {
     "preset_defaults": "bytelm.train.options",
     "preset_model": "bytelm.decode.cost",
     "read_manifest": "bytelm.shards",
-    "read_preset": "bytelm.train.options",
+    "resolve": "bytelm.train.options",
     "say": "bytelm.base.cli",
     "score_documents": "bytelm.scoring",
     "score_on_ranks": "bytelm.scoring",

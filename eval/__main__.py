@@ -38,7 +38,7 @@ COMMANDS = _Commands(
         "divergence": "measure.divergence:Divergence",
         "induction": "study.induction:Induction",
         "arithmetic": "study.arithmetic:Arithmetic",
-        "report": "report.report:Report",
+        "report": "report.command:ReportCommand",
         "readme": "report.readme:Readme",
     }
 )

@@ -17,6 +17,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    PlainSerializer,
     PlainValidator,
     ValidationError,
     field_validator,
@@ -43,18 +44,18 @@ def _number(value: object) -> int | float:
 # An int stays an int: a record is written with the digits it was read with.
 Number = Annotated[int | float, PlainValidator(_number)]
 Count = Annotated[int, Field(ge=0)]
-# JSON has no tuples: a list of two is taken for one.
-Interval = Annotated[tuple[Number, Number], Field(strict=False)]
+# JSON has no tuples: a pair is read from a list, and written as one.
+Interval = Annotated[tuple[Number, Number], Field(strict=False), PlainSerializer(list)]
 HeadsBpb = Annotated[list[Number], Field(min_length=1)]
 
 
 class Record(BaseModel):
-    """A JSON object with known keys. No value is converted: text is no number, 1 is no bool."""
+    """A JSON object with known keys. Values are not converted: the text "1" is not a number."""
 
     model_config = ConfigDict(strict=True, extra="allow", frozen=True)
 
     def to_dict(self, without: tuple[str, ...] = ()) -> dict[str, Any]:
-        """The keys that were given, in the order of the fields, those not known behind."""
+        """The keys that were given, in the order of the fields; unknown keys come last."""
         return self.model_dump(exclude_unset=True, exclude=set(without))
 
 
@@ -180,13 +181,13 @@ class SpeedRow(Record):
     batch: Count
     """Rows that are decoded side by side."""
     bytes_per_forward: Number
-    """Bytes written, of a row and a forward pass."""
+    """Bytes written in one forward pass, for one row."""
     bytes_per_s: Number | None = None
     """Bytes written in a second by all rows together, prefill included."""
     speedup: Number
     """The median over rounds of the ratio of times: k = 1 at the same batch to this row."""
     share: Number | None = None
-    """The share of the bytes per forward that arrives as speedup: their quotient."""
+    """`speedup / bytes_per_forward`: how much of the saved forwards arrives as saved time."""
     speedup_range: Interval | None = None
     """The smallest and the largest ratio of the rounds."""
     identical: bool

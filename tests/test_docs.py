@@ -33,7 +33,8 @@ def name_of(page: Path) -> str:
 
 def parsed(room: str, words: list[str]) -> object:
     """The command that a command line gives; InputError where it is refused."""
-    return parse(room, "", COMMANDS[room], words)
+    command: object = parse(room, "", COMMANDS[room], words)
+    return command
 
 
 def torchrun_calls(page: Path) -> list[list[str]]:

@@ -10,19 +10,17 @@ import contextlib
 import dataclasses
 import io
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated, Any, Union
 
 import tyro
-
-# tyro calls these hooks experimental, so its version is pinned. The public way is a box of text.
-from tyro import _errors
 from tyro.constructors import ConstructorRegistry, StructConstructorSpec, StructTypeInfo
 
 from bytelm.base.errors import InputError
-from bytelm.base.options import check_options, kind_of, range_of, suggestion
+from bytelm.base.options import check_options, range_of, suggestion
+from bytelm.base.parse_errors import Known, one_line_errors
 
 
 @dataclass(frozen=True)
@@ -33,8 +31,8 @@ class Defaults:
     """An instance."""
     source: str
     """Where it comes from; help names it."""
-    fixed: frozenset[str] = frozenset()
-    """Fields that are no options of this command: they keep the default's value."""
+    fixed: Mapping[str, str] = field(default_factory=dict)
+    """Fields that are no options of this command, and the options that decide instead."""
 
 
 DefaultsByType = Mapping[type, Defaults]
@@ -51,19 +49,26 @@ def parse(
     Raises InputError for words that are wrong, and SystemExit after help. Of `commands` only the
     one that is named is looked up.
     """
-    chosen = {name: commands[name] for name in words[:1] if name in commands}
-    if words and not chosen and not words[0].startswith("-"):
-        known = ", ".join(commands)
-        like = _suggestion(words[0], list(commands))
-        raise InputError(f"there is no command {words[0]!r}{like}; known: {known}")
-    with _one_line_errors(program, commands, chosen):
-        found = [getattr(command, "defaults", None) for command in chosen.values()]
-        defaults: DefaultsByType = found[0](words[1:]) if found and found[0] else {}
-        options = chosen or {name: commands[name] for name in commands}
-        command = _cli(program, description, options, words, defaults)
-    if dataclasses.is_dataclass(command):
-        check_options(command)
-    return command
+    name = next(iter(words), None)
+    if name is None:
+        raise InputError(f"name a command: {', '.join(commands)}")
+    if name not in commands and not name.startswith("-"):
+        like = suggestion(name, commands)
+        raise InputError(f"there is no command {name!r}{like}; known: {', '.join(commands)}")
+    if name not in commands:
+        with one_line_errors(Known(program, list)):
+            return _cli(program, description, commands, words, {})
+    command = commands[name]
+    known = Known(f"{program} {name}", partial(_flags, program, name, command))
+    with one_line_errors(known):
+        find = getattr(command, "defaults", None)
+        defaults: DefaultsByType = find(words[1:]) if find else {}
+        for entry in defaults.values():
+            known.elsewhere.update(entry.fixed)
+        made = _cli(program, description, {name: command}, words, defaults)
+    if dataclasses.is_dataclass(made):
+        check_options(made)
+    return made
 
 
 def peek(words: Sequence[str], name: str, default: str) -> str:
@@ -117,127 +122,36 @@ def _registry(defaults: DefaultsByType) -> ConstructorRegistry:
             inside.pop()
         if not isinstance(spec, StructConstructorSpec):
             return None
-        fixed = known.fixed if known else frozenset()
-        fields = [_shown(field, known) for field in spec.fields if field.name not in fixed]
+        fixed = known.fixed if known else {}
+        fields = [_shown(entry, known) for entry in spec.fields if entry.name not in fixed]
         make = partial(dataclasses.replace, known.value) if known else spec.instantiate
         return StructConstructorSpec(instantiate=make, fields=tuple(fields))
 
     return registry
 
 
-def _shown(field: Any, known: Defaults | None) -> Any:
+def _shown(entry: Any, known: Defaults | None) -> Any:
     """The field with its range in the help, and with the source of its default."""
-    limits, text = range_of(field.type), field.helptext
+    limits, text = range_of(entry.type), entry.helptext
     if limits is not None:
 
         def with_range() -> str:
             about = text() if callable(text) else text
             return f"{about or ''} Range: {limits}.".lstrip()
 
-        field = dataclasses.replace(field, helptext=with_range)
+        entry = dataclasses.replace(entry, helptext=with_range)
     if known is not None:
-        hint = tyro.conf.arg(help_behavior_hint=partial("(default of {}: {})".format, known.source))
-        field = dataclasses.replace(field, type=Annotated[field.type, hint])
-    return field
+        source = known.source
+        hint = tyro.conf.arg(
+            help_behavior_hint=lambda label: f"(default of {source}: {label or 'none'})"
+        )
+        entry = dataclasses.replace(entry, type=Annotated[entry.type, hint])
+    return entry
 
 
-@contextlib.contextmanager
-def _one_line_errors(
-    program: str, commands: Mapping[str, object], chosen: Mapping[str, Callable[..., Any]]
-) -> Iterator[None]:
-    """Turn what tyro has to say of wrong words into an InputError."""
-    name = next(iter(chosen), None)
-    more = f"; see python -m {program} {f'{name} ' if name else ''}--help"
-
-    def complain(event: _errors.ParseErrorEvent) -> None:
-        known = partial(_flags, program, chosen)
-        text = _text(event, list(commands), known)
-        # tyro's own words for what is not known here.
-        if text is not None:
-            raise InputError(text + ("" if "did you mean" in text or " is now " in text else more))
-
-    with _errors.on_parse_error(complain):
-        yield
-
-
-def _text(
-    event: _errors.ParseErrorEvent, commands: list[str], flags: Callable[[], list[str]]
-) -> str | None:
-    match event:
-        case _errors.UnrecognizedArgs(tokens=tokens):
-            return _unknown(tokens, flags())
-        case _errors.MissingArgs(unrecognized_tokens=tokens) if tokens:
-            return _unknown(tokens, flags())
-        case _errors.MissingArgs(missing_arguments=missing):
-            return f"{' and '.join(_flag(entry.arg) for entry in missing)} must be given"
-        case _errors.MissingSubcommand():
-            return f"name a command: {', '.join(commands)}"
-        case _errors.InvalidChoice(argument=argument, value=value, choices=choices):
-            return f"{_flag(argument)} must be one of {', '.join(choices)}, not {value!r}"
-        case _errors.BadValue(argument=argument, reason="too_few_values"):
-            return f"{_flag(argument)} needs a value"
-        case _errors.InstantiationFailure(argument=None, message=message):
-            # Said by a dataclass itself, which names its options.
-            return message
-        case _errors.InstantiationFailure(argument=argument, message=message):
-            return _not_a_value(argument, message)
-    return None
-
-
-def _flag(argument: Any) -> str:
-    """An option's name; what stands before it are aliases."""
-    return str(argument.lowered.name_or_flags[-1])
-
-
-def _not_a_value(argument: Any, message: str) -> str:
-    said = message.partition("\n")[0]
-    kind, values = kind_of(argument.field.type), re.findall(r"'([^']*)'", said)
-    if kind is None:
-        return f"{_flag(argument)}: {said}"
-    wrong = next((value for value in values if not _NUMBER.fullmatch(value)), "".join(values[-1:]))
-    return f"{_flag(argument)} must be {kind}" + (f", not {wrong!r}" if values else "")
-
-
-_NUMBER = re.compile(r"[+-]?\d+")
-
-
-def _unknown(tokens: list[str], flags: list[str]) -> str:
-    first = next((token for token in tokens if token.startswith("--")), tokens[0])
-    if not first.startswith("--"):
-        return f"{first!r} is a word too many"
-    if first.partition("=")[0] == "--set":
-        return _set_is_gone(tokens, flags)
-    name = first.partition("=")[0].replace("_", "-")
-    return f"there is no option {name}{_suggestion(name, flags)}"
-
-
-def _suggestion(name: str, known: Sequence[str]) -> str:
-    # Often it is only the table that is missing: --matrix-lr, --train.matrix-lr.
-    last = name.lstrip("-").rpartition(".")[2]
-    same = [flag for flag in known if flag.lstrip("-").rpartition(".")[2] == last]
-    return suggestion(name, same[:1] or known)
-
-
-def _set_is_gone(tokens: list[str], flags: list[str]) -> str:
-    """What `--set model.width=64`, of versions before 0.2, is now."""
-    at = next(index for index, token in enumerate(tokens) if token.startswith("--set"))
-    text = tokens[at].partition("=")[2] or "".join(tokens[at + 1 : at + 2])
-    name, equals, value = text.partition("=")
-    flag = f"--{name.strip().replace('_', '-')}"
-    if not equals:
-        return "--set NAME=VALUE is now --NAME VALUE, as in --model.width 64"
-    if flag not in flags:
-        return f"--set {text} is no option here{_suggestion(flag, flags)}"
-    value = re.sub(r"[\[\],\"']", " ", value).strip()
-    table, _, last = flag.rpartition(".")
-    new = {"true": flag, "false": f"{table}.no-{last}"}.get(value, " ".join([flag, *value.split()]))
-    return f"--set {text} is now {new}"
-
-
-def _flags(program: str, chosen: Mapping[str, Callable[..., Any]]) -> list[str]:
+def _flags(program: str, name: str, command: Callable[..., Any]) -> list[str]:
     """The options of a command, read from its help."""
-    [name] = list(chosen) or [""]
     with contextlib.redirect_stdout(io.StringIO()) as text, contextlib.suppress(SystemExit):
-        defaults = getattr(chosen.get(name), "defaults", None)
-        _cli(program, "", chosen, [name, "--help"], defaults([]) if defaults else {})
+        find = getattr(command, "defaults", None)
+        _cli(program, "", {name: command}, [name, "--help"], find([]) if find else {})
     return re.findall(r"--[a-z][\w.-]*", text.getvalue())

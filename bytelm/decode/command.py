@@ -5,7 +5,7 @@ import binascii
 import json
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -15,8 +15,9 @@ from bytelm.base import ranks
 from bytelm.base.cli import say
 from bytelm.base.errors import InputError
 from bytelm.base.files import write_bytes
+from bytelm.base.options import Range
 from bytelm.decode.endings import Utf8Gate
-from bytelm.decode.options import DecodeOptions, DraftRule, Engine, SamplingOptions
+from bytelm.decode.options import DecodeOptions, Engine, SamplingOptions
 from bytelm.decode.row import Completion
 
 if TYPE_CHECKING:
@@ -43,11 +44,11 @@ class Generate:
     """jsonl with rows of "id" and "prompt" (or "prompt_base64")."""
     out: Path | None = None
     """Where the rows go; without it, to stdout."""
-    max_bytes: int = 1024
+    max_bytes: Annotated[int, Range(1)] = 1024
     """Bytes of a completion at most."""
     heads: int | None = None
     """k: head 1 and k - 1 drafting heads; 1 is plain decoding. Default: all that the model has."""
-    batch: int = 16
+    batch: Annotated[int, Range(1)] = 16
     """Prompts that run side by side."""
     stop: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
     r"""Text that ends a completion; repeatable; \n, \t, \\ and \xNN are understood."""
@@ -55,20 +56,12 @@ class Generate:
     """Add "text" to each row: the prompt and its completion."""
     stops_span_prompt: bool = False
     """Let a stop begin in the prompt's last bytes."""
-    temperature: float = 0.0
-    """0 is greedy; above, bytes are drawn from head 1's distribution at this temperature."""
-    top_k: int = 0
-    """Draw from the k most probable bytes only; 0: from all."""
-    top_p: float = 1.0
-    """Draw from the most probable bytes that together reach this probability."""
-    seed: int = 0
-    """Replays the same samples."""
-    samples: int = 1
+    sampling: Annotated[SamplingOptions, tyro.conf.arg(name="")] = field(
+        default_factory=SamplingOptions
+    )
+    samples: Annotated[int, Range(1)] = 1
     """Completions of each prompt."""
-    draft_rule: DraftRule = "argmax"
-    """In sampling, drafts are each head's best byte (then the text is the same at every --heads),
-    or drawn from the head's own distribution (then only the distribution is)."""
-    gate: float | None = None
+    gate: Annotated[float, Range(0, 1, below=True)] | None = None
     """Feed a draft only if its head is at least this sure of it, 0: always. Default: as sure as
     pays here, by the measured cost of a step. Changes the speed alone (under --draft-rule sampled
     also which text a seed gives, though not its distribution; the default is 0.4 there)."""
@@ -84,12 +77,9 @@ class Generate:
 
     def options(self) -> DecodeOptions:
         """What this command line asks of decoding."""
-        sampling = SamplingOptions(
-            self.temperature, self.top_k, self.top_p, self.seed, self.draft_rule
-        )
         return DecodeOptions(
             self.max_bytes, self.heads, self.batch, tuple(unescape(stop) for stop in self.stop),
-            self.stops_span_prompt, sampling, self.samples, self.gate, self.engine, self.exact,
+            self.stops_span_prompt, self.sampling, self.samples, self.gate, self.engine, self.exact,
         )  # fmt: skip
 
     def run(self) -> dict[str, Any] | None:
@@ -112,7 +102,8 @@ class Generate:
         prompt = _read_prompt(self.prompt_file) if self.prompt_file is not None else b""
         options = self.options()
         options.check()
-        if self.temperature == 0 and (self.top_k or self.top_p < 1 or self.seed):
+        sampling = self.sampling
+        if sampling.temperature == 0 and (sampling.top_k or sampling.top_p < 1 or sampling.seed):
             say("--top-k, --top-p and --seed have no effect at --temperature 0 (greedy)")
         if self.prompt_file is not None and (self.samples > 1 or self.with_prompt):
             raise InputError("--samples and --with-prompt go with --prompts")

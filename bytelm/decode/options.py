@@ -12,18 +12,19 @@ DraftRule = Literal["argmax", "sampled"]
 
 @dataclass(frozen=True)
 class SamplingOptions:
-    """How ids are chosen from head 1's logits."""
+    """How bytes are chosen from head 1's distribution."""
 
     temperature: Annotated[float, Range(0)] = 0.0
-    """Logits are divided by it; 0 is greedy."""
+    """0 is greedy; above, bytes are drawn from head 1's distribution at this temperature."""
     top_k: Annotated[int, Range(0, 2**63 - 1)] = 0
-    """Only the k most probable ids; 0 is all."""
+    """Draw from the k most probable bytes only; 0: from all."""
     top_p: Annotated[float, Range(0, 1, above=True)] = 1.0
-    """Only the most probable ids, as few as reach this probability together."""
+    """Draw from the most probable bytes that together reach this probability."""
     seed: Annotated[int, Range(0, 2**64 - 1)] = 0
     """Replays the same samples."""
     draft_rule: DraftRule = "argmax"
-    """How heads draft: their best id (the same text at every k), or one drawn from theirs."""
+    """In sampling, drafts are each head's best byte (then the text is the same with any number of
+    heads), or drawn from the head's own distribution (then only the distribution is)."""
 
     def check(self) -> None:
         """Raise InputError for values that make no sense."""

@@ -1,5 +1,5 @@
-// Intel's AMX: products of a tile of 16 rows of 16 units and one of 16 units of 16 lanes, in one
-// instruction. Every sum is over its units in their order, 16 at a time, whatever rows are beside.
+// Intel's AMX: one instruction multiplies a tile of 16 rows of 16 units by one of 16 units of 16
+// lanes. Each sum takes its units in their order, 16 at a time, whatever the other rows are.
 #pragma once
 #include <algorithm>
 #include <type_traits>
@@ -17,18 +17,18 @@ static constexpr bool TILED = std::is_same<P, TiledBF16>::value;
 static constexpr i64 TILE = 16;  // rows, or units
 
 template <class P>
-struct Prepared {  // what a thread that multiplies holds
-  Prepared() {}
+struct AmxScope {  // a thread that computes holds one; only AMX needs anything
+  AmxScope() {}
 };
 
 #if !defined(BYTELM_AMX)
 
-static inline bool tiles_allowed() { return false; }
+static inline bool amx_allowed() { return false; }
 
 #else
 
-// Linux gives tiles to a process that asks for them.
-static inline bool tiles_allowed() {
+// Whether Linux lets this process use tiles: it must ask for them.
+static inline bool amx_allowed() {
   static const bool allowed = [] {
     const long ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18;
     return syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
@@ -36,33 +36,33 @@ static inline bool tiles_allowed() {
   return allowed;
 }
 
-// While it lives, this thread's tiles are eight of 16 rows x 64 bytes; afterwards they have the
-// shapes that they had, as torch's products shape them too.
+// While it lives, this thread has eight tiles of 16 rows x 64 bytes. Afterwards it has the tiles it
+// had before, since torch configures tiles too.
 template <>
-struct Prepared<TiledBF16> {
-  struct alignas(64) Shapes {
+struct AmxScope<TiledBF16> {
+  struct alignas(64) TileConfig {
     uint8_t palette, start_row, reserved[14];
     uint16_t row_bytes[16];
     uint8_t rows[16];
   };
-  Shapes before;
+  TileConfig before;
 
-  Prepared() {
+  AmxScope() {
     // Not the intrinsics: GCC 12's tell the compiler of the first 8 bytes only.
     asm volatile("sttilecfg %0" : "=m"(before));
-    Shapes shapes{};
-    shapes.palette = 1;
-    std::fill(shapes.row_bytes, shapes.row_bytes + 8, 64);
-    std::fill(shapes.rows, shapes.rows + 8, 16);
-    load(shapes);
+    TileConfig config{};
+    config.palette = 1;
+    std::fill(config.row_bytes, config.row_bytes + 8, 64);
+    std::fill(config.rows, config.rows + 8, 16);
+    load(config);
   }
-  ~Prepared() { load(before); }
-  Prepared(const Prepared&) = delete;
-  Prepared& operator=(const Prepared&) = delete;
+  ~AmxScope() { load(before); }
+  AmxScope(const AmxScope&) = delete;
+  AmxScope& operator=(const AmxScope&) = delete;
 
-  static void load(const Shapes& shapes) {
-    if (shapes.palette) {
-      asm volatile("ldtilecfg %0" : : "m"(shapes));
+  static void load(const TileConfig& config) {
+    if (config.palette) {
+      asm volatile("ldtilecfg %0" : : "m"(config));
     } else {
       _tile_release();
     }

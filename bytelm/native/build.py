@@ -11,6 +11,9 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from bytelm.native.headers import Struct, generated_headers
+from bytelm.native.sanitize import sanitizer_flags
+
 HERE = Path(__file__).parent
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-ffp-contract=fast", "-fno-math-errno",
          "-Wno-psabi", "-shared", "-fPIC", "-pthread", "-fvisibility=hidden")  # fmt: skip
@@ -53,44 +56,56 @@ def _folder() -> Path:
 
 
 @functools.cache
-def library(source: Path, *options: str) -> ctypes.CDLL:
-    """The compiled `source`, with the headers beside it and those here; `options` are more flags.
+def library(source: Path, *options: str, structs: tuple[Struct, ...] = ()) -> ctypes.CDLL:
+    """The compiled `source`, with the headers beside it and those in this folder.
 
-    Raises NoCompilerError with the reason where there can be none.
+    `options` are more flags of the compiler. `structs` cross the border: that C++ defines them in
+    the same way is checked when it is compiled (see `bytelm.native.headers`). Flags, headers,
+    alphabet and structs name the file in the cache, so a change of any of them compiles anew.
+    Raises NoCompilerError with the reason where there can be no library.
     """
     headers = sorted([*HERE.glob("*.h"), *source.parent.glob("*.h")])
-    command = (_compiler(), *FLAGS, *options)
-    digest = hashlib.sha256("\0".join((*command, _processor())).encode())
+    command = (_compiler(), *FLAGS, *options, *sanitizer_flags())
+    generated = generated_headers(structs)
+    digest = hashlib.sha256("\0".join((*command, _processor(), *generated.values())).encode())
     for file in (source, *headers):
         digest.update(file.read_bytes())
     target = _folder() / f"{source.stem}-{digest.hexdigest()[:16]}.so"
     if not target.exists():
-        _compile([*command, f"-I{HERE}", str(source)], target)
+        _compile([*command, f"-I{HERE}", str(source)], generated, target)
     try:
         return ctypes.CDLL(str(target))
     except OSError as error:
         raise NoCompilerError(f"{target.name} cannot be loaded: {error}") from error
 
 
-def _compile(command: list[str], target: Path) -> None:
-    """Written aside and renamed, so that two processes may do it at once."""
-    compiler = command[0]
+def _compile(command: list[str], generated: dict[str, str], target: Path) -> None:
+    """Compile aside and rename, so that two processes may do it at once."""
     with tempfile.TemporaryDirectory(dir=target.parent) as aside:
+        for name, text in generated.items():
+            (Path(aside) / name).write_text(text, encoding="utf-8")
         made = Path(aside) / target.name
-        try:
-            done = subprocess.run(
-                [*command, "-o", str(made)],
-                capture_output=True, text=True, errors="replace", timeout=300, check=False,
-            )  # fmt: skip
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise NoCompilerError(f"{compiler} failed: {error}") from error
-        if done.returncode:
-            lines = [line for line in done.stderr.splitlines() if "error" in line]
-            reason = (lines or done.stderr.splitlines() or [f"status {done.returncode}"])[0]
-            raise NoCompilerError(f"{compiler} failed: {reason.strip()[:200]}")
+        _run_compiler([*command, f"-I{aside}", "-o", str(made)])
         made.replace(target)
         same = target.parent.glob(f"{target.stem.rpartition('-')[0]}-*.so")
-        # Another process may be at it, too.
+        # Another process may delete the same files.
         with contextlib.suppress(OSError):
             for old in sorted(same, key=lambda path: path.stat().st_mtime)[:-4]:
                 old.unlink(missing_ok=True)
+
+
+def _run_compiler(command: list[str]) -> None:
+    compiler = command[0]
+    # A sanitizer that is loaded into this process is not for the compiler.
+    environment = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
+    try:
+        done = subprocess.run(
+            command, env=environment,
+            capture_output=True, text=True, errors="replace", timeout=300, check=False,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise NoCompilerError(f"{compiler} failed: {error}") from error
+    if done.returncode:
+        lines = [line for line in done.stderr.splitlines() if "error" in line]
+        reason = (lines or done.stderr.splitlines() or [f"status {done.returncode}"])[0]
+        raise NoCompilerError(f"{compiler} failed: {reason.strip()[:200]}")

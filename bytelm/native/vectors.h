@@ -29,41 +29,44 @@ static inline vf loadf(const float* p) {
   return v;
 }
 static inline void storef(float* p, vf v) { std::memcpy(p, &v, sizeof v); }
-static inline vu spread(u32 x) { return vu{} + x; }
-static inline vf spreadf(float x) { return vf{} + x; }
-static inline vf choose(vi mask, vf yes, vf no) { return (vf)(((vi)yes & mask) | ((vi)no & ~mask)); }
+static inline vu broadcast(u32 x) { return vu{} + x; }
+static inline vf broadcastf(float x) { return vf{} + x; }
+static inline vf select(vi mask, vf yes, vf no) {
+  return (vf)(((vi)yes & mask) | ((vi)no & ~mask));
+}
 
 static constexpr float LOG2E = 1.44269504088896341f;
-static constexpr float ROUNDER = 12582912.0f;  // 1.5 * 2^23: adding it rounds to a whole number
+static constexpr float ROUND_MAGIC = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer
 
-// e^x for x <= 0, 0 below -87, where float32 ends. Cephes' polynomial: right to float32's last bits.
-static inline vf exponential_fine(vf x) {
-  const vi alive = x > spreadf(-87.0f);  // what follows is of no account where x is less
-  vf n = x * LOG2E + ROUNDER;
+// e^x for x <= 0, and 0 below -87, where float32 ends. Cephes' polynomial, right to float32's last
+// bits.
+static inline vf exp_accurate(vf x) {
+  const vi alive = x > broadcastf(-87.0f);  // elsewhere the result is not used
+  vf n = x * LOG2E + ROUND_MAGIC;
   const vu whole = (vu)n;
-  n = n - ROUNDER;
+  n = n - ROUND_MAGIC;
   vf r = x - n * 0.693359375f;
   r = r - n * -2.12194440e-4f;
-  vf y = spreadf(1.9875691500e-4f);
+  vf y = broadcastf(1.9875691500e-4f);
   y = y * r + 1.3981999507e-3f;
   y = y * r + 8.3334519073e-3f;
   y = y * r + 4.1665795894e-2f;
   y = y * r + 1.6666665459e-1f;
   y = y * r + 5.0000001201e-1f;
   y = y * r * r + r + 1.0f;
-  return choose(alive, (vf)((vu)y + (whole << 23)), vf{});
+  return select(alive, (vf)((vu)y + (whole << 23)), vf{});
 }
 
-// The same, right to about 1e-5 of itself: far within what bfloat16 keeps.
-static inline vf exponential_rough(vf x) {
-  const vi alive = x > spreadf(-87.0f);
-  const vf power = x * LOG2E, n = power + ROUNDER, f = power - (n - ROUNDER);
-  vf y = spreadf(9.57008172e-3f);
+// The same with a relative error of about 1e-5, far less than bfloat16's rounding.
+static inline vf exp_fast(vf x) {
+  const vi alive = x > broadcastf(-87.0f);
+  const vf power = x * LOG2E, n = power + ROUND_MAGIC, f = power - (n - ROUND_MAGIC);
+  vf y = broadcastf(9.57008172e-3f);
   y = y * f + 5.59178591e-2f;
   y = y * f + 2.40247458e-1f;
   y = y * f + 6.93121791e-1f;
   y = y * f + 9.99999285e-1f;
-  return choose(alive, (vf)((vu)y + ((vu)n << 23)), vf{});
+  return select(alive, (vf)((vu)y + ((vu)n << 23)), vf{});
 }
 
 struct F32 {
@@ -76,7 +79,7 @@ struct F32 {
     return sum + (vf)a * (vf)w;
 #endif
   }
-  static inline vf exponential(vf x) { return exponential_fine(x); }
+  static inline vf exp(vf x) { return exp_accurate(x); }
   static inline float widen(Value v) { return v; }
   static inline Value narrow(float f) { return f; }
   static inline void narrow_lanes(vf v, Value* to) { storef(to, v); }
@@ -93,12 +96,12 @@ struct BF16 {
 #if defined(__AVX512BF16__)
     return (vf)_mm512_dpbf16_ps((__m512)sum, (__m512bh)a, (__m512bh)w);
 #else
-    const vu high = spread(0xffff0000u);
+    const vu high = broadcast(0xffff0000u);
     sum = sum + (vf)(a & high) * (vf)(w & high);
     return sum + (vf)(a << 16) * (vf)(w << 16);
 #endif
   }
-  static inline vf exponential(vf x) { return exponential_rough(x); }
+  static inline vf exp(vf x) { return exp_fast(x); }
   static inline float widen(Value v) {
     u32 bits = (u32)v << 16;
     float f;
@@ -130,27 +133,28 @@ struct BF16 {
   }
 };
 
-static inline vf larger(vf a, vf b) {
+static inline vf maximum(vf a, vf b) {
 #if defined(__AVX512F__)
   return (vf)_mm512_max_ps((__m512)a, (__m512)b);
 #else
-  return choose(a > b, a, b);
+  return select(a > b, a, b);
 #endif
 }
 
 // Sums and maxima across lanes, by halves.
-#define HALVES(v, fold)                                                                      \
-  v = fold(v, __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7)); \
-  v = fold(v, __builtin_shufflevector(v, v, 4, 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3)); \
-  v = fold(v, __builtin_shufflevector(v, v, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1)); \
+#define FOLD_LANES(v, fold)                                                                      \
+  v = fold(v,                                                                                    \
+           __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7)); \
+  v = fold(v, __builtin_shufflevector(v, v, 4, 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3));    \
+  v = fold(v, __builtin_shufflevector(v, v, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1));    \
   v = fold(v, __builtin_shufflevector(v, v, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0));
-static inline vf plus(vf a, vf b) { return a + b; }
-static inline float sum_of(vf v) {
-  HALVES(v, plus)
+static inline vf add_lanes(vf a, vf b) { return a + b; }
+static inline float reduce_add(vf v) {
+  FOLD_LANES(v, add_lanes)
   return v[0];
 }
-static inline float max_of(vf v) {
-  HALVES(v, larger)
+static inline float reduce_max(vf v) {
+  FOLD_LANES(v, maximum)
   return v[0];
 }
-#undef HALVES
+#undef FOLD_LANES

@@ -121,18 +121,29 @@ def check_block(model: ModelConfig, train: TrainOptions) -> None:
         )
 
 
-def preset_defaults(words: Sequence[str], default: str = "tiny") -> DefaultsByType:
-    """The defaults of `--model.*` and `--train.*`: those of the preset among `words`."""
-    preset = peek(words, "preset", default)
-    return defaults_of(*read_preset(preset), preset)
-
-
-def defaults_of(
-    model: ModelConfig,
-    train: TrainOptions,
-    source: str,
-    fixed: frozenset[str] = frozenset(),
+def preset_defaults(
+    words: Sequence[str],
+    default: str = "tiny",
+    model: Mapping[str, object] | None = None,
+    train: Mapping[str, object] | None = None,
+    fixed: Mapping[str, str] | None = None,
 ) -> DefaultsByType:
-    """These as the defaults of a command's options; those named in `fixed` are no options there."""
-    values = [model, train, *(getattr(train, part) for part in PARTS)]
-    return {type(value): Defaults(value, source, fixed) for value in values}
+    """The defaults of `--model.*` and `--train.*`: those of the preset among `words`.
+
+    With the values in `model` and `train` in place of the preset's. `fixed` names options that a
+    command has not, and what decides instead: {"model.width": "--widths"}.
+    """
+    preset = peek(words, "preset", default)
+    found = resolve(preset, model, train)
+    source = f"{preset} and the recipe" if model or train else preset
+    values = [*found, *(getattr(found[1], part) for part in PARTS)]
+    by_table: dict[str, dict[str, str]] = {"model": {}, "train": {}}
+    for name, instead in (fixed or {}).items():
+        table, _, last = name.partition(".")
+        by_table[table][last] = instead
+    return {
+        type(value): Defaults(
+            value, source, by_table["model" if isinstance(value, ModelConfig) else "train"]
+        )
+        for value in values
+    }

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from bytelm.base.cli import say
+from bytelm.base.device import check_device
 from bytelm.base.errors import InputError, option, setting
 from bytelm.base.files import write_json
 from bytelm.base.ranks import barrier, gather_objects, is_first, joined, world_size
@@ -67,10 +68,7 @@ def train_session(
 
 
 def _check_machine(options: RunOptions) -> None:
-    if options.device.startswith("cuda") and not torch.cuda.is_available():
-        raise InputError(
-            f"{setting('device', 'cuda')}: this machine has no CUDA device that torch can use"
-        )
+    check_device(options.device)
     if options.tensorboard and importlib.util.find_spec("tensorboard") is None:
         raise InputError(
             f"{option('tensorboard')} needs the package tensorboard: pip install '.[tensorboard]'"

@@ -7,12 +7,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from eval.measure.bench_tables import BenchResult
-from eval.report.plots import BLUE, FAINT, GREEN, GREY, INK, ORANGE, PALE, PINK, styled
+from eval.style import BLUE, COLOURS, FAINT, GREY, INK, ORANGE, PALE, PINK, styled
 
 if TYPE_CHECKING:
     from eval.measure.training_time import TrainingTimeResult
 
-COLOURS = {1: GREY, 2: GREEN, 4: ORANGE, 8: BLUE, 16: PINK, 32: INK}
 PEER_COLOURS = {"bytelm": BLUE, "bytelm-plain": "#7FB3D5"}
 # The ways of training: a name and a colour.
 WAYS = {

@@ -1,81 +1,19 @@
-"""The report's plots: matplotlib figures in one quiet style, and their SVG.
+"""The report's plots, as matplotlib figures. Lines are named at their ends."""
 
-Figures are made without pyplot, so nothing is global and no display is needed. Colours are of Okabe
-and Ito's palette, which colour-blind readers can tell apart; lines are named at their ends.
-"""
+from collections.abc import Mapping, Sequence
 
-import io
-from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache, wraps
-from typing import Any, ParamSpec
-
-import matplotlib
 import numpy as np
 import numpy.typing as npt
-from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-BLUE, ORANGE, GREEN, PINK, SKY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9"
-INK, GREY, PALE, FAINT = "#1F2933", "#6B7683", "#B8C4D0", "#E4E9EE"
+from eval.records import CompressorBits, GradeResult, MetricsRow, SpeedRow
+from eval.style import BLUE, GREEN, GREY, INK, ORANGE, PALE, PINK, SKY, styled
+
 REASON_COLOURS = {"stop": BLUE, "end_of_document": GREEN, "length": "#B97900"}
-FONTS = ("Inter", "Helvetica Neue", "Helvetica", "Arial", "Liberation Sans", "DejaVu Sans")
 CURVE_POINTS = 900
 
-P = ParamSpec("P")
 End = tuple[float, str, str]
-
-
-@lru_cache(maxsize=1)
-def _style() -> Any:
-    # Only fonts that are here: matplotlib would complain of each of the others.
-    here = {font.name for font in font_manager.fontManager.ttflist}
-    return {
-        "font.family": next((name for name in FONTS if name in here), "sans-serif"),
-        "font.size": 11,
-        "text.color": INK,
-        "axes.labelcolor": GREY,
-        "axes.labelsize": 10.5,
-        "axes.titlesize": 12,
-        "axes.titleweight": "bold",
-        "axes.titlecolor": INK,
-        "axes.titlelocation": "left",
-        "axes.titlepad": 12,
-        "axes.edgecolor": PALE,
-        "axes.linewidth": 0.8,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.axisbelow": True,
-        "xtick.color": PALE,
-        "ytick.color": PALE,
-        "xtick.labelcolor": GREY,
-        "ytick.labelcolor": GREY,
-        "xtick.labelsize": 10,
-        "ytick.labelsize": 10,
-        "ytick.major.size": 0,
-        "grid.color": FAINT,
-        "grid.linewidth": 0.8,
-        "svg.fonttype": "path",
-        "svg.hashsalt": "bytelm",
-    }
-
-
-def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
-    @wraps(draw)
-    def inner(*args: P.args, **kwargs: P.kwargs) -> Figure:
-        with matplotlib.rc_context(_style()):
-            return draw(*args, **kwargs)
-
-    return inner
-
-
-def to_svg(figure: Figure) -> str:
-    """The figure as an SVG document, the same every time, text as outlines."""
-    file = io.StringIO()
-    nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-    with matplotlib.rc_context(_style()):
-        figure.savefig(file, format="svg", metadata=nothing)
-    return file.getvalue()
 
 
 def smooth(values: npt.NDArray[np.float64], width: int) -> npt.NDArray[np.float64]:
@@ -89,7 +27,7 @@ def smooth(values: npt.NDArray[np.float64], width: int) -> npt.NDArray[np.float6
 
 
 def spread(positions: Sequence[float], gap: float) -> list[float]:
-    """`positions` moved as little as needs be so that neighbours lie `gap` apart, order kept."""
+    """Move `positions` just enough that neighbours lie `gap` apart; their order stays."""
     order = sorted(range(len(positions)), key=lambda i: positions[i])
     groups: list[list[int]] = []
     for i in order:
@@ -116,7 +54,7 @@ def _top(group: Sequence[int], positions: Sequence[float], gap: float) -> float:
 
 
 def _name_ends(axes: Axes, ends: Sequence[End], points: float = 14) -> None:
-    """Write (y, text, colour) right of the axes, moved apart where they would overlap."""
+    """Write each (y, text, colour) to the right of the axes; texts do not overlap."""
     low, high = axes.get_ylim()
     figure = axes.figure
     assert isinstance(figure, Figure)
@@ -132,19 +70,19 @@ def _name_ends(axes: Axes, ends: Sequence[End], points: float = 14) -> None:
 
 @styled
 def loss_curve(
-    rows: Sequence[Mapping[str, Any]],
+    rows: Sequence[MetricsRow],
     held_out: Sequence[tuple[float, float]],
     references: Mapping[str, float],
 ) -> Figure:
     """Training bpb over bytes seen (raw faint, mean strong), held-out points, compressors' lines.
 
-    `rows` are those of metrics.jsonl, `held_out` (bytes, bpb), `references` bpb by name.
+    `rows` are steps with a loss, `held_out` is (bytes, bpb), `references` is bpb by name.
     """
     figure = Figure(figsize=(9.2, 3.7))
     axes = figure.add_axes((0.065, 0.15, 0.745, 0.8))
     ends: list[End] = []
-    at_MB = np.array([row["bytes"] for row in rows], dtype=np.float64) / 1e6
-    raw = np.array([row["bpb"] for row in rows], dtype=np.float64)
+    at_MB = np.array([row.bytes for row in rows], dtype=np.float64) / 1e6
+    raw = np.array([row.bpb for row in rows], dtype=np.float64)
     lows, highs = [y for _, y in held_out], [1.15 * y for y in references.values()]
     if len(rows):
         mean = smooth(raw, max(1, len(raw) // 60))
@@ -152,7 +90,7 @@ def loss_curve(
         axes.plot(at_MB[keep], raw[keep], color=SKY, alpha=0.35, linewidth=0.7)
         axes.plot(at_MB[keep], mean[keep], color=BLUE, linewidth=2)
         ends.append((float(mean[-1]), f"training {mean[-1]:.2f}", BLUE))
-        # The first steps fall from 8 bits; the page's room belongs to what comes after.
+        # The first steps fall from 8 bits: they are cut off, so that the rest can be read.
         lows.append(float(np.percentile(raw, 1)))
         highs.append(min(float(raw.max()), 2.2 * float(mean[-1])))
     for name, bpb in references.items():
@@ -175,7 +113,7 @@ def loss_curve(
 
 @styled
 def head_bars(
-    heads_bpb: Sequence[float], compressors: Mapping[str, Mapping[str, float]] | None
+    heads_bpb: Sequence[float], compressors: Mapping[str, CompressorBits] | None
 ) -> Figure:
     """Held-out bpb of every head beside the compressors', file by file and all together."""
     figure = Figure(figsize=(9.2, 3.5))
@@ -183,7 +121,7 @@ def head_bars(
     left = figure.add_axes((0.065, 0.15, width, 0.72))
     n = len(heads_bpb)
     bars = left.bar(range(1, n + 1), heads_bpb, 0.72, color=[BLUE] + [PALE] * (n - 1))
-    # Of many heads only the first and the last are named: the others' figures would collide.
+    # With many heads the labels would collide: only the first and the last head get one.
     named = [n <= 12 or i in (0, n - 1) for i in range(n)]
     labels = [f"{bpb:.2f}" if name else "" for bpb, name in zip(heads_bpb, named, strict=True)]
     left.bar_label(bars, labels=labels, padding=3, size=10, color=INK)
@@ -197,8 +135,9 @@ def head_bars(
     if compressors:
         right = figure.add_axes((0.065 + width + 0.035, 0.15, 0.36, 0.72))
         axes_all.append(right)
-        for offset, kind, colour in ((-0.2, "each", GREY), (0.2, "together", PALE)):
-            sizes = [row[kind] for row in compressors.values()]
+        each = [row.each for row in compressors.values()]
+        together = [row.together for row in compressors.values()]
+        for offset, sizes, colour in ((-0.2, each, GREY), (0.2, together, PALE)):
             at = np.arange(len(sizes)) + offset
             right.bar_label(
                 right.bar(at, sizes, 0.37, color=colour), fmt="%.2f", padding=3, size=10
@@ -221,18 +160,21 @@ def head_bars(
 
 
 @styled
-def speed_lines(rows: Sequence[Mapping[str, Any]], forecast: Mapping[str, float]) -> Figure:
+def speed_lines(rows: Sequence[SpeedRow], forecast: Mapping[str, float]) -> Figure:
     """Bytes per forward (with the teacher-forced forecast) and speedup, by k and batch size."""
     figure = Figure(figsize=(9.2, 3.5))
-    ks = sorted({row["k"] for row in rows})
-    batches = sorted({row["batch"] for row in rows})
+    ks = sorted({row.k for row in rows})
+    batches = sorted({row.batch for row in rows})
     place = {k: i for i, k in enumerate(ks)}
     colours = dict(zip(batches, (BLUE, ORANGE, GREEN, PINK) * len(batches), strict=False))
-    panels = (("bytes per forward", "bytes_per_forward"), ("speedup over k = 1", "speedup"))
-    for index, (title, key) in enumerate(panels):
+    for index, title in enumerate(("bytes per forward", "speedup over k = 1")):
         axes = figure.add_axes((0.045 + 0.5 * index, 0.15, 0.345, 0.72))
         lines = {
-            batch: sorted((place[row["k"]], row[key]) for row in rows if row["batch"] == batch)
+            batch: sorted(
+                (place[row.k], row.speedup if index else row.bytes_per_forward)
+                for row in rows
+                if row.batch == batch
+            )
             for batch in batches
         }
         peak = max(y for line in lines.values() for _, y in line)
@@ -263,7 +205,7 @@ def speed_lines(rows: Sequence[Mapping[str, Any]], forecast: Mapping[str, float]
 
 
 def _overlap(lines: Mapping[int, Sequence[tuple[int, float]]]) -> bool:
-    """Whether every batch's line is the same to the eye (within 1 %)."""
+    """Whether the lines of all batches look the same (within 1 %)."""
     first, *rest = lines.values()
     return all(
         [x for x, _ in line] == [x for x, _ in first]
@@ -289,7 +231,7 @@ def accepted_bars(counts: Sequence[int]) -> Figure:
         axes.bar_label(bars, labels=labels, padding=3, size=10)
     high = 1.24 * max(float(shares.max()), 1.0)
     axes.set_ylim(0, high)
-    # A pointer above the tallest bar's label: a line through the bars would cross other labels.
+    # A pointer above all labels: a line through the bars would cross some of them.
     axes.plot([mean], [0.955 * high], "v", color=ORANGE, markersize=8)
     right = mean < (len(counts) + 1) / 2
     axes.text(
@@ -309,7 +251,7 @@ def _percent(share: float) -> str:
 
 
 @styled
-def score_bars(scores: Mapping[str, Mapping[str, Any]]) -> Figure:
+def score_bars(scores: Mapping[str, GradeResult]) -> Figure:
     """pass@1 with its 95 % interval, and how completions ended, a row for each suite."""
     height = 0.85 + 0.85 * len(scores)
     figure = Figure(figsize=(9.2, height))
@@ -317,8 +259,8 @@ def score_bars(scores: Mapping[str, Mapping[str, Any]]) -> Figure:
     left = figure.add_axes((0.115, bottom, 0.345, tall))
     right = figure.add_axes((0.53, bottom, 0.46, tall))
     for row, score in enumerate(scores.values()):
-        point = 100 * score["pass_at_1"]
-        low, high = (100 * bound for bound in score.get("pass_at_1_interval") or (point / 100,) * 2)
+        point = 100 * score.pass_at_1
+        low, high = (100 * bound for bound in score.pass_at_1_interval or (point / 100,) * 2)
         left.plot(
             [low, high], [row, row], color=BLUE, linewidth=5, alpha=0.3, solid_capstyle="butt"
         )
@@ -327,7 +269,7 @@ def score_bars(scores: Mapping[str, Mapping[str, Any]]) -> Figure:
         inside = high <= 80
         left.text(high + 2 if inside else low - 2, row, label, va="center", weight="bold",
                   ha="left" if inside else "right")  # fmt: skip
-        _stack(right, row, score.get("finish_reasons") or {})
+        _stack(right, row, score.finish_reasons or {})
     for axes in (left, right):
         axes.set_xlim(0, 100)
         axes.set_ylim(len(scores) - 0.45, -0.55)
@@ -344,7 +286,7 @@ def score_bars(scores: Mapping[str, Mapping[str, Any]]) -> Figure:
 
 
 def _stack(axes: Axes, row: int, reasons: Mapping[str, int]) -> None:
-    """One bar of 100 %, a part for each reason, the reasons named below in their colours."""
+    """Draw one bar of 100 % with a part for each reason, and their names below in their colours."""
     total = max(1, sum(reasons.values()))
     start, text_at = 0.0, 0.0
     ordered = sorted(reasons.items(), key=lambda item: -item[1])

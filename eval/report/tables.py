@@ -3,7 +3,8 @@
 from typing import Any
 
 from eval.measure.bench_tables import BenchResult, bench_table
-from eval.report.report import terminal_table
+from eval.report.record import Report
+from eval.report.terminal import terminal_table
 from eval.study.sweep import SweepResult, sweep_table
 
 Figures = dict[str, Any]
@@ -12,7 +13,9 @@ Figures = dict[str, Any]
 
 def measured(report: Figures) -> str:
     """The terminal's table of a whole run, and the machine that it was measured on."""
-    return f"{_text(terminal_table(report))}\n\nMeasured on {_where(report)}."
+    return (
+        f"{_text(terminal_table(Report.model_validate(report)))}\n\nMeasured on {_where(report)}."
+    )
 
 
 def bench(figures: Figures) -> str:

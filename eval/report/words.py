@@ -1,9 +1,9 @@
 """Figures as words: sizes, times, shares, and the one sentence that sums up a run."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-Json = Mapping[str, Any]
+from eval.records import SpeedRow
+from eval.report.record import Report
 
 
 def size(count: float) -> str:
@@ -38,41 +38,38 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
-def fastest(rows: Sequence[Json]) -> Json | None:
-    """The row of speed to put in the headline: the most heads, then the best speedup."""
-    return max(rows, key=lambda row: (row["k"], row["speedup"]), default=None)
+def interval(bounds: Sequence[float] | None) -> str:
+    """A share's 95 % interval; empty where it is not known."""
+    return f"{100 * bounds[0]:.1f} to {percent(bounds[1])}" if bounds else ""
 
 
-def model_words(parameters: Json) -> str:
+def fastest(rows: Sequence[SpeedRow]) -> SpeedRow | None:
+    """The row of speed for the headline: the most heads, then the best speedup."""
+    return max(rows, key=lambda row: (row.k, row.speedup), default=None)
+
+
+def model_words(parameters: Mapping[str, float]) -> str:
     """The model's size in words, its n-gram tables apart; empty where it is not known."""
     total, tables = parameters.get("total", 0), parameters.get("tables", 0)
     beside = f" (and {count_of(tables)} in n-gram tables)" if tables else ""
     return f"{count_of(total - tables)} parameters{beside}" if total else ""
 
 
-def sentence(report: Json) -> str:
+def sentence(report: Report) -> str:
     """What this run is, in one honest sentence."""
-    training, bpb = report["training"], report["held_out_bpb"]
-    size_words = model_words(training.get("parameters") or {})
+    training, bpb = report.training, report.held_out_bpb
+    size_words = model_words(training.parameters or {})
     text = "A byte-level code model" + f" of {size_words}" * bool(size_words)
-    if training.get("train_s"):
-        text += f", trained for {duration(training['train_s'])}"
+    if training.train_s:
+        text += f", trained for {duration(training.train_s)}"
     if bpb:
         text += f", needs {bpb[0]:.2f} bits per byte on held-out files"
-        gzip = (report["compressors"] or {}).get("gzip")
-        text += f" (gzip -9: {gzip['each']:.2f})" if gzip else ""
-    best = fastest(report["speed"])
+        gzip = (report.compressors or {}).get("gzip")
+        text += f" (gzip -9: {gzip.each:.2f})" if gzip else ""
+    best = fastest(report.speed)
     if best:
-        text += (
-            f" and gives {best['bytes_per_forward']:.2f} bytes per forward with {best['k']} heads"
-        )
-        text += f", {best['speedup']:.2f} times as fast as plain decoding at batch {best['batch']}"
-    score = report["humaneval"]
-    if score:
-        text += f"; it solves {percent(score['pass_at_1'])} of HumanEval"
+        text += f" and gives {best.bytes_per_forward:.2f} bytes per forward with {best.k} heads"
+        text += f", {best.speedup:.2f} times as fast as plain decoding at batch {best.batch}"
+    if report.humaneval:
+        text += f"; it solves {percent(report.humaneval.pass_at_1)} of HumanEval"
     return text + "."
-
-
-def interval(bounds: Sequence[float] | None) -> str:
-    """A share's 95 % interval; empty where it is not known."""
-    return f"{100 * bounds[0]:.1f} to {percent(bounds[1])}" if bounds else ""

@@ -10,41 +10,50 @@ import json
 import shutil
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Any, Literal
-
-import tyro
+from typing import Any, Literal
 
 from bytelm.toolkit import (
+    DefaultsByType,
     InputError,
+    ModelConfig,
     ShardWriter,
     Split,
+    TrainOptions,
     load_checkpoint,
+    preset_defaults,
+    resolve,
     say,
     seal,
     write_json,
     write_text,
 )
 from eval.study.figures import summarize
-from eval.study.trainings import cores, train_all
+from eval.study.trainings import cores, setting_words, train_all
 
 Content = bytes
 """A document; inside the class below, `bytes` is an option."""
 
 # No window and no n-gram tables, which would give the answers away; every head counts as much as
 # head 1, as in the paper.
-RECIPE = (
-    "model.window=0", "model.ngram_orders=[]", "model.ngram_rows=0", "model.context=1024",
-    "train.head_weight=1.0", "train.matrix_lr=0.01", "train.embedding_lr=0.005",
-    "train.weight_decay=0.0", "train.warmup=0.02", "train.decay=0.4",
-)  # fmt: skip
+MODEL_RECIPE = {"window": 0, "ngram_orders": [], "ngram_rows": 0, "context": 1024}
+TRAIN_RECIPE = {
+    "head_weight": 1.0, "matrix_lr": 0.01, "embedding_lr": 0.005, "weight_decay": 0.0,
+    "warmup": 0.02, "decay": 0.4,
+}  # fmt: skip
+RECIPE: dict[str, object] = {
+    **{f"model.{name}": value for name, value in MODEL_RECIPE.items()},
+    **{f"train.{name}": value for name, value in TRAIN_RECIPE.items()},
+}
 HEAD_SIZE = 32
-# What has an option of its own.
+PRESET = "paper-1m"
+# What has an option of its own here, or follows from one.
 OWN = {
-    "model.width": "--widths", "model.layers": "--layers", "model.prediction_heads": "--heads",
+    "model.width": "--widths", "model.hidden": "--widths", "model.attention_heads": "--widths",
+    "model.kv_heads": "--widths", "model.layers": "--layers", "model.prediction_heads": "--heads",
     "train.block": "--block", "train.batch": "--batch", "train.seed": "--seed and --seeds",
 }  # fmt: skip
 # A block of a multiple of this many bytes cuts the data alike for every n up to FURTHEST.
@@ -93,10 +102,12 @@ class Experiment(ABC):
     """Bytes in a training block, a multiple of 64."""
     batch: int = 16
     """Blocks in a batch."""
-    preset: str = "paper-1m"
+    preset: str = PRESET
     """What the models are made of, as far as the options here and the recipe do not say it."""
-    set: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
-    """Override an option of preset and recipe: model.OPTION=VALUE or train.OPTION=VALUE."""
+    model: ModelConfig = field(default_factory=lambda: _recipe(PRESET)[0])
+    """The models. The defaults are those of preset and recipe."""
+    train: TrainOptions = field(default_factory=lambda: _recipe(PRESET)[1])
+    """What is learnt, and how. The defaults are those of preset and recipe."""
     jobs: int = 0
     """Models that are trained at a time, one thread each; 0: as many as there are cores."""
     dtype: Literal["float32", "bfloat16"] = "bfloat16"
@@ -105,6 +116,11 @@ class Experiment(ABC):
     """Compile the models where a compiler is present."""
     device: str = "cpu"
     """cpu or cuda, of training."""
+
+    @staticmethod
+    def defaults(words: Sequence[str]) -> DefaultsByType:
+        """Those of model and training, which preset and recipe give."""
+        return preset_defaults(words, PRESET, MODEL_RECIPE, TRAIN_RECIPE, OWN)
 
     @property
     @abstractmethod
@@ -154,8 +170,8 @@ class Experiment(ABC):
         rows = self._rows(runs)
         results = {
             "experiment": self.name,
-            "options": _plain(asdict(self)),
-            "recipe": list(RECIPE),
+            "options": self._options(),
+            "recipe": _as_texts(RECIPE),
             "data": {
                 data: {"train_bytes": split.bytes, "sha256": split.sha256}
                 for data, split in splits.items()
@@ -197,10 +213,10 @@ class Experiment(ABC):
                 f"--bytes {self.bytes} are {self.steps} batches of {self.block * self.batch}, "
                 f"too few for {self.points} points; give more bytes or fewer --points"
             )
-        for text in self.set:
-            option = text.partition("=")[0].strip()
+        for option in self._changes():
             if option in OWN:
-                raise InputError(f"--set {text}: this has an option of its own, {OWN[option]}")
+                name = option.replace("_", "-")
+                raise InputError(f"--{name} is set by {OWN[option]} here")
         if not self.datasets() or not self.held_out():
             raise InputError("there is nothing to train on, or nothing to measure with")
 
@@ -209,11 +225,26 @@ class Experiment(ABC):
         """Batches that a model is trained on."""
         return -(-self.bytes // (self.block * self.batch))
 
+    def _changes(self) -> dict[str, object]:
+        """What the models and their training have in place of preset and recipe."""
+        model, train = _recipe(self.preset)
+        mine = _by_name(self.model, self.train)
+        base = _by_name(model, train)
+        return {name: value for name, value in mine.items() if value != base[name]}
+
+    def _options(self) -> dict[str, Any]:
+        """As JSON has them; of model and training, the changes, as `set`."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        del values["model"]
+        values["train"] = _as_texts(self._changes())
+        plain = json.loads(json.dumps(values, default=str))
+        return {"set" if name == "train" else name: value for name, value in plain.items()}
+
     def _remember(self) -> None:
         """Refuse a folder that was begun with other options: its runs would not compare."""
         path = self.out / "experiment.json"
         free = {field.name for field in fields(self)} & FREE
-        options = {k: v for k, v in _plain(asdict(self)).items() if k not in free}
+        options = {k: v for k, v in self._options().items() if k not in free}
         asked = {"experiment": self.name, **options}
         if self.out.exists() and not self.out.is_dir():
             raise InputError(f"--out {self.out} is a file, not a folder")
@@ -260,10 +291,13 @@ class Experiment(ABC):
             "attention_heads": width // HEAD_SIZE, "kv_heads": width // HEAD_SIZE,
             "prediction_heads": run.n,
         }  # fmt: skip
-        settings = [f"model.{option}={value}" for option, value in shape.items()]
-        settings += [*RECIPE, *self.set]
-        settings += [f"train.{option}={getattr(self, option)}" for option in ("block", "batch")]
-        settings += [f"train.seed={run.seed}"]
+        sizes = {"block": self.block, "batch": self.batch, "seed": run.seed}
+        settings = {
+            **{f"model.{option}": value for option, value in shape.items()},
+            **RECIPE,
+            **self._changes(),
+            **{f"train.{option}": value for option, value in sizes.items()},
+        }
         return [
             "--data", str(self.out / "data" / run.data), "--run", str(self._folder(run)),
             "--preset", self.preset, "--bytes", str(self.bytes), "--resume",
@@ -271,7 +305,7 @@ class Experiment(ABC):
             "--compile" if self.compile else "--no-compile",
             "--save-steps", str(-(-self.steps // self.points)), "--keep", str(self.points + 1),
             "--eval-steps", str(self.steps + 1),
-            *[word for setting in settings for word in ("--set", setting)],
+            *setting_words(settings),
         ]  # fmt: skip
 
     def _folder(self, run: Run) -> Path:
@@ -321,7 +355,16 @@ class Experiment(ABC):
                 write_text(folder / f"{page}.md", "\n".join(self.present(results, plot)) + "\n")
 
 
-def _plain(options: dict[str, Any]) -> dict[str, Any]:
-    """As JSON has them."""
-    plain: dict[str, Any] = json.loads(json.dumps(options, default=str))
-    return plain
+def _recipe(preset: str) -> tuple[ModelConfig, TrainOptions]:
+    return resolve(preset, MODEL_RECIPE, TRAIN_RECIPE)
+
+
+def _by_name(model: ModelConfig, train: TrainOptions) -> dict[str, object]:
+    return {
+        **{f"model.{name}": value for name, value in model.to_dict().items()},
+        **{f"train.{name}": value for name, value in train.to_dict().items()},
+    }
+
+
+def _as_texts(settings: Mapping[str, object]) -> list[str]:
+    return [f"{name}={json.dumps(value)}" for name, value in settings.items()]

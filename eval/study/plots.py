@@ -8,9 +8,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from eval.measure.plots import COLOURS
-from eval.report.plots import FAINT, GREY, INK, styled
 from eval.study.figures import kinds
+from eval.style import COLOURS, FAINT, GREY, INK, styled
 
 Row = dict[str, Any]
 

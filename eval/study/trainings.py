@@ -22,6 +22,19 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
+def setting_words(settings: Mapping[str, object]) -> list[str]:
+    """`settings` such as {"model.width": 64} as words for `python -m bytelm train`."""
+    words = []
+    for name, value in settings.items():
+        table, dot, last = name.replace("_", "-").rpartition(".")
+        if isinstance(value, bool):
+            words.append(f"--{table}{dot}{last}" if value else f"--{table}{dot}no-{last}")
+        else:
+            values = value if isinstance(value, list | tuple) else [value]
+            words += [f"--{table}{dot}{last}", *map(str, values)]
+    return words
+
+
 def train_all(
     arguments: Mapping[str, Sequence[str]], logs: Path, at_once: int, label: str
 ) -> Iterator[str]:

@@ -152,21 +152,26 @@ def test_no_public_signature_says_any() -> None:
 
 SCRIPT = """
 import bytelm
-from bytelm import Completion, LanguageModel
+from bytelm import Completion, LanguageModel, TrainingSummary
 
 model: LanguageModel = bytelm.load("weights", device="cpu", dtype="bfloat16")
 text: bytes = model.complete(b"def add(a, b):\\n", max_bytes=64, stops=["\\n\\n"])
 for piece in model.stream("import os\\n", temperature=0.8, seed=1):
     text += piece
+summary: TrainingSummary = bytelm.train(
+    "tiny", data="data/shards/mine", run="runs/mine", bytes=20_000, model={"width": 64}
+)
 found: list[list[Completion]] = model.complete_many([b"a", "b"], samples=4, temperature=0.8)
 bits: list[float] = model.bits_per_byte(text)
-print(found[0][0].finish_reason, bits[0], model.module(model.encode(text)).shape)
+print(summary.run, bytelm.presets(), found[0][0].finish_reason, bits[0])
+print(model.module(model.encode(text)).shape)
 """
 
 
 @pytest.mark.slow
 def test_a_script_that_uses_the_face_passes_mypy_strict(tmp_path: Path) -> None:
     wrong = SCRIPT.replace("max_bytes=64", 'max_bytes="64"').replace("list[float]", "list[str]")
+    wrong = wrong.replace("bytes=20_000", "bites=20_000")
     (tmp_path / "right.py").write_text(SCRIPT)
     (tmp_path / "wrong.py").write_text(wrong)
     # Silent: of the package only the types count, as for one that is installed.
@@ -174,8 +179,9 @@ def test_a_script_that_uses_the_face_passes_mypy_strict(tmp_path: Path) -> None:
     environment = {**os.environ, "MYPYPATH": str(ROOT)}
     options = {"cwd": tmp_path, "env": environment, "timeout": 280}
     done = python(*command, "right.py", "wrong.py", **options)
-    assert done.stdout.count("error:") == 2, done.stdout + done.stderr
-    assert done.stdout.count("wrong.py:") == 2, done.stdout
+    assert done.stdout.count("error:") == 3, done.stdout + done.stderr
+    assert done.stdout.count("wrong.py:") == 3, done.stdout
+    assert 'Unexpected keyword argument "bites" for "train"' in done.stdout
     assert 'Argument "max_bytes" to "complete"' in done.stdout
 
 

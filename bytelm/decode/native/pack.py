@@ -1,4 +1,4 @@
-"""A model's weights in the order in which the C++ step reads them.
+"""A model's weights in the layout in which the C++ step reads them.
 
 A matrix (outputs, inputs) becomes panels of 64 outputs: [panel][unit of inputs][64][inputs of a
 unit], where a unit is 32 bits: one float32 or two bfloat16. Everything is padded with zeros.
@@ -53,8 +53,8 @@ def gates_beside_values(weight_NI: Tensor) -> Tensor:
     return torch.cat(parts, dim=1).flatten(0, 1)
 
 
-def pack_layer(layer: Layer, dtype: torch.dtype) -> list[Tensor]:
-    """The weights of one layer, in the order of the C++ step's LayerWeights."""
+def pack_layer(layer: Layer, dtype: torch.dtype) -> dict[str, Tensor]:
+    """The weights of one layer, by the fields of structs.h's LayerTensors."""
     attention, feed_forward = layer.attention, layer.feed_forward
     size, width = attention.head_size, attention.qkv.in_features
     wide, head = up_to(width, LANES), up_to(size, LANES)
@@ -62,39 +62,42 @@ def pack_layer(layer: Layer, dtype: torch.dtype) -> list[Tensor]:
     q, kv = (padded_heads(part, size, head) for part in torch.split(attention.qkv.weight, rows))
     out = padded_heads(attention.out.weight.T.contiguous(), size, head).T
     hidden = up_to(feed_forward.down.in_features, PANEL // 2)
-    return [
-        vector(layer.attention_norm.weight, wide),
-        panels(q, wide, dtype),
-        panels(kv, wide, dtype),
-        panels(out, out.shape[1], dtype),
-        vector(layer.feed_forward_norm.weight, wide),
-        panels(gates_beside_values(feed_forward.up.weight), wide, dtype),
-        panels(feed_forward.down.weight, hidden, dtype),
-    ]
+    return {
+        "attention_norm": vector(layer.attention_norm.weight, wide),
+        "q": panels(q, wide, dtype),
+        "kv": panels(kv, wide, dtype),
+        "out": panels(out, out.shape[1], dtype),
+        "feed_forward_norm": vector(layer.feed_forward_norm.weight, wide),
+        "up": panels(gates_beside_values(feed_forward.up.weight), wide, dtype),
+        "down": panels(feed_forward.down.weight, hidden, dtype),
+    }
 
 
 class PackedModel:
-    """What the C++ step reads of a model, made once; and what steps of it were measured to cost."""
+    """What the C++ step reads of a model, made once; and how long its steps were measured to take.
+
+    `shared`: the tensors that all heads share, by the fields of structs.h's ModelTensors.
+    """
 
     def __init__(self, model: Model) -> None:
         self.dtype = model.embedding.weight.dtype
         self.trunk = [pack_layer(layer, self.dtype) for layer in model.trunk()]
         wide, ngrams = up_to(model.config.width, LANES), model.ngrams
         nothing = torch.zeros(1, dtype=torch.int64)
-        self.shared = [
-            model.embedding.weight.detach().contiguous(),
-            nothing if ngrams is None else ngrams.weight.detach().contiguous(),
-            nothing if ngrams is None else ngrams.multipliers_OL.contiguous(),
-            model.cos_SC.float().contiguous(),
-            model.sin_SC.float().contiguous(),
-            vector(model.heads.norm.weight, wide),
-        ]
-        self.first = panels(model.heads.folded(0), wide, self.dtype)
-        # Seconds of a step by the ids a row feeds (1 to k), by whatever they depend on.
+        self.shared = {
+            "embedding": model.embedding.weight.detach().contiguous(),
+            "ngram_tables": nothing if ngrams is None else ngrams.weight.detach().contiguous(),
+            "ngram_multipliers": nothing if ngrams is None else ngrams.multipliers_OL.contiguous(),
+            "cosines": model.cos_SC.float().contiguous(),
+            "sines": model.sin_SC.float().contiguous(),
+            "head_norm": vector(model.heads.norm.weight, wide),
+            "unembedding": panels(model.heads.folded(0), wide, self.dtype),
+        }
+        # Seconds of a step by the ids that a row feeds (1 to k); by batch, k, threads and position.
         self.costs_s: dict[tuple[int, ...], tuple[float, ...]] = {}
-        self._drafting: dict[int, tuple[list[list[Tensor]], Tensor]] = {}
+        self._drafting: dict[int, tuple[list[dict[str, Tensor]], Tensor]] = {}
 
-    def drafting(self, model: Model, k: int) -> tuple[list[list[Tensor]], Tensor]:
+    def drafting(self, model: Model, k: int) -> tuple[list[dict[str, Tensor]], Tensor]:
         """The layers that heads 1..k need, in order; the unembeddings of heads 2..k in one."""
         if k not in self._drafting:
             wide = up_to(model.config.width, LANES)
@@ -105,8 +108,10 @@ class PackedModel:
             ]
             own = [model.heads.folded(head) for head in range(1, k)]
             # Heads with layers share head 1's unembedding.
-            one = k == 1 or bool(layers)
-            matrix = self.first if one else panels(torch.cat(own), wide, self.dtype)
+            shared = k == 1 or bool(layers)
+            matrix = (
+                self.shared["unembedding"] if shared else panels(torch.cat(own), wide, self.dtype)
+            )
             self._drafting[k] = (layers, matrix)
         return self._drafting[k]
 

@@ -1,34 +1,33 @@
 // The small dense products of a decoding step.
 //
-// What every function here keeps: each output is one sequential sum over its inputs, in an order
-// that depends on nothing but the model. So a row's result is the same bits whatever rows, blocks
-// and threads run beside it, and speculative decoding equals plain decoding in bfloat16 as well.
+// Each output is one sequential sum over its inputs, in an order that depends on the model alone.
+// So a row's result is the same bits whatever rows, blocks and threads run beside it, and
+// speculative decoding equals plain decoding in bfloat16 as well.
 #pragma once
 #include "amx.h"
 
-static constexpr int PANEL = 64;  // outputs of a packed matrix that lie side by side
-
+static constexpr int PANEL = 64;  // outputs of a packed matrix that adjoin
 
 // How many sums fit the registers: a vector of 16 lanes is one register of AVX-512, and two or four
 // of a smaller machine.
 #if defined(__AVX512F__)
-static constexpr int FEW_ROWS = 6;   // rows x 4 vectors of a panel, in one pass over it
+static constexpr int FEW_ROWS = 6;  // rows x 4 vectors of a panel, in one pass over it
 static constexpr int MANY_ROWS = 12;  // rows x 2 vectors, in two passes over a half each
-static constexpr int QUERIES = 8;    // queries x 2 vectors of scores
-static constexpr int WEIGHED = 6;    // queries x VALUE_VECTORS of values
+static constexpr int QUERIES = 8;  // queries x 2 vectors of scores
+static constexpr int VALUE_QUERIES = 6;  // queries x VALUE_VECTORS of values
 static constexpr int VALUE_VECTORS = 4;
 #else
 static constexpr int FEW_ROWS = 1;
 static constexpr int MANY_ROWS = 3;
 static constexpr int QUERIES = 3;
-static constexpr int WEIGHED = 3;
+static constexpr int VALUE_QUERIES = 3;
 static constexpr int VALUE_VECTORS = 2;
 #endif
 
 static constexpr i64 PREFETCH = 16;  // units ahead
 
-// What a panel's product gives: out(row, panel, sums, first, step), where sums[i] are the 16 outputs
-// of the panel's vector number first + i * step.
+// A panel's product calls out(row, panel, sums, first, step): sums[i] are the 16 outputs of the
+// panel's vector number first + i * step.
 
 // ROWS rows of x (units, `stride` apart) against VECTORS of the 4 vectors of one packed panel.
 template <class P, int ROWS, int VECTORS, class Out>
@@ -47,7 +46,7 @@ static inline void panel_product(const u32* x, i64 stride, const u32* panel, i64
     }
 #pragma GCC unroll 12
     for (int r = 0; r < ROWS; ++r) {
-      const vu a = spread(x[r * stride + u]);
+      const vu a = broadcast(x[r * stride + u]);
 #pragma GCC unroll 4
       for (int j = 0; j < VECTORS; ++j) sums[r][j] = P::fma(sums[r][j], a, w[j]);
     }
@@ -64,23 +63,22 @@ static inline void panel_halves(const u32* x, i64 stride, const u32* panel, i64 
     });
   } else {
     for (int half = 0; half < 2; ++half)
-      panel_product<P, ROWS, 2>(x, stride, panel + half * LANES, units,
-                                [&](int r, const vf* sums, int step) {
-                                  out(row + r, number, sums, half, step);
-                                });
+      panel_product<P, ROWS, 2>(
+          x, stride, panel + half * LANES, units,
+          [&](int r, const vf* sums, int step) { out(row + r, number, sums, half, step); });
   }
 }
 
 template <class P, class Out>
 static inline void panel_rows(int rows, const u32* x, i64 stride, const u32* panel, i64 units,
                               i64 row, i64 number, const Out& out) {
-#define ROWS(N) \
-  case N:       \
+#define ROWS(N)                                                                                  \
+  case N:                                                                                        \
     if constexpr (N <= MANY_ROWS) panel_halves<P, N>(x, stride, panel, units, row, number, out); \
     return;
   switch (rows) {
-    ROWS(1) ROWS(2) ROWS(3) ROWS(4) ROWS(5) ROWS(6)
-    ROWS(7) ROWS(8) ROWS(9) ROWS(10) ROWS(11) ROWS(12)
+    ROWS(1)
+    ROWS(2) ROWS(3) ROWS(4) ROWS(5) ROWS(6) ROWS(7) ROWS(8) ROWS(9) ROWS(10) ROWS(11) ROWS(12)
   }
 #undef ROWS
 }
@@ -88,11 +86,11 @@ static inline void panel_rows(int rows, const u32* x, i64 stride, const u32* pan
 #if defined(BYTELM_AMX)
 // Rows [0, rows) of x, at most 16, against one packed panel, by AMX. All 16 rows are read.
 template <class Out>
-static inline void tiled_product(const u32* x, i64 stride, i64 rows, const u32* panel, i64 units,
-                                 i64 row, i64 number, const Out& out) {
+static inline void amx_product(const u32* x, i64 stride, i64 rows, const u32* panel, i64 units,
+                               i64 row, i64 number, const Out& out) {
   alignas(64) float sums[TILE][PANEL];
   const i64 x_bytes = stride * sizeof *x, panel_bytes = PANEL * sizeof *panel;
-  asm volatile("" ::: "memory");  // what is read must have been written
+  asm volatile("" ::: "memory");  // memory that tiles load must be written before
   _tile_zero(0);
   _tile_zero(1);
   _tile_zero(2);
@@ -138,7 +136,7 @@ static inline void product(int me, int threads, const u32* x, i64 stride, i64 ro
     const u32 *from = x + first * stride, *weights = matrix + panel * units * PANEL;
 #if defined(BYTELM_AMX)
     if constexpr (TILED<P>) {
-      tiled_product(from, stride, last - first, weights, units, first, panel, out);
+      amx_product(from, stride, last - first, weights, units, first, panel, out);
       continue;
     }
 #endif
@@ -155,7 +153,7 @@ static inline void normalize(const float* x, const float* weight, i64 width, i64
     const vf v = loadf(x + i);
     squares = squares + v * v;
   }
-  const float scale = 1.0f / std::sqrt(sum_of(squares) / (float)width + eps);
+  const float scale = 1.0f / std::sqrt(reduce_add(squares) / (float)width + eps);
   for (i64 i = 0; i < padded; i += LANES)
     P::narrow_lanes(loadf(x + i) * scale * loadf(weight + i), out + i);
 }

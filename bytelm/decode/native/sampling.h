@@ -1,21 +1,36 @@
-// Sampling from exactly head 1's distribution; what bytelm/decode/sampling.py does, and explains.
+// Sampling from exactly head 1's distribution, as bytelm/decode/sampling.py does and explains.
 //
-// Weights are whole numbers, so that their sums are exact in any order, and randomness is a function
-// of (seed, sample, position, stream). The same logits give the same ids as there.
+// Weights are integers, so their sums are exact in any order. Randomness is a function of (seed,
+// sample, position, stream). So the same logits give the same ids as there.
 #pragma once
 #include <algorithm>
 #include <cmath>
-#include "vectors.h"
+#include "alphabet.h"
+#include "structs.h"
 
-static constexpr i64 BYTES = 256, EOD = 257, SAYABLE = 258;
+// Ids that decoding may choose: the bytes and EOD. All lie below ALLOWED_END.
+static constexpr i64 ALLOWED_END = EOD + 1;
+static inline bool allowed(i64 id) { return id < BYTES || id == EOD; }
+static_assert(BYTES % LANES == 0 && EOD >= BYTES && EOD < VOCAB, "");
 
 enum Stream { DRAW = 0, ACCEPT = 1, DRAFT = 2 };
 
-struct Sampling {  // as `sampling` in stepper.py, in this order
-  double temperature = 0, top_p = 1;
-  i64 top_k = 0, drawn_drafts = 0;  // drawn_drafts: the rule "sampled"
-  uint64_t seed = 0;
-};
+// The most probable allowed id (of equal ones the lowest), and its probability among the allowed.
+static i64 best_id(const float* logits, float* probability) {
+  vf lanes = loadf(logits);
+  for (i64 v = LANES; v < BYTES; v += LANES) lanes = maximum(lanes, loadf(logits + v));
+  const float most = reduce_max(lanes);
+  i64 best = 0;
+  while (best < BYTES - 1 && logits[best] != most) ++best;
+  if (logits[EOD] > most) best = EOD;
+  if (probability) {
+    const vf from = broadcastf(logits[best]);
+    vf sum = vf{};
+    for (i64 v = 0; v < BYTES; v += LANES) sum = sum + exp_accurate(loadf(logits + v) - from);
+    *probability = 1.0f / (reduce_add(sum) + std::exp(logits[EOD] - logits[best]));
+  }
+  return best;
+}
 
 // Philox4x32-10 (Salmon et al. 2011), its first two words as a multiple of 2^-53 in [0, 1).
 static inline double uniform(uint64_t seed, i64 sample, i64 position, Stream stream) {
@@ -30,29 +45,30 @@ static inline double uniform(uint64_t seed, i64 sample, i64 position, Stream str
   return (double)(((uint64_t)a << 21) | (b >> 11)) * 0x1p-53;
 }
 
-// Probabilities of the sayable ids.
+// Probabilities of ids; 0 for those that are not allowed.
 struct Distribution {
-  double of[SAYABLE];
-  double largest() const { return *std::max_element(of, of + SAYABLE); }
+  double of[ALLOWED_END];
+  double largest() const { return *std::max_element(of, of + ALLOWED_END); }
 };
 
-// What a weight of 1 is as a whole number: sums of a vocabulary of 264 stay exact in 53 bits.
-static constexpr double WHOLE = 0x1p44;
+// A weight of 1 as an integer. Sums over the vocabulary stay exact in 53 bits.
+static constexpr double FIXED_POINT = 0x1p44;
+static_assert(VOCAB <= 512, "more ids need a smaller FIXED_POINT");
 
 // Head 1's distribution, or a drafting head's, after temperature, top-k and top-p.
 static inline void filter(const float* logits, const Sampling& options, Distribution& p) {
   double most = logits[EOD], total = 0;
   for (i64 v = 0; v < BYTES; ++v) most = std::max(most, (double)logits[v]);
-  for (i64 v = 0; v < SAYABLE; ++v) {
-    // Below e^-32 a weight rounds to nothing.
+  for (i64 v = 0; v < ALLOWED_END; ++v) {
+    // Below e^-32 a weight rounds to 0.
     const double power = ((double)logits[v] - most) / options.temperature;
-    p.of[v] = power < -32 || v == BYTES ? 0 : std::nearbyint(std::exp(power) * WHOLE);
+    p.of[v] = power < -32 || !allowed(v) ? 0 : std::nearbyint(std::exp(power) * FIXED_POINT);
     total += p.of[v];
   }
   if (options.top_k > 0 || options.top_p < 1) {
-    i64 order[SAYABLE];
+    i64 order[ALLOWED_END];
     i64 count = 0;
-    for (i64 v = 0; v < SAYABLE; ++v)
+    for (i64 v = 0; v < ALLOWED_END; ++v)
       if (p.of[v] > 0) order[count++] = v;
     const auto before = [&](i64 a, i64 b) {
       return logits[a] > logits[b] || (logits[a] == logits[b] && a < b);
@@ -65,7 +81,7 @@ static inline void filter(const float* logits, const Sampling& options, Distribu
       total = 0;
       for (i64 i = 0; i < count; ++i) total += p.of[order[i]];
     }
-    // Few ids hold most of it: sort no more of them than needed.
+    // Few ids hold most of the probability: sort no more of them than needed.
     for (double sum = 0; kept < count && sum < options.top_p * total; ++kept) {
       if (kept == sorted) {
         sorted = std::min(count, 2 * sorted + 8);
@@ -77,27 +93,28 @@ static inline void filter(const float* logits, const Sampling& options, Distribu
     total = 0;
     for (i64 i = 0; i < kept; ++i) total += p.of[order[i]];
   }
-  for (i64 v = 0; v < SAYABLE; ++v) p.of[v] /= total;
+  for (i64 v = 0; v < ALLOWED_END; ++v) p.of[v] /= total;
 }
 
-// An id drawn by the uniform `u`: the inverse of the cumulative sum. Needs a positive one.
+// The id at `u` (uniform in [0, 1)) of the cumulative distribution. One probability must be
+// positive.
 static inline i64 draw(const Distribution& p, double u) {
   const double largest = p.largest();
-  double shares[SAYABLE], whole = 0;
-  for (i64 v = 0; v < SAYABLE; ++v)
-    whole += shares[v] = p.of[v] == 0 ? 0 : std::nearbyint(p.of[v] / largest * WHOLE);
-  const double place = std::min(u * whole, whole - 1);
+  double weights[ALLOWED_END], total = 0;
+  for (i64 v = 0; v < ALLOWED_END; ++v)
+    total += weights[v] = p.of[v] == 0 ? 0 : std::nearbyint(p.of[v] / largest * FIXED_POINT);
+  const double place = std::min(u * total, total - 1);
   double sum = 0;
-  for (i64 v = 0; v < SAYABLE - 1; ++v)
-    if ((sum += shares[v]) > place) return v;
-  return SAYABLE - 1;
+  for (i64 v = 0; v < ALLOWED_END - 1; ++v)
+    if ((sum += weights[v]) > place) return v;
+  return ALLOWED_END - 1;
 }
 
-// p becomes what the id after a rejected draft is drawn from: max(0, p - q), up to its sum.
-// (Should rounding leave nothing of it, p and q are the same, and p will do.)
+// p becomes what the id in place of a rejected draft is drawn from: max(0, p - q), not normalized.
+// If rounding leaves nothing, p and q are equal, and p stays.
 static inline void subtract(Distribution& p, const Distribution& q) {
   bool any = false;
-  for (i64 v = 0; v < SAYABLE; ++v) any |= p.of[v] > q.of[v];
+  for (i64 v = 0; v < ALLOWED_END; ++v) any |= p.of[v] > q.of[v];
   if (any)
-    for (i64 v = 0; v < SAYABLE; ++v) p.of[v] = std::max(0.0, p.of[v] - q.of[v]);
+    for (i64 v = 0; v < ALLOWED_END; ++v) p.of[v] = std::max(0.0, p.of[v] - q.of[v]);
 }

@@ -1,4 +1,4 @@
-"""Causal attention in C++ as an operator of torch's: differentiable, and one node when compiled.
+"""Causal attention in C++ as a torch operator: differentiable, and one node when compiled.
 
 Shapes: B batch row, T position in block, H attention head, G KV head, C head dim.
 """
@@ -14,6 +14,7 @@ from bytelm.base.cli import say
 from bytelm.model.layers import Attend
 from bytelm.model.model import Model
 from bytelm.native.build import NoCompilerError, library
+from bytelm.train.native.structs import STRUCTS, AttentionCall, TensorView
 
 SOURCE = Path(__file__).with_name("attention.cpp")
 OPTIONS = ("-fopenmp",)
@@ -23,24 +24,24 @@ MAX_HEAD_SIZE = 256
 _said: set[str] = set()
 
 
-def _lying(tensor_BTHC: Tensor | None) -> list[int]:
-    """call.h's Lying."""
-    if tensor_BTHC is None:
-        return [0, 0, 0, 0]
-    return [tensor_BTHC.data_ptr(), *tensor_BTHC.stride()[:3]]
+def attention_library() -> ctypes.CDLL:
+    """attention.cpp, compiled. Raises NoCompilerError where it cannot be."""
+    return library(SOURCE, *OPTIONS, structs=STRUCTS)
 
 
-def _call(name: str, first_BT: Tensor | None, log_sums_BHT: Tensor, *tensors: Tensor) -> None:
-    """Call a function of attention.cpp; `tensors` as in call.h's Call, from q on."""
-    (B, T, H, C), G = tensors[0].shape, tensors[1].shape[2]
-    sees = [0, 0]
+def _call(name: str, first_BT: Tensor | None, log_sums_BHT: Tensor, **tensors: Tensor) -> None:
+    """Call a function of attention.cpp; `tensors` by their names in AttentionCall."""
+    (B, T, H, C), G = tensors["q"].shape, tensors["k"].shape[2]
+    call = AttentionCall(
+        batch=B, length=T, heads=H, kv_heads=G, channels=C, threads=torch.get_num_threads(),
+        log_sums=log_sums_BHT.data_ptr(),
+        **{name: TensorView.of(tensor) for name, tensor in tensors.items()},
+    )  # fmt: skip
     if first_BT is not None:
-        sees = [first_BT.data_ptr(), first_BT.stride(0) if first_BT.shape[0] > 1 else 0]
-    numbers = [B, T, H, G, C, torch.get_num_threads(), *sees, log_sums_BHT.data_ptr()]
-    for tensor in (*tensors, *[None] * (8 - len(tensors))):
-        numbers += _lying(tensor)
-    function = getattr(library(SOURCE, *OPTIONS), f"{name}_{KINDS[tensors[0].dtype]}")
-    function((ctypes.c_int64 * len(numbers))(*numbers))
+        call.first_keys = first_BT.data_ptr()
+        call.first_keys_batch_stride = first_BT.stride(0) if first_BT.shape[0] > 1 else 0
+    function = getattr(attention_library(), f"{name}_{KINDS[tensors['q'].dtype]}")
+    function(ctypes.byref(call))
 
 
 def _channels_adjoin(*tensors: Tensor) -> list[Tensor]:
@@ -55,8 +56,8 @@ def _attend(
     y_BTHC = q_BTHC.new_empty(B, T, H, C)
     log_sums_BHT = q_BTHC.new_empty(B, H, T, dtype=torch.float32)
     if y_BTHC.numel():
-        tensors = _channels_adjoin(q_BTHC, k_BTGC, v_BTGC)
-        _call("forward", first_BT, log_sums_BHT, *tensors, y_BTHC)
+        q, k, v = _channels_adjoin(q_BTHC, k_BTGC, v_BTGC)
+        _call("forward", first_BT, log_sums_BHT, q=q, k=k, v=v, y=y_BTHC)
     return y_BTHC, log_sums_BHT
 
 
@@ -78,15 +79,13 @@ def _attend_backward(
     y_BTHC: Tensor,
     log_sums_BHT: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    tensors = _channels_adjoin(q_BTHC, k_BTGC, v_BTGC, y_BTHC, dy_BTHC)
-    gradients = (
-        q_BTHC.new_empty(q_BTHC.shape),
-        k_BTGC.new_empty(k_BTGC.shape),
-        v_BTGC.new_empty(v_BTGC.shape),
-    )
+    q, k, v, y, dy = _channels_adjoin(q_BTHC, k_BTGC, v_BTGC, y_BTHC, dy_BTHC)
+    dq, dk, dv = (tensor.new_empty(tensor.shape) for tensor in (q_BTHC, k_BTGC, v_BTGC))
     if y_BTHC.numel():
-        _call("backward", first_BT, log_sums_BHT, *tensors, *gradients)
-    return gradients
+        _call(
+            "backward", first_BT, log_sums_BHT, q=q, k=k, v=v, y=y, dy=dy, dq=dq, dk=dk, dv=dv
+        )  # fmt: skip
+    return dq, dk, dv
 
 
 @_attend_backward.register_fake
@@ -136,7 +135,7 @@ def native_attention(model: Model) -> Attend | None:
     try:
         if model.config.head_size > MAX_HEAD_SIZE:
             raise NoCompilerError(f"heads of more than {MAX_HEAD_SIZE} channels")
-        library(SOURCE, *OPTIONS)
+        attention_library()
     except NoCompilerError as error:
         why = f"training without the C++ attention, which is several times faster: {error}"
         if why not in _said:

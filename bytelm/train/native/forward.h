@@ -2,131 +2,134 @@
 // keys that it sees, with a running maximum and sum for each query.
 #pragma once
 #include "call.h"
+#include "parallel.h"
 
-static constexpr i64 CHUNK = 512;         // queries of a piece of work, which prepares its own keys
-static constexpr float NOTHING = -1e30f;  // the maximum before any score
-// A weight may come to 2^SLACK before the running maximum follows: most maxima are found late.
-static constexpr float SLACK = 8.0f;
+static constexpr i64 CHUNK = 512;         // queries of a task, which packs its own keys
+static constexpr float NO_SCORE = -1e30f;  // the maximum before any score
+// A weight may reach 2^MAX_EXCESS before the running maximum follows: to follow each small rise
+// would cost more.
+static constexpr float MAX_EXCESS = 8.0f;
 
 static inline bool exceeds(vf v, float limit) {
 #if defined(__AVX512F__)
   return _mm512_cmp_ps_mask((__m512)v, _mm512_set1_ps(limit), _CMP_GT_OQ);
 #else
-  return max_of(v) > limit;
+  return reduce_max(v) > limit;
 #endif
 }
 
 template <class P>
-struct Forward {
+struct ForwardTask {
   typedef typename P::Value Value;
-  const Call& call;
+  const AttentionCall& call;
   const i64 padded = call.padded<P>(), units = padded / P::PAIR, pairs = KEYS / P::PAIR;
-  u32 *across, *paired, *rows, *weights;
-  float *most, *sums, *out;
+  u32 *keys_across, *value_pairs, *rows, *weights;
+  float *maxima, *sums, *out;
   float* strip;  // AMX's scores of STRIP queries
 
-  // Query chunk `number` of batch row b and group g.
-  void piece(i64 b, i64 g, i64 number) {
+  // Query chunk `number` of batch row b and key-value head g.
+  void attend_chunk(i64 b, i64 g, i64 number) {
     const i64 start = number * CHUNK, stop = std::min(start + CHUNK, call.length);
-    const i64 lowest = call.first_of(b, start) / KEYS * KEYS, end = up_to(stop, KEYS);
-    static thread_local Space space;
-    Parts parts{space.of((end - lowest) * (units + padded / P::PAIR) + QUERIES * units +
-                         QUERIES * (pairs + 1 + LANES + padded) + STRIP * KEYS +
-                         8 * LANES)};
-    across = parts.units((end - lowest) * units);
-    paired = parts.units((end - lowest) * padded / P::PAIR);
+    const i64 lowest = call.first_key(b, start) / KEYS * KEYS, end = up_to(stop, KEYS);
+    static thread_local Scratch space;
+    ScratchParts parts{space.of((end - lowest) * (units + padded / P::PAIR) + QUERIES * units +
+                                QUERIES * (pairs + 1 + LANES + padded) + STRIP * KEYS + 8 * LANES)};
+    keys_across = parts.units((end - lowest) * units);
+    value_pairs = parts.units((end - lowest) * padded / P::PAIR);
     rows = parts.units(QUERIES * units);
     weights = parts.units(QUERIES * pairs);
-    most = parts.floats(QUERIES);
+    maxima = parts.floats(QUERIES);
     sums = parts.floats(QUERIES * LANES);
     out = parts.floats(QUERIES * padded);
     strip = parts.floats(STRIP * KEYS);
-    for (i64 key = lowest; key < stop; key += KEYS) prepare(b, g, key, key - lowest);
-    for (i64 h = g * call.copies(); h < (g + 1) * call.copies(); ++h)
-      for (i64 t = start; t < stop; t += QUERIES) attend(b, h, t, lowest);
+    for (i64 key = lowest; key < stop; key += KEYS) pack_keys_and_values(b, g, key, key - lowest);
+    for (i64 h = g * call.heads_per_group(); h < (g + 1) * call.heads_per_group(); ++h)
+      for (i64 t = start; t < stop; t += QUERIES) attend_queries(b, h, t, lowest);
   }
 
-  void prepare(i64 b, i64 g, i64 key, i64 at) {
+  void pack_keys_and_values(i64 b, i64 g, i64 key, i64 at) {
     const i64 count = std::min(KEYS, call.length - key);
-    take_rows<P>(call.k.at<Value>(b, key, g), call.k.position, call.channels, count, KEYS, padded,
-                 rows);
-    transpose(rows, KEYS, units, across + at * units);
-    take_rows<P>(call.v.at<Value>(b, key, g), call.v.position, call.channels, count, KEYS, padded,
-                 rows);
-    take_pairs(rows, KEYS, padded, paired + at * padded / P::PAIR, P());
+    pack_rows<P>(call.k.at<Value>(b, key, g), call.k.position_stride, call.channels, count, KEYS,
+                 padded, rows);
+    transpose(rows, KEYS, units, keys_across + at * units);
+    pack_rows<P>(call.v.at<Value>(b, key, g), call.v.position_stride, call.channels, count, KEYS,
+                 padded, rows);
+    pack_pairs(rows, KEYS, padded, value_pairs + at * padded / P::PAIR, P());
   }
 
-  void attend(i64 b, i64 h, i64 t, i64 lowest) {
-    const i64 count = std::min(QUERIES, call.length - t), rounded = up_to(count, GROUP<P>);
-    take_rows<P>(call.q.at<Value>(b, t, h), call.q.position, call.channels, count, rounded, padded,
-                 rows);
-    std::fill(most, most + QUERIES, NOTHING);
+  void attend_queries(i64 b, i64 h, i64 t, i64 lowest) {
+    const i64 count = std::min(QUERIES, call.length - t), padded_count = up_to(count, GROUP<P>);
+    pack_rows<P>(call.q.at<Value>(b, t, h), call.q.position_stride, call.channels, count,
+                 padded_count, padded, rows);
+    std::fill(maxima, maxima + QUERIES, NO_SCORE);
     std::fill(sums, sums + QUERIES * LANES, 0.0f);
     std::fill(out, out + QUERIES * padded, 0.0f);
-    for (i64 key = call.first_of(b, t) / KEYS * KEYS; key < t + count; key += KEYS) {
-      const Meeting meeting{call, b, t, key};
+    for (i64 key = call.first_key(b, t) / KEYS * KEYS; key < t + count; key += KEYS) {
+      const BlockPair blocks{call, b, t, key};
       const i64 at = key - lowest;
-      const u32* const values = paired + at * padded / P::PAIR;
-      if (meeting.whole()) {
-        weigh_all<false>(meeting, rounded, across + at * units);
-        add_product<P>(weights, pairs, 1, values, padded, pairs, rounded, out, padded);
+      const u32* const values = value_pairs + at * padded / P::PAIR;
+      if (blocks.all_visible()) {
+        softmax_block<false>(blocks, padded_count, keys_across + at * units);
+        add_product<P>(weights, pairs, 1, values, padded, pairs, padded_count, out, padded);
         continue;
       }
-      weigh_all<true>(meeting, rounded, across + at * units);
-      for (i64 r = 0; r < rounded; r += GROUP<P>)
-        add_product<P>(weights + r * pairs, pairs, 1, values, padded, meeting.units<P>(r),
+      softmax_block<true>(blocks, padded_count, keys_across + at * units);
+      for (i64 r = 0; r < padded_count; r += GROUP<P>)
+        add_product<P>(weights + r * pairs, pairs, 1, values, padded, blocks.value_units<P>(r),
                        GROUP<P>, out + r * padded, padded);
     }
     float* const log_sum = call.log_sum(b, h) + t;
     for (i64 r = 0; r < count; ++r) {
-      const float sum = sum_of(loadf(sums + r * LANES)), factor = 1.0f / sum;
+      const float sum = reduce_add(loadf(sums + r * LANES)), factor = 1.0f / sum;
       log_sum[r] = sum;
-      alignas(64) Value narrow[256];
+      alignas(64) Value narrow[MAX_CHANNELS];
       for (i64 c = 0; c < padded; c += LANES)
         P::narrow_lanes(loadf(out + r * padded + c) * factor, narrow + c);
-      put_row(narrow, call.y.at<Value>(b, t + r, h), call.channels);
+      copy_row(narrow, call.y.at<Value>(b, t + r, h), call.channels);
     }
-    for (i64 r = 0; r < count; ++r) log_sum[r] = most[r] * call.scale() + std::log(log_sum[r]);
+    for (i64 r = 0; r < count; ++r) log_sum[r] = maxima[r] * call.scale() + std::log(log_sum[r]);
   }
 
   template <bool MASKED>
-  void weigh_all(const Meeting& meeting, i64 rounded, const u32* keys) {
-    for (i64 r = 0; r < rounded; r += ROWS) {
+  void softmax_block(const BlockPair& blocks, i64 padded_count, const u32* keys) {
+    for (i64 r = 0; r < padded_count; r += ROWS) {
       if (r % STRIP == 0)
-        score_strip<P>(rows + r * units, units, keys, MASKED ? meeting.reach(r, STRIP) : KEYS,
+        score_strip<P>(rows + r * units, units, keys, MASKED ? blocks.visible_keys(r, STRIP) : KEYS,
                        strip);
-      weigh<MASKED>(meeting, r, keys);
+      softmax_rows<MASKED>(blocks, r, keys);
     }
   }
 
-  // The weights of ROWS queries, relative to their maxima so far; both sums follow a new maximum.
+  // The weights of ROWS queries, relative to their running maxima. Both sums follow a new maximum.
   template <bool MASKED>
-  void weigh(const Meeting& meeting, i64 row, const u32* keys) {
+  void softmax_rows(const BlockPair& blocks, i64 row, const u32* keys) {
     const float scale = call.scale() * LOG2E;
     const int vectors =
-        MASKED ? (int)(meeting.reach(row, ROWS) + LANES - 1) / LANES : KEY_VECTORS;
+        MASKED ? (int)(blocks.visible_keys(row, ROWS) + LANES - 1) / LANES : KEY_VECTORS;
     vf scores[ROWS][KEY_VECTORS];
     if (vectors)
       score<P>(rows + row * units, units, keys, strip + row % STRIP * KEYS, vectors, scores);
 #pragma GCC unroll 4
     for (int r = 0; r < ROWS; ++r) {
-      vf top = spreadf(NOTHING);
+      vf top = broadcastf(NO_SCORE);
       for (int j = 0; j < vectors; ++j) {
-        if (MASKED) scores[r][j] = choose(meeting.seen(row + r, j), scores[r][j], spreadf(NOTHING));
-        top = larger(top, scores[r][j]);
+        if (MASKED)
+          scores[r][j] = select(blocks.visible(row + r, j), scores[r][j], broadcastf(NO_SCORE));
+        top = maximum(top, scores[r][j]);
       }
-      if (exceeds(top, most[row + r] + SLACK / scale)) raise(row + r, max_of(top), scale);
+      if (exceeds(top, maxima[row + r] + MAX_EXCESS / scale))
+        rescale(row + r, reduce_max(top), scale);
     }
 #pragma GCC unroll 4
     for (int r = 0; r < ROWS; ++r) {
-      const vf limit = spreadf(most[row + r] * scale);
+      const vf limit = broadcastf(maxima[row + r] * scale);
       vf sum = loadf(sums + (row + r) * LANES);
       for (int j = 0; j < KEY_VECTORS; j += 2) {
         vf two[2] = {vf{}, vf{}};
         for (int i = 0; i < 2; ++i) {
           if (j + i >= vectors) break;
-          two[i] = power(scores[r][j + i] * scale - limit, P());
-          if (MASKED) two[i] = choose(meeting.seen(row + r, j + i), two[i], vf{});
+          two[i] = exp2_weight(scores[r][j + i] * scale - limit, P());
+          if (MASKED) two[i] = select(blocks.visible(row + r, j + i), two[i], vf{});
           sum = sum + two[i];
         }
         P::narrow_two(two[0], two[1], (Value*)(weights + (row + r) * pairs) + j * LANES);
@@ -135,9 +138,9 @@ struct Forward {
     }
   }
 
-  void raise(i64 row, float top, float scale) {
-    const vf factor = power(spreadf((most[row] - top) * scale), P());
-    most[row] = top;
+  void rescale(i64 row, float top, float scale) {
+    const vf factor = exp2_weight(broadcastf((maxima[row] - top) * scale), P());
+    maxima[row] = top;
     storef(sums + row * LANES, loadf(sums + row * LANES) * factor);
     for (i64 c = 0; c < padded; c += LANES)
       storef(out + row * padded + c, loadf(out + row * padded + c) * factor);
@@ -145,12 +148,12 @@ struct Forward {
 };
 
 template <class P>
-static void forward(const Call& call) {
-  const i64 chunks = (call.length + CHUNK - 1) / CHUNK, lots = call.batch * call.groups;
-  // The last chunks see most: they go first, so that no thread is left with one in the end.
-#pragma omp parallel for schedule(dynamic, 1) num_threads((int)call.threads)
-  for (i64 i = 0; i < lots * chunks; ++i) {
-    const Prepared<P> prepared;
-    Forward<P>{call}.piece(i % lots / call.groups, i % lots % call.groups, chunks - 1 - i / lots);
-  }
+static void forward(const AttentionCall& call) {
+  const i64 chunks = (call.length + CHUNK - 1) / CHUNK, groups = call.batch * call.kv_heads;
+  // The last chunks see most keys: the longest tasks go first.
+  parallel_for(groups * chunks, call.threads, [&](i64 i) {
+    const AmxScope<P> amx_scope;
+    ForwardTask<P>{call}.attend_chunk(i % groups / call.kv_heads, i % groups % call.kv_heads,
+                                      chunks - 1 - i / groups);
+  });
 }

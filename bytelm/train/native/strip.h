@@ -1,4 +1,4 @@
-// AMX's part of attention: products of whole tiles, of units laid out as tiles.h says.
+// Attention's products by AMX: whole tiles, in the layouts that tiles.h describes.
 #pragma once
 #include "amx.h"
 

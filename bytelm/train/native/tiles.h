@@ -1,12 +1,12 @@
-// What attention is made of: small products that stay in registers, and the layouts they read.
+// The parts of attention: small products that stay in registers, and the layouts they read.
 //
 // All five products of attention (scores, their gradient, and the sums over keys or over queries)
 // are one: to[row][lanes] += sum over units of a[row][unit], spread over the lanes, times
 // b[unit][lanes]. A unit is one float32 or two neighbouring bfloat16 along what is summed over. So
-// of every matrix there are at most three forms:
-//   rows   [row][unit of channels]         the matrix as it lies, channels padded to whole vectors
-//   across [unit of channels][row]         rows are lanes: keys against a query's row
-//   pairs  [unit of rows][channel]         channels are lanes: values under a query's weights
+// each matrix has at most three layouts:
+//   rows   [row][unit of channels]         the matrix as it is given, channels padded to whole
+//   vectors across [unit of channels][row]         rows are lanes: keys against a query's row pairs
+//   [unit of rows][channel]         channels are lanes: values under a query's weights
 #pragma once
 #include <algorithm>
 #include <memory>
@@ -15,6 +15,7 @@
 static constexpr i64 KEYS = 64;     // of a block of keys
 static constexpr i64 QUERIES = 64;  // of a block of queries
 static constexpr int ROWS = 4;      // of a tile of scores
+static constexpr i64 MAX_CHANNELS = 256;  // of a head: attend.py's MAX_HEAD_SIZE
 static constexpr int KEY_VECTORS = KEYS / LANES;
 template <class P>
 static constexpr i64 GROUP = TILED<P> ? STRIP : 8;  // rows that products take together
@@ -28,8 +29,8 @@ static constexpr int WIDE = 1;
 
 static inline i64 up_to(i64 n, i64 multiple) { return (n + multiple - 1) / multiple * multiple; }
 
-// A buffer of a thread's own that only grows, in units of 32 bits, aligned to vectors.
-class Space {
+// A thread's own buffer that only grows, in units of 32 bits, aligned to vectors.
+class Scratch {
  public:
   u32* of(i64 units) {
     if (units > size_) {
@@ -47,8 +48,8 @@ class Space {
   i64 size_ = 0;
 };
 
-// Hands out parts of a Space.
-struct Parts {
+// Hands out parts of a Scratch, one after the other.
+struct ScratchParts {
   u32* next;
   u32* units(i64 count) {
     u32* const here = next;
@@ -58,21 +59,22 @@ struct Parts {
   float* floats(i64 count) { return (float*)units(count); }
 };
 
-// 2^x for x <= 0, and 2^-100 below -100: softmax's weights, where that is nothing.
-static constexpr float LEAST = -100.0f;
-static inline vf power(vf x, BF16) {  // right to 7e-5 of itself, a 25th of bfloat16's rounding
-  x = larger(spreadf(LEAST), x);  // in this order what is not a number stays that
-  const vf n = x + ROUNDER, f = x - (n - ROUNDER);
-  vf y = spreadf(5.517166722e-2f);
+// 2^x for x <= 0, and 2^-100 below -100: softmax's weights, where 2^-100 counts as 0.
+static constexpr float MIN_EXPONENT = -100.0f;
+static inline vf exp2_weight(vf x,
+                             BF16) {  // right to 7e-5 of itself, a 25th of bfloat16's rounding
+  x = maximum(broadcastf(MIN_EXPONENT), x);  // in this order what is not a number stays that
+  const vf n = x + ROUND_MAGIC, f = x - (n - ROUND_MAGIC);
+  vf y = broadcastf(5.517166722e-2f);
   y = y * f + 2.426111221e-1f;
   y = y * f + 6.932609858e-1f;
   y = y * f + 9.999280736e-1f;
   return (vf)((vu)y + ((vu)n << 23));
 }
-static inline vf power(vf x, F32) {  // right to float32's last bits
-  x = larger(spreadf(LEAST), x);  // in this order what is not a number stays that
-  const vf n = x + ROUNDER, f = x - (n - ROUNDER);
-  vf y = spreadf(1.534581190e-4f);
+static inline vf exp2_weight(vf x, F32) {  // right to float32's last bits
+  x = maximum(broadcastf(MIN_EXPONENT), x);  // in this order what is not a number stays that
+  const vf n = x + ROUND_MAGIC, f = x - (n - ROUND_MAGIC);
+  vf y = broadcastf(1.534581190e-4f);
   y = y * f + 1.339993122e-3f;
   y = y * f + 9.618488957e-3f;
   y = y * f + 5.550328777e-2f;
@@ -88,13 +90,13 @@ static inline vu pairs_of(vf a, vf b) {
 #if defined(__AVX512BF16__)
   typedef uint16_t vh32 __attribute__((vector_size(64)));
   const vh32 both = (vh32)_mm512_cvtne2ps_pbh((__m512)b, (__m512)a);
-  return (vu)__builtin_shufflevector(
-      both, both, LOW_HIGH(0), LOW_HIGH(1), LOW_HIGH(2), LOW_HIGH(3), LOW_HIGH(4), LOW_HIGH(5),
-      LOW_HIGH(6), LOW_HIGH(7), LOW_HIGH(8), LOW_HIGH(9), LOW_HIGH(10), LOW_HIGH(11), LOW_HIGH(12),
-      LOW_HIGH(13), LOW_HIGH(14), LOW_HIGH(15));
+  return (vu)__builtin_shufflevector(both, both, LOW_HIGH(0), LOW_HIGH(1), LOW_HIGH(2), LOW_HIGH(3),
+                                     LOW_HIGH(4), LOW_HIGH(5), LOW_HIGH(6), LOW_HIGH(7),
+                                     LOW_HIGH(8), LOW_HIGH(9), LOW_HIGH(10), LOW_HIGH(11),
+                                     LOW_HIGH(12), LOW_HIGH(13), LOW_HIGH(14), LOW_HIGH(15));
 #else
   const vu x = (vu)a + 0x7fffu + (((vu)a >> 16) & 1u), y = (vu)b + 0x7fffu + (((vu)b >> 16) & 1u);
-  return (x >> 16) | (y & spread(0xffff0000u));
+  return (x >> 16) | (y & broadcast(0xffff0000u));
 #endif
 }
 #undef LOW_HIGH
@@ -115,9 +117,9 @@ static inline void store_rows(vf a, vf b, u32* rows, i64 q, i64 k) {
 
 // `count` channels of a row of a result.
 template <class V>
-static inline void put_row(const V* from, V* to, i64 count) {
+static inline void copy_row(const V* from, V* to, i64 count) {
   for (; count >= LANES; count -= LANES, from += LANES, to += LANES)
-    std::memcpy(to, from, LANES * sizeof *to);  // its size known, it is no call
+    std::memcpy(to, from, LANES * sizeof *to);  // of a size that is known to the compiler: no call
   if (count > 0) std::memcpy(to, from, count * sizeof *to);
 }
 
@@ -131,7 +133,7 @@ static inline void multiply(const u32* a, i64 row, i64 unit, const u32* b, i64 w
     for (int j = 0; j < VECTORS; ++j) lanes[j] = load(b + j * LANES);
 #pragma GCC unroll 8
     for (int r = 0; r < N; ++r) {
-      const vu spread_a = spread(a[r * row]);
+      const vu spread_a = broadcast(a[r * row]);
 #pragma GCC unroll 4
       for (int j = 0; j < VECTORS; ++j) sums[r][j] = P::fma(sums[r][j], spread_a, lanes[j]);
     }
@@ -216,10 +218,14 @@ static inline void score(const u32* rows, i64 units, const u32* across, const fl
     return;
   }
   switch (vectors) {
-    case 1: return score_tile<P, 1>(rows, units, across, scores, 0);
-    case 2: return score_tile<P, 2>(rows, units, across, scores, 0);
-    case 3: return score_tile<P, 3>(rows, units, across, scores, 0);
-    default: return score_tile<P, KEY_VECTORS>(rows, units, across, scores, 0);
+    case 1:
+      return score_tile<P, 1>(rows, units, across, scores, 0);
+    case 2:
+      return score_tile<P, 2>(rows, units, across, scores, 0);
+    case 3:
+      return score_tile<P, 3>(rows, units, across, scores, 0);
+    default:
+      return score_tile<P, KEY_VECTORS>(rows, units, across, scores, 0);
   }
 }
 
@@ -232,11 +238,11 @@ static inline void score_strip(const u32* rows, i64 units, const u32* across, i6
       tile_product<false>(rows, units, across + k, KEYS, units / LANES, strip + k, KEYS);
 }
 
-// The forms. `from` begins a matrix of rows `stride` values apart, of which `count` exist; what
-// lies beyond them, and beyond the channels, becomes zero.
+// The layouts. `from` is a matrix whose rows are `stride` values apart. `count` rows exist; the
+// rest, and the channels beyond `channels`, become zero.
 
 template <class P>
-static inline void take_rows(const typename P::Value* from, i64 stride, i64 channels, i64 count,
+static inline void pack_rows(const typename P::Value* from, i64 stride, i64 channels, i64 count,
                              i64 rows, i64 padded, u32* to) {
   if (channels == padded && padded % (LANES * P::PAIR) == 0) {  // in whole vectors
     for (i64 r = 0; r < count; ++r)
@@ -254,7 +260,7 @@ static inline void take_rows(const typename P::Value* from, i64 stride, i64 chan
 }
 
 // rows [rows][padded / PAIR] -> pairs [rows / PAIR][padded].
-static inline void take_pairs(const u32* rows, i64 count, i64 padded, u32* to, BF16) {
+static inline void pack_pairs(const u32* rows, i64 count, i64 padded, u32* to, BF16) {
   for (i64 r = 0; r < count; r += 2, rows += padded)
     for (i64 c = 0; c < padded; c += LANES, to += LANES) {
       vh low, high;
@@ -264,11 +270,11 @@ static inline void take_pairs(const u32* rows, i64 count, i64 padded, u32* to, B
       std::memcpy(to, &pairs, sizeof pairs);
     }
 }
-static inline void take_pairs(const u32* rows, i64 count, i64 padded, u32* to, F32) {
+static inline void pack_pairs(const u32* rows, i64 count, i64 padded, u32* to, F32) {
   std::memcpy(to, rows, count * padded * sizeof *to);
 }
 
-// A vector, or its first half and zeros where no more than `count` = LANES / 2 are left.
+// A vector; or, where only `count` = LANES / 2 values are left, its first half and zeros.
 static inline vu load_part(const u32* p, i64 count) {
   if (count >= LANES) return load(p);
   vu v = vu{};
@@ -282,7 +288,7 @@ static inline float dot(const u32* a, const u32* b, i64 units) {
   for (i64 u = 0; u < units; u += LANES) {
     sum = P::fma(sum, load_part(a + u, units - u), load_part(b + u, units - u));
   }
-  return sum_of(sum);
+  return reduce_add(sum);
 }
 
 // rows [count][columns] -> [columns][count], 16 x 16 at a time by four perfect shuffles.

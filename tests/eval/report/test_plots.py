@@ -1,5 +1,4 @@
 import xml.etree.ElementTree as ElementTree
-from typing import Any
 
 import matplotlib
 import numpy as np
@@ -8,16 +7,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
+from eval.records import CompressorBits, GradeResult, MetricsRow, SpeedRow
 from eval.report import plots
+from eval.style import to_svg
 
-ROWS = [{"bytes": 4096 * (i + 1), "bpb": 2 + 6 / (i + 1)} for i in range(500)]
-COMPRESSORS = {"gzip -9": {"each": 2.0, "together": 1.9}, "xz -9e": {"each": 1.9, "together": 1.5}}
+ROWS = [MetricsRow(bytes=4096 * (i + 1), bpb=2 + 6 / (i + 1)) for i in range(500)]
+COMPRESSORS = {
+    "gzip -9": CompressorBits(each=2.0, together=1.9),
+    "xz -9e": CompressorBits(each=1.9, together=1.5),
+}
 HEADS = [1.9, 2.8, 3.3, 3.6, 3.9, 4.1, 4.2, 4.3]
 
 
-def speed_rows(step: float = 0.0) -> list[dict[str, Any]]:
+def speed_rows(step: float = 0.0) -> list[SpeedRow]:
     return [
-        {"k": k, "batch": batch, "bytes_per_forward": k**0.5 + step * i, "speedup": k**0.4}
+        SpeedRow(
+            k=k, batch=batch, bytes_per_forward=k**0.5 + step * i, speedup=k**0.4, identical=True
+        )
         for i, batch in enumerate((16, 1))
         for k in (1, 2, 4, 8)
     ]
@@ -32,9 +38,15 @@ FIGURES = {
     "accepted": lambda: plots.accepted_bars([5, 3, 0, 1]),
     "one length": lambda: plots.accepted_bars([5]),
     "scores": lambda: plots.score_bars(
-        {"a": {"pass_at_1": 0.0, "pass_at_1_interval": [0.0, 0.02], "finish_reasons": {"stop": 3}}}
+        {
+            "a": GradeResult(
+                n=3, pass_at_1=0.0, pass_at_1_interval=(0.0, 0.02), finish_reasons={"stop": 3}
+            )
+        }
     ),
-    "perfect score": lambda: plots.score_bars({"a": {"pass_at_1": 1.0}, "b": {"pass_at_1": 0.5}}),
+    "perfect score": lambda: plots.score_bars(
+        {"a": GradeResult(n=1, pass_at_1=1.0), "b": GradeResult(n=2, pass_at_1=0.5)}
+    ),
 }
 
 
@@ -44,16 +56,16 @@ def texts(figure: Figure) -> set[str]:
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_every_figure_becomes_the_same_svg_twice(name: str) -> None:
-    svg = plots.to_svg(FIGURES[name]())
+    svg = to_svg(FIGURES[name]())
     root = ElementTree.fromstring(svg)
     assert root.tag.endswith("svg")
     assert len(root.findall(".//{*}path")) > 3
-    assert svg == plots.to_svg(FIGURES[name]())
+    assert svg == to_svg(FIGURES[name]())
 
 
 def test_drawing_leaves_matplotlib_as_it_was() -> None:
     before = dict(matplotlib.rcParams)
-    plots.to_svg(FIGURES["loss"]())
+    to_svg(FIGURES["loss"]())
     assert dict(matplotlib.rcParams) == before
 
 
@@ -61,8 +73,8 @@ def test_loss_curve_shows_the_data_and_names_the_lines() -> None:
     figure = plots.loss_curve(ROWS, [(1e6, 2.5), (2e6, 2.2)], {"gzip -9": 2.04, "xz -9e": 1.91})
     [axes] = figure.axes
     raw, _, *rest = axes.lines
-    assert list(raw.get_xdata()) == [row["bytes"] / 1e6 for row in ROWS]
-    assert list(raw.get_ydata()) == [row["bpb"] for row in ROWS]
+    assert list(raw.get_xdata()) == [row.bytes / 1e6 for row in ROWS]
+    assert list(raw.get_ydata()) == [row.bpb for row in ROWS]
     assert [list(line.get_ydata()) for line in rest] == [[2.04, 2.04], [1.91, 1.91], [2.5, 2.2]]
     assert {"gzip -9 2.04", "xz -9e 1.91", "held out 2.20"} < texts(figure)
     low, high = axes.get_ylim()
@@ -71,10 +83,10 @@ def test_loss_curve_shows_the_data_and_names_the_lines() -> None:
 
 
 def test_long_runs_are_thinned_and_keep_both_ends() -> None:
-    rows = [{"bytes": i, "bpb": 2.0 + i / 1e6} for i in range(1, 50_001)]
+    rows = [MetricsRow(bytes=i, bpb=2.0 + i / 1e6) for i in range(1, 50_001)]
     line = plots.loss_curve(rows, [], {}).axes[0].lines[0]
     assert len(line.get_xdata()) == plots.CURVE_POINTS
-    assert (line.get_ydata()[0], line.get_ydata()[-1]) == (rows[0]["bpb"], rows[-1]["bpb"])
+    assert (line.get_ydata()[0], line.get_ydata()[-1]) == (rows[0].bpb, rows[-1].bpb)
 
 
 def test_bars_have_the_heights_of_their_figures() -> None:

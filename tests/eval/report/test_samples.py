@@ -6,19 +6,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from eval.records import Sample
+from eval.report.page import environment
 from eval.report.samples import (
+    SHOWN_BYTES,
     Block,
     block_pieces,
     choose,
+    excerpt,
     pieces,
-    render_blocks,
     split_blocks,
 )
 from eval.suites.problems import Problem
 
 
-def sample(task_id: str, text: bytes, **more: Any) -> dict[str, Any]:
-    return {"task_id": task_id, "completion": text.decode(), "finish_reason": "stop", **more}
+def sample(task_id: str, text: bytes, **more: Any) -> Sample:
+    return Sample(
+        **{"task_id": task_id, "completion": text.decode(), "finish_reason": "stop", **more}
+    )
+
+
+def render_blocks(blocks: list[Block], limit: int = SHOWN_BYTES) -> str:
+    module: Any = environment().get_template("blocks.html").module
+    return str(module.blocks(excerpt(blocks, limit)))
 
 
 def text_of(page: str) -> str:
@@ -119,8 +129,10 @@ def test_rendered_blocks_are_whole_html_and_say_what_was_cut(
 
 
 def test_samples_are_chosen_by_what_they_show() -> None:
-    rows = [sample(f"H/{i}", b"x" * (i + 2)) for i in range(9)]
-    rows[4]["finish_reason"] = "length"
+    reasons = {4: "length"}
+    rows = [
+        sample(f"H/{i}", b"x" * (i + 2), finish_reason=reasons.get(i, "stop")) for i in range(9)
+    ]
     micro = [sample(f"m/{i}", b"y", passed=i == 3) for i in range(5)]
     problems = {"humaneval": [Problem("H/4", "def f():\n", "", "", "f")]}
     shown = choose({"humaneval": rows, "micro": micro}, problems)

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -206,7 +207,11 @@ def test_figures_pair_models_by_seed() -> None:
         (Induction, {"widths": (48,)}, "multiples of 32"),
         (Induction, {"block": 100}, "multiple of 64"),
         (Induction, {"points": 20}, "too few for 20 points"),
-        (Induction, {"set": ("train.seed=3",)}, "an option of its own, --seed"),
+        (
+            Induction,
+            {"train": replace(Induction().train, seed=3)},
+            "--train.seed is set by --seed and --seeds",
+        ),
         (Induction, {"jobs": -1}, "--jobs"),
         (Induction, {"names": (1,)}, "a story needs two names"),
         (Induction, {"names": ()}, "nothing to train on"),
@@ -226,8 +231,9 @@ def test_wrong_options(tmp_path: Path, kind: Any, options: dict[str, Any], word:
 
 def test_a_failed_start_does_not_spoil_the_folder(tmp_path: Path) -> None:
     few = {**TOY, "heads": (1,)}
-    with pytest.raises(InputError, match="unknown train option 'lr'"):
-        Induction(tmp_path, **few, stories=2, set=("train.lr=1",)).run()
+    short = replace(Induction().model, context=32)
+    with pytest.raises(InputError, match=r"--train\.block 64 exceeds the context"):
+        Induction(tmp_path, **few, stories=2, model=short).run()
     assert Induction(tmp_path, **few, stories=2).run()["models"] == 1
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from bytelm.native import build
 from bytelm.train.batches.packing import Batch
 from bytelm.train.native import attend as module
-from bytelm.train.native.attend import OPTIONS, SOURCE, attend, native_attention
+from bytelm.train.native.attend import attend, attention_library, native_attention
 from bytelm.train.objective import Objective
 
 TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 1e-2}
@@ -263,7 +263,7 @@ def test_a_smaller_processor_computes_the_same(name: str, monkeypatch: pytest.Mo
             test_windows(100, dtype)
         test_what_is_not_a_number_stays_that()
         assert build.library.cache_info().currsize == 1
-        build.library(SOURCE, *OPTIONS)
+        attention_library()
         assert build.library.cache_info().currsize == 1
     finally:
         build.library.cache_clear()

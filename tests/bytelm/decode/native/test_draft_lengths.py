@@ -1,4 +1,4 @@
-"""Which drafts a step feeds: those that pay, by prices and by what came true."""
+"""How many drafts a step feeds: those that pay, by step times and by how many were right."""
 
 import torch
 from support import random_model, small_config
@@ -32,19 +32,19 @@ def looping_model() -> Model:
 
 
 def widths(model: Model, costs_s: list[float], steps: int) -> list[int]:
-    """Bytes of each step of one row, with every step priced like that."""
+    """Bytes of each step of one row, every step taking just these seconds."""
     stepper = NativeStepper(model, 1, 2000, DecodeOptions(10, K, 1, gate=0.0))
-    stepper._set_prices(costs_s, by_clock=False)
+    stepper._set_costs(costs_s, by_clock=False)
     stepper.admit(0, [BOS], 1900, 0)
     return stepper.run(steps)[1][:, 0].tolist()
 
 
-def test_right_drafts_are_learnt_to_be_worth_their_price() -> None:
+def test_right_drafts_are_learnt_to_be_worth_their_time() -> None:
     """The heads say one in a hundred; after some steps the drafts' record says otherwise."""
     model = looping_model()
     stepper = NativeStepper(model, 1, 256, DecodeOptions(10, K, 1, gate=0.0))
     stepper.admit(0, [BOS], 200, 0)
-    sure = stepper.peek(0)[1].softmax(-1).max()
+    sure = stepper.logits_after(0)[1].softmax(-1).max()
     assert sure < 0.02
     found = widths(model, [1.0, 1.1, 1.2, 1.3], 60)
     assert found[0] == 1
@@ -67,7 +67,7 @@ def test_wrong_drafts_are_learnt_to_be_worthless() -> None:
             model.heads.unembedding(head).zero_()
             model.heads.unembedding(head)[66] = 1
     stepper = NativeStepper(model, 1, 2000, DecodeOptions(10, K, 1, gate=0.0))
-    stepper._set_prices([1.0, 1.2, 1.4, 1.6], by_clock=False)
+    stepper._set_costs([1.0, 1.2, 1.4, 1.6], by_clock=False)
     stepper.admit(0, [BOS], 1900, 0)
     fed = []
     for _ in range(120):
@@ -77,7 +77,7 @@ def test_wrong_drafts_are_learnt_to_be_worthless() -> None:
     assert set(fed[-20:]) == {1}
 
 
-def test_prices_are_measured_once_for_a_model_and_batch() -> None:
+def test_step_times_are_measured_once_for_a_model_and_batch() -> None:
     model = random_model(small_config())
     generate(model, [b"abc"] * 3, DecodeOptions(20, 4, 2))
     [(key, costs_s)] = packed(model).costs_s.items()

@@ -7,7 +7,7 @@
 #include <thread>
 #include <vector>
 
-static inline void rest() {
+static inline void pause_thread() {
 #if defined(__x86_64__)
   __builtin_ia32_pause();
 #endif
@@ -42,7 +42,7 @@ class Team {
     barrier();
   }
 
-  // Wait until every thread has come here. What was written before is seen after.
+  // Wait until every thread of the team has called this. All of them see what any wrote before.
   void barrier() {
     if (size_ == 1) return;
     const unsigned round = round_.load(std::memory_order_relaxed);
@@ -52,8 +52,11 @@ class Team {
       return;
     }
     for (int spins = 0; round_.load(std::memory_order_acquire) == round; ++spins) {
-      // On a busy machine the others may not be running at all: let them.
-      if (spins < 4000) rest(); else std::this_thread::yield();
+      // On a busy machine the other threads may not be running at all: let them.
+      if (spins < 4000)
+        pause_thread();
+      else
+        std::this_thread::yield();
     }
   }
 
@@ -62,7 +65,7 @@ class Team {
     unsigned done = 0;
     while (true) {
       for (int spins = 0; turn_.load(std::memory_order_acquire) == done && spins < 4000; ++spins)
-        rest();
+        pause_thread();
       {
         std::unique_lock<std::mutex> lock(mutex_);
         wake_.wait(lock, [&] { return turn_.load() != done; });
