@@ -11,6 +11,7 @@ from bytelm.base.lazy import importer
 
 if TYPE_CHECKING:
     from bytelm.alphabet import BOS as BOS
+    from bytelm.alphabet import BYTES as BYTES
     from bytelm.alphabet import EOD as EOD
     from bytelm.alphabet import FIM_MIDDLE as FIM_MIDDLE
     from bytelm.alphabet import FIM_PREFIX as FIM_PREFIX
@@ -22,10 +23,13 @@ if TYPE_CHECKING:
     from bytelm.base.cli import main as main
     from bytelm.base.cli import say as say
     from bytelm.base.errors import InputError as InputError
+    from bytelm.base.errors import option as option
+    from bytelm.base.errors import setting as setting
     from bytelm.base.files import write_bytes as write_bytes
     from bytelm.base.files import write_json as write_json
     from bytelm.base.files import write_text as write_text
     from bytelm.base.options import Range as Range
+    from bytelm.base.options import check_options as check_options
     from bytelm.base.parsing import DefaultsByType as DefaultsByType
     from bytelm.base.ranks import is_first as is_first
     from bytelm.base.ranks import joined as joined
@@ -41,10 +45,12 @@ if TYPE_CHECKING:
     from bytelm.decode.cost import step_costs as step_costs
     from bytelm.decode.generate import generate as generate
     from bytelm.decode.options import DecodeOptions as DecodeOptions
+    from bytelm.decode.options import Engine as Engine
     from bytelm.decode.options import SamplingOptions as SamplingOptions
     from bytelm.decode.progress import generate_with_progress as generate_with_progress
     from bytelm.decode.row import Completion as Completion
     from bytelm.export.command import Export as Export
+    from bytelm.model.model import Model as Model
     from bytelm.scoring import Score as Score
     from bytelm.scoring import score_documents as score_documents
     from bytelm.scoring import score_on_ranks as score_on_ranks
@@ -60,6 +66,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "BOS": "bytelm.alphabet",
+    "BYTES": "bytelm.alphabet",
     "Checkpoint": "bytelm.checkpoint",
     "Command": "bytelm.base.cli",
     "Completion": "bytelm.decode.row",
@@ -67,11 +74,13 @@ _HOME = {
     "DecodeOptions": "bytelm.decode.options",
     "DefaultsByType": "bytelm.base.parsing",
     "EOD": "bytelm.alphabet",
+    "Engine": "bytelm.decode.options",
     "Export": "bytelm.export.command",
     "FIM_MIDDLE": "bytelm.alphabet",
     "FIM_PREFIX": "bytelm.alphabet",
     "FIM_SUFFIX": "bytelm.alphabet",
     "InputError": "bytelm.base.errors",
+    "Model": "bytelm.model.model",
     "ModelConfig": "bytelm.config",
     "PAD": "bytelm.alphabet",
     "Range": "bytelm.base.options",
@@ -83,6 +92,7 @@ _HOME = {
     "TrainOptions": "bytelm.train.options",
     "VOCAB": "bytelm.alphabet",
     "bandwidth_bytes_per_s": "bytelm.base.rates",
+    "check_options": "bytelm.base.options",
     "cuts": "bytelm.shards",
     "find_checkpoint": "bytelm.checkpoint",
     "generate": "bytelm.decode.generate",
@@ -93,6 +103,7 @@ _HOME = {
     "load_checkpoint": "bytelm.checkpoint",
     "main": "bytelm.base.cli",
     "matmul_flops_per_s": "bytelm.base.rates",
+    "option": "bytelm.base.errors",
     "preset_defaults": "bytelm.train.options",
     "preset_model": "bytelm.decode.cost",
     "read_manifest": "bytelm.shards",
@@ -101,6 +112,7 @@ _HOME = {
     "score_documents": "bytelm.scoring",
     "score_on_ranks": "bytelm.scoring",
     "seal": "bytelm.base.sealing",
+    "setting": "bytelm.base.errors",
     "step_costs": "bytelm.decode.cost",
     "training_costs": "bytelm.train.cost",
     "write_bytes": "bytelm.base.files",

@@ -34,7 +34,7 @@ COMMANDS = _Commands(
         "step": "measure.step:Step",
         "sweep": "study.sweep:Sweep",
         "training-time": "measure.training_time:TrainingTime",
-        "peers": "measure.peers:Peers",
+        "peers": "measure.peers.command:Peers",
         "divergence": "measure.divergence:Divergence",
         "induction": "study.induction:Induction",
         "arithmetic": "study.arithmetic:Arithmetic",

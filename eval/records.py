@@ -7,6 +7,7 @@ adds is kept, and ignored.
 
 import base64
 import binascii
+import builtins
 import json
 import math
 from pathlib import Path
@@ -287,8 +288,16 @@ class Sample(Record):
     completion_base64: str | None = None
     """The completion's bytes, where the text cannot hold them."""
     finish_reason: str | None = None
+    # Not checked: samples come from elsewhere too.
+    bytes: object = None
+    """Bytes of the completion."""
+    forwards: object = None
+    """Forward passes that gave it bytes or its end."""
     accepted: object = None
-    """How many bytes each forward gave, in order. Not checked: samples come from elsewhere too."""
+    """How many bytes each forward gave, in order."""
+    prompt_form: object = None
+    """The form in which the prompt was sent."""
+    checkpoint_sha256: object = None
     result: str | None = None
     """The verdict: "passed", "timed out" or "failed: ..."."""
     passed: object = None
@@ -304,7 +313,7 @@ class Sample(Record):
         return value
 
     @property
-    def content(self) -> bytes:
+    def content(self) -> builtins.bytes:
         """The completion's bytes."""
         if self.completion_base64 is not None:
             return base64.b64decode(self.completion_base64, validate=True)

@@ -1,13 +1,16 @@
 """What tests share that is not a fixture: small models, and the project in a process of its own."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor
 
+from bytelm.checkpoint import save_checkpoint
 from bytelm.config import ModelConfig
 from bytelm.model.model import Model
 
@@ -42,6 +45,14 @@ def random_model(config: ModelConfig, seed: int = 0) -> Model:
     return model.requires_grad_(False)
 
 
+def saved_llama(folder: Path, **changes: object) -> Path:
+    """A checkpoint in `folder` whose trunk and head 1 are a Llama, which other programs can run."""
+    plain: dict[str, object] = {"ngram_orders": (), "ngram_rows": 0, "window": 0}
+    config = small_config(**{**plain, **changes})
+    save_checkpoint(folder, 1, config, random_model(config, 3).state_dict(), {}, {})
+    return folder
+
+
 # A training run of a few seconds.
 TRAIN = [
     "--preset", "tiny", "--no-compile", "--dtype", "float32", "--bytes", "40000",
@@ -69,6 +80,21 @@ def data_command(arguments: list[str]) -> int:
     from data.__main__ import COMMANDS
 
     return main("data", "", COMMANDS, arguments)
+
+
+def eval_command(
+    capsys: pytest.CaptureFixture[str], *arguments: str
+) -> tuple[int, dict[str, Any], str]:
+    """Run `python -m eval` with these arguments in this process.
+
+    Returns the exit status, the figures of its JSON line ({} if there is none), and its stderr.
+    """
+    from bytelm.base.cli import main
+    from eval.__main__ import COMMANDS
+
+    status = main("eval", "", COMMANDS, [*arguments])
+    said = capsys.readouterr()
+    return status, json.loads(said.out.splitlines()[-1]) if said.out else {}, said.err
 
 
 def p_value(counts: Tensor, probabilities: Tensor) -> float:

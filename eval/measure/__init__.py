@@ -1,1 +1,1 @@
-"""Measurements: bits per byte, decoding and training speed, other engines."""
+"""Measurements: bits per byte, decoding and training speed, and other programs beside them."""

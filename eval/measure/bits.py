@@ -1,7 +1,7 @@
 """`python -m eval bits`: bits per byte of every head on any files, beside the compressors."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -10,6 +10,8 @@ import tyro
 
 from bytelm.toolkit import (
     InputError,
+    Model,
+    Score,
     Split,
     is_first,
     joined,
@@ -20,13 +22,87 @@ from bytelm.toolkit import (
     write_json,
 )
 from eval.measure.compressors import compress_bits
+from eval.measure.options import Positive, with_checkpoint
+from eval.records import BitsResult, FileBits
+
+
+@dataclass(frozen=True)
+class Document:
+    """A file or a shard's document, with the name it has in the figures."""
+
+    name: str
+    content: bytes
+
+
+def measure_bits(
+    model: Model, documents: Sequence[Document], batch: int = 8, compressors: bool = True
+) -> BitsResult | None:
+    """Score every head on the documents, and compress the same bytes; `batch`: segments at a time.
+
+    Ranks share the documents. Returns the result on the first rank, None on the others.
+    """
+    contents = [document.content for document in documents]
+    score = score_on_ranks(model, contents, batch, progress=True)
+    if not is_first():
+        return None
+    result = BitsResult(
+        heads_bpb=score.heads_bpb(),
+        bytes=sum(map(len, contents)),
+        documents=len(contents),
+        forecast={str(k): value for k, value in score.forecast.items()},
+        forecast_accepted=score.accepted,
+        files=_files(documents, score),
+    )
+    if compressors:
+        result = result.model_copy(update={"compressors": compress_bits(contents)})
+    return result
+
+
+def _files(documents: Sequence[Document], score: Score) -> list[FileBits]:
+    return [
+        FileBits(
+            name=document.name,
+            bytes=len(document.content),
+            heads_bpb=score.document_bpb(index),
+        )
+        for index, document in enumerate(documents)
+    ]
+
+
+def read_documents(path: Path) -> Iterator[Document]:
+    """The documents that are not empty: of a shard folder (held-out), a folder, or a file.
+
+    Raises InputError where `path` is none of these, or a file cannot be read.
+    """
+    if (path / "manifest.json").is_file():
+        split = Split(path, "held_out")
+        for name, document in zip(split.names(), split, strict=True):
+            yield Document(name, document.tobytes())
+    elif path.is_dir():
+        for file in sorted(path.rglob("*")):
+            if file.is_file() and not file.is_symlink():
+                yield from _read_file(file)
+    elif path.is_file():
+        yield from _read_file(path)
+    else:
+        what = "is not a regular file or folder" if path.exists() else "does not exist"
+        raise InputError(f"{path} {what}")
+
+
+def _read_file(path: Path) -> Iterator[Document]:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from error
+    if content:
+        yield Document(str(path), content)
 
 
 @dataclass
 class Bits:
-    """Bits per byte of every prediction head on files, and what compressors make of the same.
+    """Measure bits per byte of every prediction head on files, and of compressors on the same.
 
-    torchrun's ranks share the files; the first writes.
+    Under torchrun the ranks share the files, and the first rank writes.
     """
 
     on_ranks: ClassVar[bool] = True
@@ -36,75 +112,33 @@ class Bits:
     checkpoint: Path
     """A run folder, or one of its checkpoints."""
     out: Path | None = None
-    """Also write the figures, with those of each file, to this JSON file."""
+    """Also write the figures to this JSON file, and those of each file."""
     compressors: bool = True
     """Compress the same bytes with gzip, zstd and xz."""
-    batch: int = 8
-    """Segments that are scored side by side."""
+    batch: Positive = 8
+    """Segments of files that are scored side by side. More need more memory."""
     device: str = "cpu"
-    """cpu or cuda."""
+    """Where the model runs: cpu or cuda."""
 
     def run(self) -> dict[str, Any] | None:
         with joined(self.device) as device:
-            return self._score(device)
+            return self._run(device)
 
-    def _score(self, device: str) -> dict[str, Any] | None:
+    def _run(self, device: str) -> dict[str, Any] | None:
         started = time.monotonic()
-        named = [pair for path in self.paths for pair in _documents(path)]
-        if not named:
+        documents = [document for path in self.paths for document in read_documents(path)]
+        if not documents:
             where = ", ".join(map(str, self.paths)) or "nothing"
             raise InputError(f"no bytes to score: {where} holds no file that is not empty")
         checkpoint = load_checkpoint(self.checkpoint, device)
-        documents = [content for _, content in named]
-        score = score_on_ranks(checkpoint.model, documents, self.batch, progress=True)
-        if not is_first():
+        result = measure_bits(checkpoint.model, documents, self.batch, self.compressors)
+        if result is None:
             return None
-        figures: dict[str, Any] = {
-            "heads_bpb": score.heads_bpb(),
-            "bytes": sum(map(len, documents)),
-            "documents": len(documents),
-            "forecast": {str(k): value for k, value in score.forecast.items()},
-            "forecast_accepted": score.accepted,
-        }
-        if self.compressors:
-            figures["compressors"] = compress_bits(documents)
-        figures |= {
-            "seconds": round(time.monotonic() - started, 3),
-            "checkpoint": str(checkpoint.folder),
-            "checkpoint_sha256": checkpoint.sha256,
-        }
+        seconds = round(time.monotonic() - started, 3)
+        result = with_checkpoint(result.model_copy(update={"seconds": seconds}), checkpoint)
+        figures = result.to_dict(without=("files",))
         if self.out is not None:
-            files = [
-                {"name": name, "bytes": len(content), "heads_bpb": score.document_bpb(index)}
-                for index, (name, content) in enumerate(named)
-            ]
-            write_json(self.out, {**seal(figures), "files": files})
-        rates = " ".join(f"{value:.3f}" for value in figures["heads_bpb"])
-        say(f"bits per byte of heads 1 to {len(figures['heads_bpb'])}: {rates}")
+            write_json(self.out, {**seal(figures), "files": result.to_dict()["files"]})
+        rates = " ".join(f"{value:.3f}" for value in result.heads_bpb)
+        say(f"bits per byte of heads 1 to {len(result.heads_bpb)}: {rates}")
         return figures
-
-
-def _documents(path: Path) -> Iterator[tuple[str, bytes]]:
-    """The named, non-empty documents that `path` means."""
-    if (path / "manifest.json").is_file():
-        split = Split(path, "held_out")
-        for name, document in zip(split.names(), split, strict=True):
-            yield name, document.tobytes()
-    elif path.is_dir():
-        for file in sorted(path.rglob("*")):
-            if file.is_file() and not file.is_symlink():
-                yield from _file(file)
-    elif path.is_file():
-        yield from _file(path)
-    else:
-        what = "is not a regular file or folder" if path.exists() else "does not exist"
-        raise InputError(f"{path} {what}")
-
-
-def _file(path: Path) -> Iterator[tuple[str, bytes]]:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from error
-    if content:
-        yield str(path), content

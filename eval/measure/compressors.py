@@ -1,9 +1,9 @@
 """What general-purpose compressors make of the same bytes: the bits per byte to beat.
 
-Sizes are those of whole files in each format, headers and checksums included, without a file name:
-gzip's frame costs 18 bytes, xz's about 60, zstd's about 10 (the command zstd adds a checksum of 4).
-That is dear for a file of a few hundred bytes and nothing for megabytes, which is why both figures
-are given: each file alone, and all of them one after another.
+Sizes are those of whole files in each format, with headers and checksums and without a file name.
+The frame of gzip costs 18 bytes, that of xz about 60, that of zstd about 10 (the zstd program adds
+a checksum of 4). This is much for a file of a few hundred bytes and nothing for megabytes. So two
+figures are given: each file compressed alone, and all files concatenated.
 """
 
 import gzip
@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from tqdm import tqdm
 
 from bytelm.toolkit import InputError
+from eval.records import CompressorBits
 
 XZ_PRESET = 9 | lzma.PRESET_EXTREME
 XZ_DICTIONARY_BYTES = 64 << 20  # preset 9's own
@@ -51,18 +52,18 @@ COMPRESSORS: dict[str, Callable[[bytes], int]] = {
 }
 
 
-def compress_bits(documents: Sequence[bytes]) -> dict[str, dict[str, float]]:
+def compress_bits(documents: Sequence[bytes]) -> dict[str, CompressorBits]:
     """Bits per byte of `documents` under gzip -9, zstd -19 and xz -9e.
 
-    Returns `{"gzip": {"each": x, "together": y}, "zstd": ..., "xz": ...}`: every document
-    compressed alone (the sum of the sizes over the sum of the bytes), and all of them concatenated.
-    Raises InputError where there is not a byte to compress.
+    By the compressor's name (gzip, zstd, xz): every document compressed alone (the sum of the sizes
+    by the sum of the bytes), and all of them concatenated. Raises InputError where there is no byte
+    to compress.
     """
     total = sum(len(document) for document in documents)
     if not total:
         raise InputError("nothing to compress: no documents, or only empty ones; give other files")
     joined = b"".join(documents)
-    figures: dict[str, dict[str, float]] = {}
+    figures: dict[str, CompressorBits] = {}
     with tqdm(
         total=2 * total * len(COMPRESSORS),
         unit="B",
@@ -77,5 +78,5 @@ def compress_bits(documents: Sequence[bytes]) -> dict[str, dict[str, float]]:
                 bar.update(len(document))
             together = size_of(joined)
             bar.update(total)
-            figures[name] = {"each": 8 * alone / total, "together": 8 * together / total}
+            figures[name] = CompressorBits(each=8 * alone / total, together=8 * together / total)
     return figures

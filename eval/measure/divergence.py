@@ -1,151 +1,222 @@
-"""`python -m eval divergence`: does speculation change a byte, and if so, by how little?"""
+"""`python -m eval divergence`: does speculation change a byte, and how close was the choice?"""
 
-import base64
-import binascii
-import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any
 
+import tyro
 from tqdm import tqdm
 
-from bytelm.toolkit import DecodeOptions, InputError, Stopped, generate, load_checkpoint, say, seal
-from bytelm.toolkit import write_json as write
-from eval.measure.peers import first_difference
-from eval.measure.speed import DTYPES
+from bytelm.toolkit import (
+    DecodeOptions,
+    Engine,
+    InputError,
+    Model,
+    Stopped,
+    check_options,
+    generate,
+    option,
+    say,
+    seal,
+    write_json,
+)
+from eval.measure.difference import FirstDifference, first_difference
+from eval.measure.options import DecoderOptions, Dtype, Positive, dtype_name
+from eval.measure.text import read_prompts
+from eval.records import Count, Number, Record, Sealed
 
 NEAR_TIE_ULPS = 2.0
 
 
-def read_prompts(path: Path) -> list[bytes]:
-    """The prompts of a jsonl file, each row with "prompt" or "prompt_base64"."""
-    try:
-        rows = [json.loads(line) for line in path.read_bytes().split(b"\n") if line.strip()]
-        prompts = [
-            base64.b64decode(row["prompt_base64"], validate=True)
-            if "prompt_base64" in row
-            else row["prompt"].encode()
-            for row in rows
-        ]
-    except OSError as error:
-        raise InputError(f"--prompts {path}: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, AttributeError, binascii.Error) as error:
-        raise InputError(f"--prompts {path}: rows of JSON with a prompt each: {error!r}") from error
-    if not prompts:
-        raise InputError(f"--prompts {path} holds no prompts")
-    return prompts
+class DivergenceRow(Record):
+    """The comparison of one k at one batch size with plain decoding."""
+
+    k: Count
+    batch: Count
+    bytes: Count
+    """Bytes of the completions."""
+    prompts: Count
+    prompts_that_differ: Count
+    """Prompts whose completion is not the reference."""
+    differences: list[FirstDifference]
+    """The first difference of every prompt that has one. An offset of -1: one text ends where the
+    other goes on."""
+    first_difference: FirstDifference | None
+
+
+class DivergenceResult(Sealed):
+    """What `eval divergence` finds."""
+
+    dtype: str
+    exact: bool
+    engine: str
+    bytes_compared: Count
+    differences: Count
+    """First differences, over all rows."""
+    widest_gap_ulps: Number
+    """The largest gap of any of them, in steps of the type."""
+    near_ties_only: bool
+    """Whether no gap is wider than 2 steps."""
+    rows: list[DivergenceRow]
+    checkpoint_sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class DivergenceOptions:
+    """The k and batch sizes to compare, and the decoder's options that all have in common."""
+
+    heads: tuple[Positive, ...] = (2, 4, 8)
+    """The k to compare with k = 1."""
+    batches: tuple[Positive, ...] = (1, 3, 16)
+    """Batch sizes."""
+    max_bytes: Positive = 1024
+    """Bytes of a completion at most."""
+    stops: tuple[bytes, ...] = ()
+    """What ends a completion."""
+    exact: bool = False
+    """Decode plainly in blocks as wide as speculation's."""
+    engine: Engine = "auto"
+    """What runs the steps."""
+
+
+def measure_divergence(
+    model: Model, float32_model: Model, prompts: Sequence[bytes], options: DivergenceOptions
+) -> DivergenceResult:
+    """Decode the prompts with each k at each batch size, and compare with k = 1.
+
+    The reference is k = 1 at the first batch size. `float32_model` has the same weights, and says
+    how close the choice was where two texts differ.
+    """
+    check_options(options)
+    if not options.heads or not options.batches:
+        raise InputError(f"{option('heads')} and {option('batches')} name at least one each")
+    dtype = dtype_name(model)
+    rows: list[DivergenceRow] = []
+    reference: list[bytes] = []
+    pairs = [(1, batch) for batch in options.batches]
+    pairs += [(k, batch) for k in options.heads for batch in options.batches]
+    with tqdm(total=len(pairs), desc="divergence", unit=" runs", dynamic_ncols=True) as bar:
+        for k, batch in pairs:
+            decode = DecodeOptions(
+                options.max_bytes, k, batch, options.stops, engine=options.engine,
+                exact=options.exact,
+            )  # fmt: skip
+            texts = [completion.text for completion in generate(model, prompts, decode)]
+            bar.update()
+            if reference:
+                rows.append(_row(k, batch, texts, reference, prompts, float32_model, dtype))
+            reference = reference or texts
+    gaps = [gap.gap_ulps for row in rows for gap in row.differences]
+    return DivergenceResult(
+        dtype=dtype,
+        exact=options.exact,
+        engine=options.engine,
+        bytes_compared=sum(row.bytes for row in rows),
+        differences=len(gaps),
+        widest_gap_ulps=max(gaps, default=0.0),
+        near_ties_only=all(gap <= NEAR_TIE_ULPS for gap in gaps),
+        rows=rows,
+    )
+
+
+def _row(
+    k: int, batch: int, texts: list[bytes], reference: list[bytes], prompts: Sequence[bytes],
+    float32_model: Model, dtype: Dtype,
+) -> DivergenceRow:  # fmt: skip
+    return DivergenceRow(
+        k=k,
+        batch=batch,
+        bytes=sum(map(len, texts)),
+        prompts=len(prompts),
+        prompts_that_differ=sum(a != b for a, b in zip(texts, reference, strict=True)),
+        differences=_differences(texts, reference, prompts, float32_model, dtype),
+        first_difference=first_difference(texts, reference, prompts, float32_model, dtype),
+    )
+
+
+def _differences(
+    texts: list[bytes],
+    reference: list[bytes],
+    prompts: Sequence[bytes],
+    float32_model: Model,
+    dtype: Dtype,
+) -> list[FirstDifference]:
+    """The first difference of every prompt that has one."""
+    found: list[FirstDifference] = []
+    for index in range(len(texts)):
+        one = slice(index, index + 1)
+        gap = first_difference(texts[one], reference[one], prompts[one], float32_model, dtype)
+        if gap is not None:
+            found.append(gap.model_copy(update={"prompt": index}))
+        elif texts[index] != reference[index]:
+            # One text ends where the other goes on: there is no byte to compare, so no near-tie.
+            found.append(FirstDifference(prompt=index, offset=-1, gap=0.0, gap_ulps=1e9))
+    return found
+
+
+def divergence_lines(result: DivergenceResult) -> list[str]:
+    """The comparison for a terminal."""
+    lines = [
+        f"k {row.k:2d}  batch {row.batch:2d}  {row.bytes} bytes  "
+        f"{row.prompts_that_differ} of {row.prompts} prompts differ"
+        for row in result.rows
+    ]
+    lines.append(
+        f"{result.bytes_compared} bytes compared, {result.differences} first differences, "
+        f"the widest gap {result.widest_gap_ulps:.2f} ulps of {result.dtype}"
+    )
+    if not result.near_ties_only:
+        lines.append("a difference is no near-tie: speculation has changed the text")
+    return lines
 
 
 @dataclass
 class Divergence:
     """Compare every byte of speculative decoding with plain decoding by the same engine and type.
 
-    The reference is k = 1 at the first batch size. At each first difference the two likeliest
-    bytes' logits are compared in float32: a gap of more than 2 steps (ulps) of the type is no
-    near-tie, and fails the audit (exit status 1).
+    The reference is k = 1 at the first batch size. Where a text first differs from it, the logits
+    of the two likeliest bytes are computed in float32. If they are more than 2 steps (ulps) of the
+    number type apart, it is no near-tie, and the command ends with exit status 1.
     """
 
     checkpoint: Path
     """A run folder, or one of its checkpoints."""
     prompts: Path
-    """jsonl with a "prompt" or "prompt_base64" a row."""
+    """JSON lines; each row has text in "prompt" or bytes in "prompt_base64"."""
     out: Path | None = None
     """Also write the figures to this JSON file."""
-    heads: tuple[int, ...] = (2, 4, 8)
-    """The k to compare with k = 1."""
-    batches: tuple[int, ...] = (1, 3, 16)
-    """Batch sizes."""
-    max_bytes: int = 1024
+    heads: tuple[Positive, ...] = (2, 4, 8)
+    """The k to compare with k = 1: head 1 and k - 1 heads that draft."""
+    batches: tuple[Positive, ...] = (1, 3, 16)
+    """Batch sizes: how many prompts are decoded side by side."""
+    max_bytes: Positive = 1024
     """Bytes of a completion at most."""
     stop: tuple[str, ...] = ()
-    """Stops, as they are."""
-    dtype: Literal["float32", "bfloat16"] = "bfloat16"
-    """Of weights, keys and values."""
+    r"""Text that ends a completion. It is taken literally: \n is a backslash and an n."""
     exact: bool = False
-    """Blocks of one width for all (the native engine has no need of it)."""
-    engine: Literal["auto", "native", "compiled", "eager"] = "auto"
-    """As in `python -m bytelm generate`."""
-    device: str = "cpu"
-    """cpu or cuda."""
+    """Decode plainly in blocks as wide as speculation's (the native engine has no need of it)."""
+    decoder: Annotated[DecoderOptions, tyro.conf.arg(name="")] = field(
+        default_factory=DecoderOptions
+    )
 
     def run(self) -> dict[str, Any]:
         prompts = read_prompts(self.prompts)
-        if not self.heads or not self.batches:
-            raise InputError("--heads and --batches name at least one each")
-        checkpoint = load_checkpoint(self.checkpoint, self.device, DTYPES[self.dtype])
-        judge = load_checkpoint(self.checkpoint, self.device, DTYPES[self.dtype]).model.float()
-        judge.build_constants()
-        stops = tuple(stop.encode() for stop in self.stop)
-        rows: list[dict[str, Any]] = []
-        reference: list[bytes] = []
-        pairs = [(1, batch) for batch in self.batches]
-        pairs += [(k, batch) for k in self.heads for batch in self.batches]
-        with tqdm(total=len(pairs), desc="divergence", unit=" runs", dynamic_ncols=True) as bar:
-            for k, batch in pairs:
-                options = DecodeOptions(
-                    self.max_bytes, k, batch, stops, engine=self.engine, exact=self.exact
-                )
-                found = generate(checkpoint.model, prompts, options)
-                texts = [completion.text for completion in found]
-                bar.update()
-                if not reference:
-                    reference = texts
-                    continue
-                first = first_difference(texts, reference, prompts, judge, self.dtype)
-                rows.append({
-                    "k": k,
-                    "batch": batch,
-                    "bytes": sum(map(len, texts)),
-                    "prompts": len(prompts),
-                    "prompts_that_differ": sum(
-                        a != b for a, b in zip(texts, reference, strict=True)
-                    ),
-                    "differences": _differences(texts, reference, prompts, judge, self.dtype),
-                    "first_difference": first,
-                })  # fmt: skip
-        return self._report(rows, checkpoint.sha256)
-
-    def _report(self, rows: list[dict[str, Any]], sha256: str) -> dict[str, Any]:
-        gaps = [gap["gap_ulps"] for row in rows for gap in row["differences"]]
-        figures = {
-            "dtype": self.dtype,
-            "exact": self.exact,
-            "engine": self.engine,
-            "bytes_compared": sum(row["bytes"] for row in rows),
-            "differences": len(gaps),
-            "widest_gap_ulps": max(gaps, default=0.0),
-            "near_ties_only": all(gap <= NEAR_TIE_ULPS for gap in gaps),
-            "rows": rows,
-            "checkpoint_sha256": sha256,
-        }
+        checkpoint = self.decoder.load(self.checkpoint)
+        # In float32, but with weights rounded to the type that is decoded in.
+        float32_model = self.decoder.load(self.checkpoint).model.float()
+        float32_model.build_constants()
+        options = DivergenceOptions(
+            self.heads, self.batches, self.max_bytes, tuple(stop.encode() for stop in self.stop),
+            self.exact, self.decoder.engine,
+        )  # fmt: skip
+        result = measure_divergence(checkpoint.model, float32_model, prompts, options)
+        result = result.model_copy(update={"checkpoint_sha256": checkpoint.sha256})
+        figures = result.to_dict()
         if self.out is not None:
-            write(self.out, seal(figures))
-        for row in rows:
-            say(
-                f"k {row['k']:2d}  batch {row['batch']:2d}  {row['bytes']} bytes  "
-                f"{row['prompts_that_differ']} of {row['prompts']} prompts differ"
-            )
-        say(
-            f"{figures['bytes_compared']} bytes compared, {len(gaps)} first differences, "
-            f"the widest at {figures['widest_gap_ulps']:.2f} ulps of {self.dtype}"
-        )
-        if not figures["near_ties_only"]:
-            say("a difference that is no near-tie: speculation has changed the text")
+            write_json(self.out, seal(figures))
+        for line in divergence_lines(result):
+            say(line)
+        if not result.near_ties_only:
             raise Stopped(figures, 1)
         return figures
-
-
-def _differences(
-    texts: list[bytes], reference: list[bytes], prompts: list[bytes], judge: Any, dtype: Any
-) -> list[dict[str, Any]]:
-    """Every prompt's first difference."""
-    found = []
-    for index in range(len(texts)):
-        one = slice(index, index + 1)
-        gap = first_difference(texts[one], reference[one], prompts[one], judge, dtype)
-        if gap is not None:
-            found.append({**gap, "prompt": index})
-        elif texts[index] != reference[index]:
-            # One goes on where the other ends: no byte to compare, so no tie to plead.
-            found.append({"prompt": index, "offset": -1, "gap": 0.0, "gap_ulps": 1e9})
-    return found

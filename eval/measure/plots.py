@@ -1,15 +1,19 @@
-"""The bench's plots: speed by k (Table S3), by batch (Figure S10), and beside other engines."""
+"""Plots of speed by k (Table S3), by batch (Figure S10), beside peers, and of training's cost."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from eval.measure.bench_tables import BenchResult
 from eval.style import BLUE, COLOURS, FAINT, GREY, INK, ORANGE, PALE, PINK, styled
 
-ENGINE_COLOURS = {"bytelm": BLUE, "bytelm-plain": "#7FB3D5"}
-# Of training: a name and a colour.
+if TYPE_CHECKING:
+    from eval.measure.training_time import TrainingTimeResult
+
+PEER_COLOURS = {"bytelm": BLUE, "bytelm-plain": "#7FB3D5"}
+# The ways of training: a name and a colour.
 WAYS = {
     "sequential": ("one head at a time", BLUE),
     "plain": ("the plain sum", PALE),
@@ -24,24 +28,24 @@ def _save(figure: Figure, path: Path) -> None:
 
 
 @styled
-def plot_table_s3(figures: dict[str, Any], path: Path) -> Figure:
+def plot_table_s3(result: BenchResult, path: Path) -> Figure:
     """Bars of speedup and marks of bytes a forward, by k, a panel for each batch size."""
-    rows = figures["table_s3"]
-    batches = sorted({row["batch"] for row in rows})
+    rows = result.table_s3
+    batches = sorted({row.batch for row in rows})
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     panels = figure.subplots(1, len(batches), sharey=True, squeeze=False)[0]
     for axes, batch in zip(panels, batches, strict=True):
-        own = [row for row in rows if row["batch"] == batch]
-        own.sort(key=lambda row: (row["k"], row["gate"] is not None))
+        own = [row for row in rows if row.batch == batch]
+        own.sort(key=lambda row: (row.k, row.gate is not None))
         for x, row in enumerate(own):
-            gated = row["gate"] is None
-            axes.bar(x, row["speedup"], 0.62, color=BLUE if gated else PALE)
-            low, high = row["speedup_range"]
+            gated = row.gate is None
+            axes.bar(x, row.speedup, 0.62, color=BLUE if gated else PALE)
+            low, high = row.speedup_range or (row.speedup, row.speedup)
             axes.plot([x, x], [low, high], color=INK, linewidth=1)
-            axes.plot(x, row["bytes_per_forward"], "o", color=ORANGE, markersize=6)
-            axes.text(x, 0.04, f"{row['speedup']:.2f}x", ha="center", va="bottom",
+            axes.plot(x, row.bytes_per_forward, "o", color=ORANGE, markersize=6)
+            axes.text(x, 0.04, f"{row.speedup:.2f}x", ha="center", va="bottom",
                       color="white" if gated else INK, fontsize=9)  # fmt: skip
-        names = [f"k = {row['k']}" + ("" if row["gate"] is None else "\nall drafts") for row in own]
+        names = [f"k = {row.k}" + ("" if row.gate is None else "\nall drafts") for row in own]
         axes.set_xticks(range(len(own)), names)
         axes.set_title(f"batch {batch}")
         axes.grid(axis="y", color=FAINT)
@@ -54,25 +58,23 @@ def plot_table_s3(figures: dict[str, Any], path: Path) -> Figure:
 
 
 @styled
-def plot_batches(figures: dict[str, Any], path: Path) -> Figure:
+def plot_batches(result: BenchResult, path: Path) -> Figure:
     """Throughput, and latency of a byte, against the batch: a line a k, relative to k = 1."""
-    rows = figures["figure_s10"]
+    rows = result.figure_s10
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     left, right = figure.subplots(1, 2)
-    for k in sorted({row["k"] for row in rows}):
-        own = sorted((row for row in rows if row["k"] == k), key=lambda row: row["batch"])
-        batches = [row["batch"] for row in own]
+    for k in sorted({row.k for row in rows}):
+        own = sorted((row for row in rows if row.k == k), key=lambda row: row.batch)
+        batches = [row.batch for row in own]
         colour = COLOURS.get(k, INK)
-        left.plot(
-            batches, [row["bytes_per_s"] for row in own], "o-", color=colour, label=f"k = {k}"
-        )
-        right.plot(batches, [row["speedup"] for row in own], "o-", color=colour, label=f"k = {k}")
+        left.plot(batches, [row.bytes_per_s for row in own], "o-", color=colour, label=f"k = {k}")
+        right.plot(batches, [row.speedup for row in own], "o-", color=colour, label=f"k = {k}")
     left.set_ylabel("bytes a second, all rows")
     left.set_title("throughput")
     right.set_ylabel("times k = 1 at the same batch")
     right.set_title("speedup")
     for axes in (left, right):
-        _by_batch(axes, sorted({row["batch"] for row in rows}))
+        _by_batch(axes, sorted({row.batch for row in rows}))
     left.set_ylim(bottom=0)
     left.legend(frameon=False, fontsize=9)
     _save(figure, path)
@@ -88,18 +90,18 @@ def _by_batch(axes: Axes, batches: list[int]) -> None:
 
 
 @styled
-def plot_peers(figures: dict[str, Any], path: Path) -> Figure:
-    """Bytes a second of each engine on the same weights, a panel for each type."""
-    rows = figures["peers"]
-    dtypes = list(dict.fromkeys(row["dtype"] for row in rows))
+def plot_peers(result: BenchResult, path: Path) -> Figure:
+    """Bytes a second of each peer on the same weights, a panel for each number type."""
+    rows = result.peers
+    dtypes = list(dict.fromkeys(row.dtype for row in rows))
     figure = Figure(figsize=(9, 2.6), layout="constrained")
     panels = figure.subplots(1, len(dtypes), sharex=True, squeeze=False)[0]
     for axes, dtype in zip(panels, dtypes, strict=True):
-        own = [row for row in rows if row["dtype"] == dtype][::-1]
+        own = [row for row in rows if row.dtype == dtype][::-1]
         for y, row in enumerate(own):
-            axes.barh(y, row["bytes_per_s"], 0.62, color=ENGINE_COLOURS.get(row["engine"], PALE))
-            axes.text(row["bytes_per_s"], y, f" {row['bytes_per_s']:.0f}", va="center", fontsize=9)
-        axes.set_yticks(range(len(own)), [row["engine"] for row in own])
+            axes.barh(y, row.bytes_per_s, 0.62, color=PEER_COLOURS.get(row.engine, PALE))
+            axes.text(row.bytes_per_s, y, f" {row.bytes_per_s:.0f}", va="center", fontsize=9)
+        axes.set_yticks(range(len(own)), [row.engine for row in own])
         axes.set_title(dtype)
         axes.set_xlabel("bytes a second, batch 1, one thread")
         axes.margins(x=0.14)
@@ -109,25 +111,26 @@ def plot_peers(figures: dict[str, Any], path: Path) -> Figure:
 
 
 @styled
-def plot_training_time(figures: dict[str, Any], path: Path) -> Figure:
+def plot_training_time(result: "TrainingTimeResult", path: Path) -> Figure:
     """Bars of a training step's time and peak memory by kind and n, relative to one head."""
-    rows = figures["rows"]
-    kinds = list(dict.fromkeys(row["kind"] for row in rows))
-    ways = [way for way in WAYS if any(row["way"] == way for row in rows)]
+    rows = result.rows
+    kinds = list(dict.fromkeys(row.kind for row in rows))
+    ways = [way for way in WAYS if any(row.way == way for row in rows)]
     figure = Figure(figsize=(9, 5.4), layout="constrained")
     panels = figure.subplots(2, len(kinds), sharey="row", squeeze=False)
     for column, kind in enumerate(kinds):
-        own = [row for row in rows if row["kind"] == kind]
+        own = [row for row in rows if row.kind == kind]
         for axes, name in zip(panels[:, column], ("ratio", "peak_ratio"), strict=True):
             for x, row in enumerate(own):
-                axes.bar(x, row[name], 0.62, color=WAYS[row["way"]][1])
-                spread = row["ratio_quartiles"] if name == "ratio" else [row[name]] * 2
-                axes.plot([x, x], spread, color=INK, linewidth=1)
-                axes.text(x, spread[1], f"{row[name]:.2f}", ha="center", va="bottom", fontsize=9)
+                value = row.ratio if name == "ratio" else row.peak_ratio
+                axes.bar(x, value, 0.62, color=WAYS[row.way][1])
+                low, high = row.ratio_quartiles if name == "ratio" else (value, value)
+                axes.plot([x, x], [low, high], color=INK, linewidth=1)
+                axes.text(x, high, f"{value:.2f}", ha="center", va="bottom", fontsize=9)
             axes.axhline(1, color=GREY, linewidth=0.8)
             axes.set_xticks(
                 range(len(own)),
-                [f"n = {row['n']}" for row in own],
+                [f"n = {row.n}" for row in own],
                 rotation=45 if len(own) > 6 else 0,
             )
             axes.grid(axis="y", color=FAINT)

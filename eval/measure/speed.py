@@ -1,184 +1,217 @@
-"""`python -m eval speed`: bytes a forward and bytes a second by k and batch (paper, Table S3)."""
+"""`python -m eval speed`: bytes per forward and bytes a second by k and batch (paper, Table S3)."""
 
 import statistics
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any
 
-import torch
+import tyro
 from tqdm import tqdm
 
 from bytelm.toolkit import (
-    Checkpoint,
     Completion,
     DecodeOptions,
-    InputError,
+    Engine,
+    Model,
+    Range,
     SamplingOptions,
-    Split,
-    cuts,
+    check_options,
     generate,
-    load_checkpoint,
     say,
     seal,
     write_json,
 )
+from eval.measure.options import DecoderOptions, Positive, dtype_name, with_checkpoint
+from eval.measure.text import cut_prompts, distinct_windows
+from eval.records import SpeedResult, SpeedRow
 
-WINDOW = 32
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+@dataclass(frozen=True)
+class SpeedOptions:
+    """What `measure_speed` compares, and how often it measures."""
+
+    heads: tuple[Positive, ...] = (1, 2, 4, 8)
+    """The k to compare; k = 1 is always measured, the others are compared with it."""
+    batches: tuple[Positive, ...] = (16, 1)
+    """Batch sizes."""
+    max_bytes: Positive = 1024
+    """Bytes of a completion at most."""
+    rounds: Positive = 2
+    """Times that each row is measured."""
+    prompts_per_row: Positive = 4
+    """A batch of B rows completes at most B times this many prompts."""
+    gate: Annotated[float, Range(0, 1, below=True)] | None = None
+    """The least probability at which a draft is fed; 0: all are; None: as it pays here."""
+    temperature: Annotated[float, Range(0)] = 0.0
+    """0 is greedy; above, bytes are sampled."""
+    engine: Engine = "auto"
+    """What runs the steps."""
+
+    def decode(self, k: int, batch: int) -> DecodeOptions:
+        """The decoder's options for one row."""
+        sampling = SamplingOptions(self.temperature)
+        return DecodeOptions(
+            self.max_bytes, k, batch, sampling=sampling, gate=self.gate, engine=self.engine
+        )
 
 
-def distinct_windows(texts: list[bytes]) -> float:
-    """The share of distinct 32-byte windows: low where a model loops, which flatters drafts."""
-    windows = [text[at : at + WINDOW] for text in texts for at in range(len(text) - WINDOW + 1)]
-    return len(set(windows)) / len(windows) if windows else 1.0
+@dataclass
+class _Timed:
+    """The completions of one k at one batch size, and the seconds of each round."""
+
+    completions: list[Completion]
+    seconds: list[float] = field(default_factory=list)
+
+    @property
+    def texts(self) -> list[bytes]:
+        return [completion.text for completion in self.completions]
+
+
+def measure_speed(model: Model, prompts: Sequence[bytes], options: SpeedOptions) -> SpeedResult:
+    """Measure a row for each batch size and k, in the order of the options, k ascending.
+
+    Prompts have one length. Rounds alternate over k. `identical` compares every byte with the text
+    of k = 1 at the first batch size. Raises InputError for options that the model cannot serve.
+    """
+    check_options(options)
+    heads = sorted({*options.heads, 1})
+    for k in heads:
+        options.decode(k, 1).check(model.config.prediction_heads)
+    # The first call may compile: it is not measured.
+    generate(model, prompts[:1], DecodeOptions(16, heads[-1], 1, engine=options.engine))
+    started = time.monotonic()
+    rows: list[SpeedRow] = []
+    reference: list[bytes] = []
+    total = len(options.batches) * options.rounds * len(heads)
+    with tqdm(total=total, desc="speed", unit=" runs", dynamic_ncols=True) as bar:
+        for batch in options.batches:
+            chosen = prompts[: min(len(prompts), options.prompts_per_row * batch)]
+            timed = _time_batch(model, chosen, heads, batch, options, bar)
+            reference = reference or timed[1].texts
+            rows += [
+                _row(k, batch, timed[k], timed[1], reference, len(prompts[0]), options.max_bytes)
+                for k in heads
+            ]
+    return SpeedResult(
+        rows=rows,
+        rounds=options.rounds,
+        dtype=dtype_name(model),
+        gate=options.gate,
+        temperature=options.temperature,
+        engine=options.engine,
+        seconds=round(time.monotonic() - started, 3),
+    )
+
+
+def _time_batch(
+    model: Model, prompts: Sequence[bytes], heads: Sequence[int], batch: int,
+    options: SpeedOptions, bar: "tqdm[Any]",
+) -> dict[int, _Timed]:  # fmt: skip
+    """What every k gives at one batch size, by k."""
+    timed: dict[int, _Timed] = {}
+    for _ in range(options.rounds):
+        for k in heads:
+            begun = time.perf_counter()
+            completions = generate(model, prompts, options.decode(k, batch))
+            seconds = time.perf_counter() - begun
+            timed.setdefault(k, _Timed(completions)).seconds.append(seconds)
+            size = sum(len(completion.text) for completion in completions)
+            bar.set_postfix_str(f"batch {batch}, k {k}: {size / seconds:.0f} bytes/s")
+            bar.update()
+    return timed
+
+
+def _row(
+    k: int, batch: int, own: _Timed, plain: _Timed, reference: list[bytes], prompt_bytes: int,
+    max_bytes: int,
+) -> SpeedRow:  # fmt: skip
+    texts = own.texts
+    size, forwards = sum(map(len, texts)), sum(c.forwards for c in own.completions)
+    ratios = [one / other for one, other in zip(plain.seconds, own.seconds, strict=True)]
+    lengths = [0] * k
+    for completion in own.completions:
+        for length in completion.accepted:
+            lengths[length - 1] += 1
+    return SpeedRow(
+        k=k,
+        batch=batch,
+        bytes_per_forward=size / max(forwards, 1),
+        bytes_per_s=size / statistics.median(own.seconds),
+        speedup=statistics.median(ratios),
+        share=statistics.median(ratios) * forwards / max(size, 1),
+        speedup_range=(min(ratios), max(ratios)),
+        identical=all(a == b for a, b in zip(texts, reference, strict=False)),
+        accepted_lengths=lengths,
+        distinct_windows=distinct_windows(texts),
+        prompts=len(texts),
+        prompt_bytes=prompt_bytes,
+        max_bytes=max_bytes,
+    )
+
+
+def speed_lines(rows: Sequence[SpeedRow]) -> list[str]:
+    """The rows for a terminal."""
+    return [
+        f"batch {row.batch:3d}  k {row.k:2d}  {row.bytes_per_forward:5.2f} bytes per forward  "
+        f"{row.bytes_per_s:7.0f} bytes/s  {row.speedup:5.2f}x  "
+        f"{'identical' if row.identical else 'DIFFERENT'}"
+        for row in rows
+    ]
 
 
 @dataclass
 class Speed:
-    """Measure self-speculation against plain decoding, and that the output is the same.
+    """Measure self-speculation against plain decoding (k = 1), and check that the text is the same.
 
-    Rounds alternate over k. A row's time is that of everything, prefill included; its speedup is
-    the median over rounds of the ratio to k = 1 at the same batch. `identical` compares every byte
-    with what k = 1 gave at the first batch size.
+    The time of a row is that of whole completions, the prompt's forward included. Its speedup is
+    the ratio of times, k = 1 at the same batch size to this k; the median over rounds, which
+    alternate over k. `identical` says whether every byte is that of k = 1 at the first batch size.
     """
 
     checkpoint: Path
     """A run folder, or one of its checkpoints."""
     data: Path | None = None
-    """Shard folder: prompts are cut from its held-out documents."""
+    """Shard folder. Prompts are cut from its held-out documents. Give this or --text."""
     text: Path | None = None
     """A file to cut prompts from, instead of --data."""
     out: Path | None = None
     """Also write the figures to this JSON file."""
-    heads: tuple[int, ...] = (1, 2, 4, 8)
-    """The k to compare; 1 comes first, it is what the others are compared with."""
-    batches: tuple[int, ...] = (16, 1)
-    """Batch sizes."""
-    prompts: int = 48
-    """Prompts for the largest batch: more than it has rows, or the last would run alone."""
-    prompt_bytes: int = 1024
+    heads: tuple[Positive, ...] = (1, 2, 4, 8)
+    """The k to compare: head 1 and k - 1 heads that draft. k = 1 is always among them."""
+    batches: tuple[Positive, ...] = (16, 1)
+    """Batch sizes: how many prompts are decoded side by side."""
+    prompts: Positive = 48
+    """Prompts for the largest batch. Give more than it has rows, or the last one runs alone."""
+    prompt_bytes: Positive = 1024
     """Bytes of a prompt."""
-    max_bytes: int = 1024
-    """Bytes of a completion."""
-    rounds: int = 2
+    max_bytes: Positive = 1024
+    """Bytes of a completion at most."""
+    rounds: Positive = 2
     """Times that each row is measured."""
-    gate: float | None = None
-    """As in `python -m bytelm generate`; 0 feeds every draft."""
-    temperature: float = 0.0
-    """Above 0: sampling, under the rule that gives the same text at every k."""
-    dtype: Literal["float32", "bfloat16"] = "float32"
-    """Of weights, keys and values."""
-    prompts_per_row: int = 4
-    """A batch takes at most this many times its size of prompts."""
-    engine: Literal["auto", "native", "compiled", "eager"] = "auto"
-    """As in `python -m bytelm generate`."""
-    device: str = "cpu"
-    """cpu or cuda."""
+    gate: Annotated[float, Range(0, 1, below=True)] | None = None
+    """Feed a draft only if its head is at least this sure of it; 0 feeds every draft. Default: as
+    sure as pays on this machine, by the measured cost of a step."""
+    temperature: Annotated[float, Range(0)] = 0.0
+    """0 is greedy. Above 0, bytes are sampled, by the rule that gives the same text at every k."""
+    prompts_per_row: Positive = 4
+    """A batch of B rows completes at most B times this many prompts."""
+    decoder: Annotated[DecoderOptions, tyro.conf.arg(name="")] = field(
+        default_factory=lambda: DecoderOptions(dtype="float32")
+    )
 
     def run(self) -> dict[str, Any]:
-        checkpoint = load_checkpoint(self.checkpoint, self.device, DTYPES[self.dtype])
-        heads = sorted(set(self.heads) | {1})
-        for k in heads:
-            DecodeOptions(self.max_bytes, k).check(checkpoint.config.prediction_heads)
-        if min(self.batches, default=0) < 1 or min(self.prompts, self.rounds) < 1:
-            raise InputError("--batches, --prompts and --rounds must be at least 1")
-        prompts = self._prompts()
-        generate(checkpoint.model, prompts[:1], DecodeOptions(16, heads[-1], 1, engine=self.engine))
-        started = time.monotonic()
-        rows: list[dict[str, Any]] = []
-        reference: list[bytes] = []
-        total = len(self.batches) * self.rounds * len(heads)
-        with tqdm(total=total, desc="speed", unit=" runs", dynamic_ncols=True) as bar:
-            for batch in self.batches:
-                found = self._batch(checkpoint, prompts, heads, batch, bar)
-                reference = reference or [c.text for c in found[1][0]]
-                rows += [self._row(k, batch, found, reference) for k in heads]
-        figures = {
-            "rows": rows,
-            "rounds": self.rounds,
-            "dtype": self.dtype,
-            "gate": self.gate,
-            "temperature": self.temperature,
-            "engine": self.engine,
-            "seconds": round(time.monotonic() - started, 3),
-            "checkpoint": str(checkpoint.folder),
-            "checkpoint_sha256": checkpoint.sha256,
-        }
+        checkpoint = self.decoder.load(self.checkpoint)
+        prompts = cut_prompts(self.data, self.text, self.prompts, self.prompt_bytes)
+        options = SpeedOptions(
+            self.heads, self.batches, self.max_bytes, self.rounds, self.prompts_per_row,
+            self.gate, self.temperature, self.decoder.engine,
+        )  # fmt: skip
+        result = with_checkpoint(measure_speed(checkpoint.model, prompts, options), checkpoint)
+        figures = result.to_dict()
         if self.out is not None:
             write_json(self.out, seal(figures))
-        for row in rows:
-            same = "identical" if row["identical"] else "DIFFERENT"
-            forward, rate = row["bytes_per_forward"], row["bytes_per_s"]
-            say(
-                f"batch {row['batch']:3d}  k {row['k']:2d}  {forward:5.2f} bytes a forward  "
-                f"{rate:7.0f} bytes/s  {row['speedup']:5.2f}x  {same}"
-            )
+        for line in speed_lines(result.rows):
+            say(line)
         return figures
-
-    def _prompts(self) -> list[bytes]:
-        if (self.data is None) == (self.text is None):
-            raise InputError("give either --data or --text")
-        if self.data is not None:
-            return Split(self.data, "held_out").cuts(self.prompts, self.prompt_bytes)
-        assert self.text is not None
-        try:
-            return cuts(self.text.read_bytes(), self.prompts, self.prompt_bytes, str(self.text))
-        except OSError as error:
-            raise InputError(f"--text {self.text}: {error.strerror}") from error
-
-    def _batch(
-        self,
-        checkpoint: Checkpoint,
-        prompts: list[bytes],
-        heads: list[int],
-        batch: int,
-        bar: "tqdm[Any]",
-    ) -> dict[int, tuple[list[Completion], list[float]]]:
-        chosen = prompts[: min(len(prompts), self.prompts_per_row * batch)]
-        found: dict[int, tuple[list[Completion], list[float]]] = {}
-        for _ in range(self.rounds):
-            for k in heads:
-                begun = time.perf_counter()
-                sampling = SamplingOptions(self.temperature)
-                options = DecodeOptions(
-                    self.max_bytes, k, batch, sampling=sampling, gate=self.gate, engine=self.engine
-                )
-                completions = generate(checkpoint.model, chosen, options)
-                seconds = time.perf_counter() - begun
-                found.setdefault(k, (completions, []))[1].append(seconds)
-                size = sum(len(completion.text) for completion in completions)
-                bar.set_postfix_str(f"batch {batch}, k {k}: {size / seconds:.0f} bytes/s")
-                bar.update()
-        return found
-
-    def _row(
-        self,
-        k: int,
-        batch: int,
-        found: dict[int, tuple[list[Completion], list[float]]],
-        reference: list[bytes],
-    ) -> dict[str, Any]:
-        completions, seconds = found[k]
-        texts = [completion.text for completion in completions]
-        size, forwards = sum(map(len, texts)), sum(c.forwards for c in completions)
-        ratios = [plain / own for plain, own in zip(found[1][1], seconds, strict=True)]
-        lengths = [0] * k
-        for completion in completions:
-            for length in completion.accepted:
-                lengths[length - 1] += 1
-        return {
-            "k": k,
-            "batch": batch,
-            "bytes_per_forward": size / max(forwards, 1),
-            "bytes_per_s": size / statistics.median(seconds),
-            "speedup": statistics.median(ratios),
-            "share": statistics.median(ratios) * forwards / max(size, 1),
-            "speedup_range": [min(ratios), max(ratios)],
-            "identical": all(a == b for a, b in zip(texts, reference, strict=False)),
-            "accepted_lengths": lengths,
-            "distinct_windows": distinct_windows(texts),
-            "prompts": len(texts),
-            "prompt_bytes": self.prompt_bytes,
-            "max_bytes": self.max_bytes,
-        }

@@ -1,123 +1,242 @@
 """`python -m eval step`: what a decoding step costs, beside what the hardware would allow."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any
 
+import tyro
 from tqdm import tqdm
 
 from bytelm.toolkit import (
+    Engine,
     InputError,
+    Model,
+    Range,
     bandwidth_bytes_per_s,
+    check_options,
     matmul_flops_per_s,
+    option,
     preset_model,
     say,
     seal,
     step_costs,
     write_json,
 )
-from eval.measure.speed import DTYPES
+from eval.measure.options import DTYPES, DecoderOptions, Positive, dtype_name
+from eval.records import Count, Number, Record, Sealed
+
+
+class StepRow(Record):
+    """The cost of a step at one batch size, position and width."""
+
+    batch: Count
+    """Rows."""
+    position: Count
+    """Where the rows are in their texts."""
+    width: Count
+    """Ids that the step feeds of each row."""
+    step_s: Number
+    """Seconds of the step, measured."""
+    memory_s: Number | None = None
+    """Seconds to read what the step reads, at the measured bandwidth."""
+    compute_s: Number | None = None
+    """Seconds to do the step's products, at the measured rate."""
+    roofline_s: Number | None = None
+    """The longer of the two: no step can be faster if the weights come from memory."""
+    bound: str | None = None
+    """Which of the two is longer: memory or products."""
+    share: Number | None = None
+    """The roofline's time by the measured time."""
+    predicted_speedup: Number | None = None
+    """How much faster than the first width, if as many drafts are accepted as was said."""
+
+
+class StepResult(Sealed):
+    """What `eval step` measures."""
+
+    preset: str | None = None
+    """The model's preset."""
+    dtype: str
+    """Of weights, keys and values."""
+    engine: str
+    parameters: Count
+    """Parameters of the model, all of them."""
+    bandwidth_bytes_per_s: Number | None = None
+    """What this machine reads from memory in a second, measured."""
+    matmul_flops_per_s: Number | None = None
+    """The rate of a matrix product in the model's number type, measured."""
+    rows: list[StepRow]
+
+
+@dataclass(frozen=True)
+class StepOptions:
+    """The steps that are measured: every combination of width, batch size and position."""
+
+    widths: tuple[Positive, ...] = (1, 2, 4, 8)
+    """Ids that a step feeds of each row."""
+    batches: tuple[Positive, ...] = (1, 16)
+    """Rows."""
+    positions: tuple[Annotated[int, Range(0)], ...] = (1024, 2000)
+    """Where the rows are in their texts: how many positions attention reads."""
+    rounds: Positive = 10
+    """Times that each step is measured; the shortest counts."""
+    acceptance: tuple[float, ...] = ()
+    """Bytes per forward for each of the widths, to predict the speedup; or nothing."""
+    engine: Engine = "auto"
+    """What runs the steps."""
+
+
+@dataclass(frozen=True)
+class MachineRates:
+    """What a device can do, measured: bytes read and matrix products, each in a second."""
+
+    bandwidth_bytes_per_s: float
+    matmul_flops_per_s: float
+
+
+@dataclass(frozen=True)
+class Roofline:
+    """The least seconds of a step: for what it reads, and for its products."""
+
+    memory_s: float
+    compute_s: float
+
+
+def measure_steps(model: Model, options: StepOptions) -> StepResult:
+    """Time the steps of a model, and compute the roofline of each.
+
+    Raises InputError for widths above the model's heads, and positions outside its context.
+    """
+    check_options(options)
+    if options.acceptance and len(options.acceptance) != len(options.widths):
+        raise InputError(f"{option('acceptance')} needs a number for each of {option('widths')}")
+    parameter = next(model.parameters())
+    rates = MachineRates(
+        bandwidth_bytes_per_s(str(parameter.device)),
+        matmul_flops_per_s(parameter.dtype, str(parameter.device)),
+    )
+    rows: list[StepRow] = []
+    for batch in tqdm(options.batches, desc="step", unit=" batches", dynamic_ncols=True):
+        for position in options.positions:
+            costs = step_costs(
+                model, batch, list(options.widths), position, options.rounds, options.engine
+            )
+            for width in options.widths:
+                limits = roofline(model, rates, batch, position, width, parameter.dtype.itemsize)
+                row = _row(batch, position, width, costs[width], limits)
+                rows.append(_with_speedup(row, costs, options))
+    return StepResult(
+        dtype=dtype_name(model),
+        engine=options.engine,
+        parameters=model.parameters_by_part()["total"],
+        bandwidth_bytes_per_s=rates.bandwidth_bytes_per_s,
+        matmul_flops_per_s=rates.matmul_flops_per_s,
+        rows=rows,
+    )
+
+
+def roofline(
+    model: Model, rates: MachineRates, batch: int, position: int, width: int, value_bytes: int
+) -> Roofline:
+    """The least seconds of a step on a machine of these rates; a value has `value_bytes` bytes."""
+    parts, config = model.parameters_by_part(), model.config
+    seen = min(position, config.window or position)
+    # All weights but the tables', and of the drafting heads those in use.
+    unused = parts["heads"] * (config.prediction_heads - width) // config.prediction_heads
+    weights = parts["trunk"] + parts["heads"] - unused
+    moved = weights * value_bytes + batch * seen * model.kv_bytes_per_position(value_bytes)
+    head = parts["heads"] // config.prediction_heads
+    attention = 4 * config.trunk_layers * config.width * seen
+    flops = batch * width * (2 * (parts["trunk"] + head) + attention)
+    flops += batch * (width - 1) * 2 * head
+    return Roofline(moved / rates.bandwidth_bytes_per_s, flops / rates.matmul_flops_per_s)
+
+
+def _row(batch: int, position: int, width: int, step_s: float, limits: Roofline) -> StepRow:
+    memory_s, compute_s = limits.memory_s, limits.compute_s
+    return StepRow(
+        batch=batch,
+        position=position,
+        width=width,
+        step_s=step_s,
+        memory_s=memory_s,
+        compute_s=compute_s,
+        roofline_s=max(memory_s, compute_s),
+        bound="memory" if memory_s > compute_s else "products",
+        share=max(memory_s, compute_s) / step_s,
+    )
+
+
+def _with_speedup(row: StepRow, costs: dict[int, float], options: StepOptions) -> StepRow:
+    """The row with the speedup that is predicted over the first width; as it is without one."""
+    if not options.acceptance:
+        return row
+    gained = options.acceptance[options.widths.index(row.width)] / options.acceptance[0]
+    speedup = gained * costs[options.widths[0]] / costs[row.width]
+    return row.model_copy(update={"predicted_speedup": speedup})
+
+
+def step_lines(result: StepResult) -> list[str]:
+    """The measured rates and steps for a terminal."""
+    lines = []
+    if result.bandwidth_bytes_per_s is not None and result.matmul_flops_per_s is not None:
+        lines.append(
+            f"memory {result.bandwidth_bytes_per_s / 1e9:.1f} GB/s, "
+            f"products {result.matmul_flops_per_s / 1e9:.0f} GFLOP/s"
+        )
+    for row in result.rows:
+        line = (
+            f"batch {row.batch:3d}  position {row.position:5d}  width {row.width:2d}  "
+            f"{1e3 * row.step_s:9.3f} ms"
+        )
+        if row.roofline_s is not None:
+            line += (
+                f"  roofline {1e3 * row.roofline_s:9.3f} ms ({row.bound})  share {row.share:.2f}"
+            )
+        if row.predicted_speedup is not None:
+            line += f"  speedup {row.predicted_speedup:.2f}"
+        lines.append(line)
+    return lines
 
 
 @dataclass
 class Step:
-    """Time one decoding step of a preset with random weights, by width, batch and position.
+    """Time one decoding step of a preset with random weights, by width, batch size and position.
 
-    The roofline is the longer of two times: to read the weights and the rows' keys and values once
-    at the measured bandwidth, and to do the step's products at the measured rate. (A model that
-    fits a processor's cache may be faster than its memory: a share above 1.) With --acceptance,
-    bytes a forward by width as measured elsewhere, it predicts the speedup over width 1.
+    Beside each time stands the roofline, the longer of two times: to read the weights and the rows'
+    keys and values once, at the bandwidth measured here, and to do the step's matrix products, at
+    the rate measured here. A model that fits the processor's cache may be faster than that.
     """
 
     preset: str = "tiny"
     """A preset's name, or the path of a .toml file like one."""
     out: Path | None = None
     """Also write the figures to this JSON file."""
-    widths: tuple[int, ...] = (1, 2, 4, 8)
-    """Ids a row that a step feeds."""
-    batches: tuple[int, ...] = (1, 16)
-    """Rows."""
-    positions: tuple[int, ...] = (1024, 2000)
-    """Where the rows are: how many positions attention reads."""
+    widths: tuple[Positive, ...] = (1, 2, 4, 8)
+    """Ids that a step feeds of each row: 1 is plain decoding, w verifies w - 1 drafts."""
+    batches: tuple[Positive, ...] = (1, 16)
+    """Batch sizes: rows that a step feeds."""
+    positions: tuple[Annotated[int, Range(0)], ...] = (1024, 2000)
+    """Where the rows are in their texts: how many positions attention reads."""
     acceptance: tuple[float, ...] = ()
-    """Bytes a forward for each of --widths, to predict the speedup."""
-    rounds: int = 10
-    """Steps that each is timed, in turns; the shortest counts."""
-    dtype: Literal["float32", "bfloat16"] = "bfloat16"
-    """Of weights, keys and values."""
-    engine: Literal["auto", "native", "compiled", "eager"] = "auto"
-    """As in `python -m bytelm generate`."""
-    device: str = "cpu"
-    """cpu or cuda."""
+    """Bytes per forward for each of --widths, as measured elsewhere. With it, the speedup over the
+    first width is predicted."""
+    rounds: Positive = 10
+    """Times that each step is measured, in turns; the shortest counts."""
+    decoder: Annotated[DecoderOptions, tyro.conf.arg(name="")] = field(
+        default_factory=DecoderOptions
+    )
 
     def run(self) -> dict[str, Any]:
-        if min(self.rounds, *self.batches, *self.widths) < 1:
-            raise InputError("--rounds, --batches and --widths must be at least 1")
-        if self.acceptance and len(self.acceptance) != len(self.widths):
-            raise InputError("--acceptance needs one number for each of --widths")
-        dtype = DTYPES[self.dtype]
-        model = preset_model(self.preset, dtype, self.device)
-        read, products = bandwidth_bytes_per_s(self.device), matmul_flops_per_s(dtype, self.device)
-        rows: list[dict[str, Any]] = []
-        for batch in tqdm(self.batches, desc="step", unit=" batches", dynamic_ncols=True):
-            for position in self.positions:
-                costs = step_costs(
-                    model, batch, list(self.widths), position, self.rounds, self.engine
-                )
-                rows += [
-                    self._row(model, batch, position, width, costs, read, products, dtype.itemsize)
-                    for width in self.widths
-                ]
-        figures = {
-            "preset": self.preset,
-            "dtype": self.dtype,
-            "engine": self.engine,
-            "parameters": model.parameters_by_part()["total"],
-            "bandwidth_bytes_per_s": read,
-            "matmul_flops_per_s": products,
-            "rows": rows,
-        }
+        options = StepOptions(
+            self.widths, self.batches, self.positions, self.rounds, self.acceptance,
+            self.decoder.engine,
+        )  # fmt: skip
+        model = preset_model(self.preset, DTYPES[self.decoder.dtype], self.decoder.device)
+        result = measure_steps(model, options).model_copy(update={"preset": self.preset})
+        figures = result.to_dict()
         if self.out is not None:
             write_json(self.out, seal(figures))
-        say(f"memory {read / 1e9:.1f} GB/s, products {products / 1e9:.0f} GFLOP/s")
-        for row in rows:
-            predicted = row.get("predicted_speedup")
-            say(
-                f"batch {row['batch']:3d}  position {row['position']:5d}  width {row['width']:2d}  "
-                f"{1e3 * row['step_s']:9.3f} ms  roofline {1e3 * row['roofline_s']:9.3f} ms "
-                f"({row['bound']})  share {row['share']:.2f}"
-                + ("" if predicted is None else f"  speedup {predicted:.2f}")
-            )
+        for line in step_lines(result):
+            say(line)
         return figures
-
-    def _row(
-        self, model: Any, batch: int, position: int, width: int, costs: dict[int, float],
-        read: float, products: float, value_bytes: int,
-    ) -> dict[str, Any]:  # fmt: skip
-        parts, config = model.parameters_by_part(), model.config
-        seen = min(position, config.window or position)
-        # All weights but the tables', and of the drafting heads those in use.
-        unused = parts["heads"] * (config.prediction_heads - width) // config.prediction_heads
-        weights = parts["trunk"] + parts["heads"] - unused
-        moved = weights * value_bytes + batch * seen * model.kv_bytes_per_position(value_bytes)
-        head = parts["heads"] // config.prediction_heads
-        attention = 4 * config.trunk_layers * config.width * seen
-        flops = batch * width * (2 * (parts["trunk"] + head) + attention)
-        flops += batch * (width - 1) * 2 * head
-        memory_s, compute_s = moved / read, flops / products
-        row = {
-            "batch": batch,
-            "position": position,
-            "width": width,
-            "step_s": costs[width],
-            "memory_s": memory_s,
-            "compute_s": compute_s,
-            "roofline_s": max(memory_s, compute_s),
-            "bound": "memory" if memory_s > compute_s else "products",
-            "share": max(memory_s, compute_s) / costs[width],
-        }
-        if self.acceptance:
-            first = self.widths[0]
-            gained = self.acceptance[self.widths.index(width)] / self.acceptance[0]
-            row["predicted_speedup"] = gained * costs[first] / costs[width]
-        return row

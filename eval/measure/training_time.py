@@ -19,19 +19,99 @@ from bytelm.toolkit import (
     write_json,
 )
 from eval.measure.plots import plot_training_time
+from eval.records import Count, Interval, Number, Record, Sealed
 
 # The range over the paper's model sizes, of tokens; it has no row for bytes, nor for larger n.
 PAPER_S5 = {1: "1.00", 2: "1.02-1.07", 4: "1.07-1.22"}
 Kind = Literal["unembed", "linear", "block", "causal", "anticausal"]
 
 
+class TrainingTimeRow(Record):
+    """The time and memory of a training step, of one kind and number of heads."""
+
+    kind: str
+    """Kind of heads."""
+    n: Count
+    """Heads."""
+    way: str
+    """How heads are trained: sequential (one at a time), plain (losses added), eager or torch."""
+    step_s: Number
+    """Seconds of a step; the median, as where nothing else is said."""
+    shortest_step_s: Number
+    forward_backward_s: Number
+    optimizer_s: Number
+    cpu_s: Number
+    """Seconds of the processors, over all cores."""
+    ratio: Number
+    """The time of a step by that of one head of the same kind, in the same round."""
+    ratio_quartiles: Interval
+    cpu_ratio: Number
+    """The same of the processors' seconds."""
+    cpu_ratio_quartiles: Interval
+    held_bytes: Count
+    """Memory that lasts from step to step."""
+    activation_bytes: Count
+    """The most memory that a step adds."""
+    peak_bytes: Count
+    """Both together."""
+    peak_ratio: Number
+    """Peak memory by that of one head of the same kind."""
+    params: Count
+    trunk_layers: Count
+    hidden: Count
+    flops: Number
+    """Of a step."""
+    matmul_share: Number
+    """The rate of the shortest step by that of a matrix product in bfloat16."""
+    compiled: bool
+    paper: str | None = None
+    """The paper's ratio."""
+
+
+class LeftOut(Record):
+    """A model that was not measured."""
+
+    kind: str
+    n: Count
+    why: str
+
+
+class TrainingTimeResult(Sealed):
+    """What `eval training-time` measures."""
+
+    preset: str | None = None
+    model: dict[str, object]
+    """Options of the model, before heads are exchanged."""
+    train: dict[str, object]
+    """Options of training."""
+    device: str
+    dtype: str
+    """Of matrix products."""
+    matmul_flops_per_s: Number
+    """The rate of a matrix product in bfloat16, measured in the same minutes."""
+    rows: list[TrainingTimeRow]
+    left_out: list[LeftOut]
+
+
+def measure_training_time(options: CostOptions) -> TrainingTimeResult:
+    """Train models of each kind and number of heads in turns, and compare with one head.
+
+    Raises InputError for models that cannot be made, and options that cannot be measured.
+    """
+    figures = training_costs(options)
+    for row in figures["rows"]:
+        row["paper"] = PAPER_S5.get(row["n"]) if row["way"] == "sequential" else None
+    return TrainingTimeResult.model_validate(figures)
+
+
 @dataclass
 class TrainingTime:
     """Time a training step, and count its memory, by kind and number of heads.
 
-    Models have equal parameters. Steps are training's own, optimizer included, of all models in
-    turns; a ratio is the median over the rounds of that to one head of the same kind. Memory is
-    what torch's allocator held: what lasts from step to step and the most that a step adds to it.
+    All models have the same number of parameters. Each is trained for some steps, the optimizer's
+    included, in turns with the others. A ratio compares with one head of the same kind; it is the
+    median over the rounds. Memory is what torch's allocator held: what lasts from step to step, and
+    the most that a step adds to it.
     """
 
     model: ModelConfig
@@ -41,7 +121,7 @@ class TrainingTime:
     preset: str = "tiny"
     """A preset's name, or the path of a .toml file like one."""
     heads: tuple[int, ...] = (1, 2, 4, 8)
-    """The n to compare; 1, with which the others are compared, must be among them."""
+    """The numbers of heads to compare. 1 must be among them: the others are compared with it."""
     kinds: tuple[Kind, ...] = ("unembed", "block")
     """Kinds of heads. Those with layers need more layers than heads (--model.layers)."""
     steps: Annotated[int, Range(1)] = 10
@@ -51,17 +131,17 @@ class TrainingTime:
     block: Annotated[int, Range(1)] | None = None
     """Bytes in a block; default: the preset's."""
     plain: bool = False
-    """Also measure the plain way: all heads' losses added, and one backward."""
+    """Also measure the plain way: the losses of all heads added, and one backward pass."""
     eager: bool = False
     """Also measure without compiled code: `eager`, and `torch`, with torch's own attention."""
     data: Path | None = None
     """Shard folder to take batches from; default: random bytes."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Of matrix products in training; auto measures which is faster here."""
+    """Number type of matrix products in training; auto measures which is faster here."""
     compile: bool = True
     """Compile the models where a compiler is present."""
     device: str = "cpu"
-    """cpu or cuda."""
+    """Where the models are trained: cpu or cuda."""
     out: Path | None = None
     """Also write the figures to this JSON file, and a plot beside it (.png)."""
 
@@ -89,32 +169,31 @@ class TrainingTime:
             device=self.device,
             data=self.data,
         )
-        figures = {"preset": self.preset, **training_costs(options)}
-        for row in figures["rows"]:
-            row["paper"] = PAPER_S5.get(row["n"]) if row["way"] == "sequential" else None
-        say("\n".join(training_time_table(figures)))
+        result = measure_training_time(options).model_copy(update={"preset": self.preset})
+        figures = result.to_dict()
+        say("\n".join(training_time_table(result)))
         if self.out is not None:
             write_json(self.out, seal(figures))
-            plot_training_time(figures, self.out.with_suffix(".png"))
+            plot_training_time(result, self.out.with_suffix(".png"))
         return figures
 
 
-def training_time_table(figures: dict[str, Any]) -> list[str]:
-    """The rows for a person, beside the paper's."""
-    rate = figures["matmul_flops_per_s"] / 1e9
+def training_time_table(result: TrainingTimeResult) -> list[str]:
+    """The rows for a terminal, beside the paper's."""
+    rate = result.matmul_flops_per_s / 1e9
     lines = [
-        f"{figures['dtype']}; a matrix product in bfloat16: {rate:.0f} GFLOP/s",
+        f"{result.dtype}; a matrix product in bfloat16: {rate:.0f} GFLOP/s",
         "kind        n  way         step ms  to n = 1 (quartiles)  processor  paper      "
         "fwd+bwd  optim.   peak MB  to n = 1  step's MB  share",
     ]
-    for row in figures["rows"]:
-        low, high = row["ratio_quartiles"]
+    for row in result.rows:
+        low, high = row.ratio_quartiles
         lines.append(
-            f"{row['kind']:10s} {row['n']:2d}  {row['way']:10s} {1e3 * row['step_s']:8.1f}  "
-            f"{row['ratio']:6.3f} ({low:.3f}-{high:.3f}) {row['cpu_ratio']:10.3f}   "
-            f"{row['paper'] or '':10s} {1e3 * row['forward_backward_s']:8.1f} "
-            f"{1e3 * row['optimizer_s']:7.1f} {row['peak_bytes'] / 1e6:9.1f} "
-            f"{row['peak_ratio']:9.3f} {row['activation_bytes'] / 1e6:10.1f} "
-            f"{row['matmul_share']:6.2f}"
+            f"{row.kind:10s} {row.n:2d}  {row.way:10s} {1e3 * row.step_s:8.1f}  "
+            f"{row.ratio:6.3f} ({low:.3f}-{high:.3f}) {row.cpu_ratio:10.3f}   "
+            f"{row.paper or '':10s} {1e3 * row.forward_backward_s:8.1f} "
+            f"{1e3 * row.optimizer_s:7.1f} {row.peak_bytes / 1e6:9.1f} "
+            f"{row.peak_ratio:9.3f} {row.activation_bytes / 1e6:10.1f} "
+            f"{row.matmul_share:6.2f}"
         )
     return lines

@@ -3,7 +3,7 @@
 from collections import Counter
 from sys import float_info
 
-from eval.measure.speed import distinct_windows
+from eval.measure.text import distinct_windows
 from eval.records import SEAL, BitsResult, CompleteResult, GradeResult, RunConfig, SpeedResult
 from eval.report.record import BitsSource, Report, SuiteScore, Training
 from eval.report.run_folder import Run, SuiteRun

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from eval.measure.speed import distinct_windows
+from eval.measure.text import distinct_windows
 from eval.records import Sample
 from eval.suites.problems import Problem
 

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from eval.measure.bench import bench_table
+from eval.measure.bench_tables import BenchResult, bench_table
 from eval.report.record import Report
 from eval.report.terminal import terminal_table
-from eval.study.sweep import sweep_table
+from eval.study.sweep import SweepResult, sweep_table
 
 Figures = dict[str, Any]
 """What one file in results/ holds."""
@@ -27,12 +27,12 @@ def bench(figures: Figures) -> str:
         if name in versions
     )
     where = f"{machine['processor']}, {machine['cores']} cores, {figures['dtype']}, {packages}"
-    return f"{_text(bench_table(figures))}\n\nMeasured on {where}."
+    return f"{_text(bench_table(BenchResult.model_validate(figures)))}\n\nMeasured on {where}."
 
 
 def sweep(figures: Figures) -> str:
     """The comparison of runs of different n."""
-    return _text(sweep_table(figures["rows"]))
+    return _text(sweep_table(SweepResult.model_validate(figures).rows))
 
 
 def speed(*machines: Figures) -> str:

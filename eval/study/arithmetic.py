@@ -12,9 +12,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from bytelm.toolkit import DecodeOptions, InputError, generate
+from bytelm.toolkit import DecodeOptions, InputError, Model, generate
 from eval.study.experiment import Content, Experiment
-from eval.study.page import page
+from eval.study.markdown import page
 from eval.study.plots import plot_arithmetic
 from eval.study.polynomials import Problem, Ring, held_out_problems
 
@@ -29,7 +29,7 @@ BATCH = 64
 
 @dataclass
 class Arithmetic(Experiment):
-    """Train models of n = 1 and more heads on sums of polynomials; count the right answers."""
+    """Train models of n = 1 and more heads to calculate with polynomials; count right answers."""
 
     out: Path = Path("runs/arithmetic")
     """Folder for data, runs and results; what it holds already is not made again."""
@@ -94,7 +94,7 @@ class Arithmetic(Experiment):
             },
         }
 
-    def measure(self, model: Any) -> dict[str, Any]:
+    def measure(self, model: Model) -> dict[str, Any]:
         shares = solve(model, self._held_out)
         by_operations = {str(m): share for m, share in shares.items()}
         return {**domains(shares, self.operations), "by_operations": by_operations}
@@ -145,7 +145,7 @@ def best_constant(problems: Sequence[Problem]) -> float:
     return Counter(problem.answer for problem in problems).most_common(1)[0][1] / len(problems)
 
 
-def solve(model: Any, problems: Mapping[int, Sequence[Problem]]) -> dict[int, float]:
+def solve(model: Model, problems: Mapping[int, Sequence[Problem]]) -> dict[int, float]:
     """The share of right answers, greedily, by number of operations."""
     every = [problem for own in problems.values() for problem in own]
     # A byte more than the answer: what goes on after it is wrong.

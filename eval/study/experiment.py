@@ -31,7 +31,7 @@ from bytelm.toolkit import (
     write_json,
     write_text,
 )
-from eval.study.figures import summarize
+from eval.study.summary import summarize
 from eval.study.trainings import cores, setting_words, train_all
 
 Content = bytes

@@ -6,7 +6,7 @@ second part of random names that the story has mentioned before.
 
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from bytelm.toolkit import InputError
-from eval.measure.engines import BOS, PAD
+from bytelm.toolkit import BOS, PAD, InputError, Model
 from eval.study.experiment import Content, Experiment
-from eval.study.page import page
+from eval.study.markdown import page
 from eval.study.plots import plot_induction
 from eval.study.stories import PART, Names, Story, held_out_stories, make_story
 
@@ -34,7 +33,7 @@ BATCH = 50
 
 @dataclass
 class Induction(Experiment):
-    """Train models of n = 1 and more heads on stories; measure how they recall random names."""
+    """Train models of n = 1 and more heads on stories, and measure how they recall random names."""
 
     out: Path = Path("runs/induction")
     """Folder for data, runs and results; what it holds already is not made again."""
@@ -82,8 +81,8 @@ class Induction(Experiment):
             "part_bytes": PART,
         }
 
-    def measure(self, model: Any) -> dict[str, Any]:
-        return recall(model, self._held_out[0])
+    def measure(self, model: Model) -> dict[str, Any]:
+        return asdict(recall(model, self._held_out[0]))
 
     def present(self, results: dict[str, Any], plot: Path) -> list[str]:
         plot_induction(results, plot)
@@ -103,14 +102,23 @@ class Induction(Experiment):
         return page("Induction on names", PAPER, what, plot.name, results, columns)
 
 
-@torch.no_grad()
-def recall(model: Any, stories: Sequence[Story]) -> dict[str, float]:
-    """Share of bytes that head 1 finds likeliest, the text before them given.
+@dataclass(frozen=True)
+class Recall:
+    """The share of bytes that head 1 finds likeliest, given the text before them."""
 
-    `second_part`: of the second parts of names at later mentions, and `second_part_whole`: of these
-    parts, all bytes right; `first_part` and `first_mention`: of first parts at later mentions, and
-    of second parts at first mentions.
-    """
+    second_part: float
+    """Of the second parts of names, at later mentions."""
+    second_part_whole: float
+    """Of these parts, those with all bytes right."""
+    first_part: float
+    """Of the first parts of names, at later mentions."""
+    first_mention: float
+    """Of the second parts of names, at first mentions: the control."""
+
+
+@torch.no_grad()
+def recall(model: Model, stories: Sequence[Story]) -> Recall:
+    """How well a model recalls the names in stories."""
     right: dict[str, list[npt.NDArray[np.bool_]]] = {"first": [], "later": [], "first_part": []}
     for start in range(0, len(stories), BATCH):
         group = stories[start : start + BATCH]
@@ -129,9 +137,9 @@ def recall(model: Any, stories: Sequence[Story]) -> dict[str, float]:
                 if mention.before:
                     right["first_part"].append(hits[row, mention.start : begin])
     later = np.stack(right["later"])
-    return {
-        "second_part": float(later.mean()),
-        "second_part_whole": float(later.all(1).mean()),
-        "first_part": float(np.stack(right["first_part"]).mean()),
-        "first_mention": float(np.stack(right["first"]).mean()),
-    }
+    return Recall(
+        second_part=float(later.mean()),
+        second_part_whole=float(later.all(1).mean()),
+        first_part=float(np.stack(right["first_part"]).mean()),
+        first_mention=float(np.stack(right["first"]).mean()),
+    )

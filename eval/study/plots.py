@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from eval.study.figures import kinds
+from eval.study.summary import kinds
 from eval.style import COLOURS, FAINT, GREY, INK, styled
 
 Row = dict[str, Any]

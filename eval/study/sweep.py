@@ -1,6 +1,7 @@
-"""`python -m eval sweep`: runs of different n beside one another, in bits, acceptance and speed."""
+"""`python -m eval sweep`: models of different n, compared in bits, acceptance and speed."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -12,106 +13,112 @@ from bytelm.toolkit import (
     Checkpoint,
     DecodeOptions,
     InputError,
+    Model,
     SamplingOptions,
     Split,
     generate,
     load_checkpoint,
+    option,
     say,
     score_documents,
     seal,
     write_json,
 )
-from eval.measure.speed import distinct_windows
+from eval.measure.options import Positive
+from eval.measure.text import distinct_windows
+from eval.records import Count, HeadsBpb, Number, Record, Sealed
 
 WIDTHS = (2, 4, 8, 16, 32)
+SAMPLED_TEMPERATURE = 0.8
 
 
-@dataclass
-class Sweep:
-    """Compare trained models that differ in their number of heads.
+class WrittenText(Record):
+    """What a model wrote with one k, every draft fed."""
 
-    Each is scored on the held-out documents, and writes completions with every draft fed: greedily,
-    and by chance at a temperature of 0.8, where texts do not loop. Bytes a forward on the true text
-    are what drafts would be accepted if head 1 said what stands there.
-    """
-
-    runs: tuple[Path, ...]
-    """Run folders or checkpoints, in the order of the table."""
-    data: Path
-    """Shard folder whose held-out documents are scored and give the prompts."""
-    out: Path | None = None
-    """Also write the figures to this JSON file."""
-    prompts: int = 24
-    """Prompts for completions."""
-    prompt_bytes: int = 512
-    """Bytes of a prompt."""
-    max_bytes: int = 512
-    """Bytes of a completion."""
-
-    def run(self) -> dict[str, Any]:
-        if not self.runs:
-            raise InputError("--runs names at least one run folder")
-        started = time.monotonic()
-        held_out = Split(self.data, "held_out")
-        prompts = held_out.cuts(self.prompts, self.prompt_bytes)
-        documents = [document.tobytes() for document in held_out]
-        rows = []
-        with tqdm(self.runs, desc="sweep", unit=" runs", dynamic_ncols=True) as bar:
-            for path in bar:
-                bar.set_postfix_str(str(path))
-                rows.append(self._row(load_checkpoint(path), documents, prompts))
-        figures = {
-            "rows": rows,
-            "held_out_bytes": sum(map(len, documents)),
-            "held_out_sha256": held_out.sha256,
-            "prompts": len(prompts),
-            "max_bytes": self.max_bytes,
-            "seconds": round(time.monotonic() - started, 1),
-        }
-        if self.out is not None:
-            write_json(self.out, seal(figures))
-        for line in sweep_table(rows):
-            say(line)
-        return figures
-
-    def _row(
-        self, checkpoint: Checkpoint, documents: list[bytes], prompts: list[bytes]
-    ) -> dict[str, Any]:
-        model, n = checkpoint.model, checkpoint.config.prediction_heads
-        score = score_documents(model, documents, progress=True)
-        widths = sorted({k for k in WIDTHS if k < n} | ({n} if n > 1 else set()))
-        texts = {
-            name: {str(k): self._written(model, prompts, k, temperature) for k in widths}
-            for name, temperature in (("greedy", 0.0), ("sampled", 0.8))
-        }
-        return {
-            "n": n,
-            "head_kind": checkpoint.config.head_kind,
-            "parameters": model.parameters_by_part(),
-            "trained_bytes": checkpoint.progress.get("bytes"),
-            "heads_bpb": score.heads_bpb(),
-            "acceptance": acceptance(score.accepted),
-            "true_text": {str(k): value for k, value in score.forecast.items() if k > 1},
-            **texts,
-            "checkpoint": str(checkpoint.folder),
-            "checkpoint_sha256": checkpoint.sha256,
-        }
-
-    def _written(
-        self, model: Any, prompts: list[bytes], k: int, temperature: float
-    ) -> dict[str, float]:
-        sampling = SamplingOptions(temperature, seed=1)
-        options = DecodeOptions(self.max_bytes, k, len(prompts), sampling=sampling, gate=0.0)
-        found = generate(model, prompts, options)
-        size, forwards = (sum(c) for c in zip(*((len(c.text), c.forwards) for c in found),
-                                              strict=True))  # fmt: skip
-        return {
-            "bytes_per_forward": size / max(forwards, 1),
-            "distinct_windows": distinct_windows([c.text for c in found]),
-        }
+    bytes_per_forward: Number
+    distinct_windows: Number
+    """The share (0 to 1) of distinct 32-byte windows; low where the text repeats itself."""
 
 
-def acceptance(blocks: list[int]) -> list[float]:
+class SweepRow(Record):
+    """One model."""
+
+    n: Count
+    """Prediction heads."""
+    head_kind: str
+    parameters: dict[str, Count]
+    """By part of the model."""
+    trained_bytes: Count | None
+    """Bytes of training text read."""
+    heads_bpb: HeadsBpb
+    """Bits per byte of each head, on the held-out documents."""
+    acceptance: list[Number]
+    """Of the drafts of heads 2, 3, ..., the share accepted where all before them were."""
+    true_text: dict[str, Number]
+    """Bytes per forward by k, if head 1 chose the bytes of the held-out text."""
+    greedy: dict[str, WrittenText]
+    """Greedy completions, by k."""
+    sampled: dict[str, WrittenText]
+    """Completions sampled at a temperature of 0.8, by k."""
+    checkpoint: str
+    checkpoint_sha256: str
+
+
+class SweepResult(Sealed):
+    """sweep.json: what `eval sweep` finds."""
+
+    rows: list[SweepRow]
+    held_out_bytes: Count
+    """Bytes scored."""
+    held_out_sha256: str
+    prompts: Count
+    max_bytes: Count
+    """Bytes of a completion at most."""
+    seconds: Number | None = None
+    """Wall-clock seconds of the command."""
+
+
+def measure_model(
+    checkpoint: Checkpoint, documents: Sequence[bytes], prompts: Sequence[bytes], max_bytes: int
+) -> SweepRow:
+    """Score a model on documents, and let it complete prompts by `max_bytes` at most."""
+    model, n = checkpoint.model, checkpoint.config.prediction_heads
+    score = score_documents(model, documents, progress=True)
+    widths = sorted({k for k in WIDTHS if k < n} | ({n} if n > 1 else set()))
+    greedy, sampled = (
+        {str(k): _write(model, prompts, k, max_bytes, temperature) for k in widths}
+        for temperature in (0.0, SAMPLED_TEMPERATURE)
+    )
+    return SweepRow(
+        n=n,
+        head_kind=checkpoint.config.head_kind,
+        parameters=model.parameters_by_part(),
+        trained_bytes=checkpoint.progress.get("bytes"),
+        heads_bpb=score.heads_bpb(),
+        acceptance=acceptance(score.accepted),
+        true_text={str(k): value for k, value in score.forecast.items() if k > 1},
+        greedy=greedy,
+        sampled=sampled,
+        checkpoint=str(checkpoint.folder),
+        checkpoint_sha256=checkpoint.sha256,
+    )
+
+
+def _write(
+    model: Model, prompts: Sequence[bytes], k: int, max_bytes: int, temperature: float
+) -> WrittenText:
+    sampling = SamplingOptions(temperature, seed=1)
+    options = DecodeOptions(max_bytes, k, len(prompts), sampling=sampling, gate=0.0)
+    found = generate(model, prompts, options)
+    size = sum(len(completion.text) for completion in found)
+    forwards = sum(completion.forwards for completion in found)
+    return WrittenText(
+        bytes_per_forward=size / max(forwards, 1),
+        distinct_windows=distinct_windows([completion.text for completion in found]),
+    )
+
+
+def acceptance(blocks: Sequence[int]) -> list[float]:
     """Of the drafts of heads 2, 3, ..., the share accepted where all before them were.
 
     `blocks[j]`: blocks that gave j + 1 bytes.
@@ -120,23 +127,72 @@ def acceptance(blocks: list[int]) -> list[float]:
     return [after / before if before else 0.0 for before, after in pairwise(reached)]
 
 
-def sweep_table(rows: list[dict[str, Any]]) -> list[str]:
+def sweep_table(rows: Sequence[SweepRow]) -> list[str]:
     """The comparison as lines of text."""
     lines = [
         " n   params   head 1   accepted: head 2     3     4     8   bytes/forward, all n drafting:"
         "  true text   sampled   greedy"
     ]
     for row in rows:
-        accepted = [row["acceptance"][i] if len(row["acceptance"]) > i else None
-                    for i in (0, 1, 2, 6)]  # fmt: skip
+        accepted = [row.acceptance[i] if len(row.acceptance) > i else None for i in (0, 1, 2, 6)]
         shares = "  ".join("   -" if share is None else f"{share:4.2f}" for share in accepted)
-        n = str(row["n"])
-        speeds = [row["true_text"].get(n)] + [
-            row[text].get(n, {}).get("bytes_per_forward") for text in ("sampled", "greedy")
-        ]
+        n = str(row.n)
+        written = [row.sampled.get(n), row.greedy.get(n)]
+        speeds = [row.true_text.get(n), *(text and text.bytes_per_forward for text in written)]
         found = ["1.00" if speed is None else f"{speed:.2f}" for speed in speeds]
         lines.append(
-            f"{n:>2} {row['parameters']['total'] / 1e6:7.2f}M {row['heads_bpb'][0]:8.3f}"
+            f"{n:>2} {row.parameters['total'] / 1e6:7.2f}M {row.heads_bpb[0]:8.3f}"
             f"             {shares}{'':34}{found[0]:>9}{found[1]:>10}{found[2]:>9}"
         )
     return lines
+
+
+@dataclass
+class Sweep:
+    """Compare trained models that differ in their number of heads.
+
+    Each model is scored on the held-out documents. Then it writes completions with every draft fed:
+    greedily, and sampled at a temperature of 0.8, where text repeats itself less. Bytes per forward
+    on the true text are those that would be accepted if head 1 chose the bytes that stand there.
+    """
+
+    runs: tuple[Path, ...]
+    """Run folders or checkpoints, in the order of the table."""
+    data: Path
+    """Shard folder. Its held-out documents are scored, and prompts are cut from them."""
+    out: Path | None = None
+    """Also write the figures to this JSON file."""
+    prompts: Positive = 24
+    """Prompts to complete."""
+    prompt_bytes: Positive = 512
+    """Bytes of a prompt."""
+    max_bytes: Positive = 512
+    """Bytes of a completion at most."""
+
+    def run(self) -> dict[str, Any]:
+        if not self.runs:
+            raise InputError(f"{option('runs')} names at least one run folder")
+        started = time.monotonic()
+        held_out = Split(self.data, "held_out")
+        prompts = held_out.cuts(self.prompts, self.prompt_bytes)
+        documents = [document.tobytes() for document in held_out]
+        rows = []
+        with tqdm(self.runs, desc="sweep", unit=" runs", dynamic_ncols=True) as bar:
+            for path in bar:
+                bar.set_postfix_str(str(path))
+                checkpoint = load_checkpoint(path)
+                rows.append(measure_model(checkpoint, documents, prompts, self.max_bytes))
+        result = SweepResult(
+            rows=rows,
+            held_out_bytes=sum(map(len, documents)),
+            held_out_sha256=held_out.sha256,
+            prompts=len(prompts),
+            max_bytes=self.max_bytes,
+            seconds=round(time.monotonic() - started, 1),
+        )
+        figures = result.to_dict()
+        if self.out is not None:
+            write_json(self.out, seal(figures))
+        for line in sweep_table(rows):
+            say(line)
+        return figures

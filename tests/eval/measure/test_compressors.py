@@ -39,23 +39,23 @@ def test_each_and_together_in_bits_per_byte() -> None:
     found = compress_bits(documents)
     assert list(found) == ["gzip", "zstd", "xz"]
     for name, size_of in COMPRESSORS.items():
-        assert found[name]["each"] == 8 * sum(map(size_of, documents)) / total
-        assert found[name]["together"] == 8 * size_of(joined) / total
+        assert found[name].each == 8 * sum(map(size_of, documents)) / total
+        assert found[name].together == 8 * size_of(joined) / total
     # What the frames cost: a file of a few bytes takes more than it holds.
-    assert compress_bits([b"x = 1\n"])["gzip"]["each"] > 16
+    assert compress_bits([b"x = 1\n"])["gzip"].each > 16
 
 
 def test_files_that_are_alike_compress_better_together() -> None:
     for figures in compress_bits([CODE] * 5).values():
-        assert figures["together"] < 0.5 * figures["each"]
+        assert figures.together < 0.5 * figures.each
 
 
 @settings(max_examples=15, deadline=None)
 @given(st.lists(st.binary(max_size=200), min_size=1, max_size=4).filter(any))
 def test_any_bytes_have_finite_positive_bits(documents: list[bytes]) -> None:
     for figures in compress_bits(documents).values():
-        assert figures["each"] > 0
-        assert figures["together"] > 0
+        assert figures.each > 0
+        assert figures.together > 0
 
 
 @pytest.mark.parametrize("documents", [[], [b""], [b"", b""]])

@@ -20,11 +20,11 @@ from bytelm.toolkit import InputError, Split, load_checkpoint
 from bytelm.train.batches.packing import Packing
 from eval.study.arithmetic import Arithmetic, best_constant, domains, solve
 from eval.study.experiment import FURTHEST, GRAIN
-from eval.study.figures import summarize, verdict
 from eval.study.induction import Induction, recall
-from eval.study.page import findings
+from eval.study.markdown import findings
 from eval.study.polynomials import Problem
 from eval.study.stories import Mention, Story, held_out_stories
+from eval.study.summary import summarize, verdict
 
 TOY: dict[str, Any] = {
     "widths": (32,), "layers": 1, "heads": (1, 2), "seeds": 1, "bytes": 6000, "points": 2,
@@ -54,8 +54,7 @@ def test_induction_end_to_end(tmp_path: Path) -> None:
         assert checkpoint.config.prediction_heads == row["n"]
         assert (checkpoint.config.window, checkpoint.config.ngram_orders) == (0, ())
         assert (
-            recall(checkpoint.model, held_out_stories(0, 5)[0])["second_part"]
-            == (row["second_part"])
+            recall(checkpoint.model, held_out_stories(0, 5)[0]).second_part == (row["second_part"])
         )
         assert len(list((run / "checkpoints").iterdir())) == 1
     for folder, page in ((out, "report"), (published, "induction")):
@@ -141,11 +140,11 @@ def test_recall_counts_the_bytes_of_names() -> None:
     # The name comes again six bytes later, then with another second part after six more.
     story = Story(b"Mibo. Mibo. Mibu.", (Mention(0, 0), Mention(6, 1), Mention(12, 2)))
     found = recall(Copier(6), [story] * 3)
-    assert found["second_part"] == 0.75
-    assert found["second_part_whole"] == 0.5
-    assert found["first_part"] == 1.0
-    assert found["first_mention"] == 0.0
-    assert recall(Copier(5), [story])["second_part"] == 0.0
+    assert found.second_part == 0.75
+    assert found.second_part_whole == 0.5
+    assert found.first_part == 1.0
+    assert found.first_mention == 0.0
+    assert recall(Copier(5), [story]).second_part == 0.0
 
 
 def test_recall_does_not_depend_on_what_is_beside(tmp_path: Path) -> None:
@@ -154,8 +153,8 @@ def test_recall_does_not_depend_on_what_is_beside(tmp_path: Path) -> None:
     together = recall(model, stories)
     alone = [recall(model, [story]) for story in stories]
     weights = [sum(m.before > 0 for m in story.mentions) for story in stories]
-    mean = np.average([one["second_part"] for one in alone], weights=weights)
-    assert together["second_part"] == pytest.approx(mean, abs=0.02)
+    mean = np.average([one.second_part for one in alone], weights=weights)
+    assert together.second_part == pytest.approx(mean, abs=0.02)
 
 
 def test_solving_wants_the_whole_answer_and_its_end(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,15 +1,13 @@
 """The comparison of runs of different n."""
 
-import json
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support import eval_command
 
-from bytelm.toolkit import main
-from eval.__main__ import COMMANDS
-from eval.study.sweep import acceptance, sweep_table
+from eval.study.sweep import SweepRow, acceptance, sweep_table
 
 
 @given(st.lists(st.integers(0, 50), min_size=1, max_size=8))
@@ -32,14 +30,14 @@ def test_one_model_beside_itself(
 ) -> None:
     small = ["--prompts", "3", "--prompt-bytes", "40", "--max-bytes", "30"]
     runs = ["--runs", str(run_folder), str(run_folder), "--data", str(shards)]
-    assert main("eval", "", COMMANDS, ["sweep", *runs, *small]) == 0
-    figures = json.loads(capsys.readouterr().out)
+    status, figures, _ = eval_command(capsys, "sweep", *runs, *small)
+    assert status == 0
     one, other = figures["rows"]
     assert one == other
     assert one["n"] == 8
     assert len(one["acceptance"]) == 7
     assert set(one["true_text"]) == set(one["greedy"]) == {"2", "4", "8"}
     assert 1 <= one["sampled"]["8"]["bytes_per_forward"] <= 8
-    table = sweep_table(figures["rows"])
+    table = sweep_table([SweepRow.model_validate(row) for row in figures["rows"]])
     assert len(table) == 3
     assert f"{one['heads_bpb'][0]:.3f}" in table[1]

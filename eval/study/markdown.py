@@ -6,7 +6,7 @@ Every figure is put in by rule from the results.
 from collections.abc import Mapping
 from typing import Any
 
-from eval.study.figures import kinds, percent, verdict
+from eval.study.summary import kinds, percent, verdict
 
 
 def page(

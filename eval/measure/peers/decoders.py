@@ -1,99 +1,102 @@
-"""Other engines, and bytelm itself, behind one call: a prompt in, greedy bytes out.
+"""The decoders that `eval peers` compares, behind one call: a prompt in, greedy bytes out.
 
-All of them run the same weights (`python -m bytelm export` makes the files of the others) and are
-asked for bytes alone: specials are barred, so that none ends before the others. Ids go in and come
-out; no engine's text handling is trusted with bytes that are no UTF-8.
+They are bytelm itself, llama.cpp and transformers. All run the same weights: `python -m bytelm
+export` makes the files of the others. All write bytes only: specials are barred, so that none ends
+before the others. They are given ids and give ids back, because a text interface might change bytes
+that are not UTF-8.
 """
 
 import importlib
 import importlib.metadata
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from types import ModuleType
+from typing import Literal, Protocol, get_args
 
 import torch
 
-from bytelm.toolkit import Checkpoint, DecodeOptions, Export, InputError, generate, load_checkpoint
-from eval.measure.speed import DTYPES
+from bytelm.toolkit import (
+    BOS,
+    BYTES,
+    PAD,
+    VOCAB,
+    Checkpoint,
+    DecodeOptions,
+    Export,
+    InputError,
+    generate,
+)
+from eval.measure.options import DTYPES, Dtype
 
-BYTES, BOS, PAD, VOCAB = 256, 256, 261, 264
 SPECIALS = list(range(BYTES, VOCAB))
 
-Dtype = Literal["float32", "bfloat16"]
-NAMES = ("bytelm", "bytelm-plain", "llama.cpp", "transformers")
+PeerName = Literal["bytelm", "bytelm-plain", "llama.cpp", "transformers"]
+NAMES: tuple[PeerName, ...] = get_args(PeerName)
+# The packages that a peer needs; the first is the peer itself.
+PACKAGES = {"llama.cpp": ("xllamacpp", "gguf"), "transformers": ("transformers",)}
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What one call gave. `prefill_s`: the seconds of the prompt, where the engine tells."""
+    """What one call gave. `prefill_s`: the seconds of the prompt's forward, if the peer says so."""
 
     text: bytes
     prefill_s: float | None = None
 
 
 class Peer(Protocol):
+    """A decoder with a model loaded."""
+
     def complete(self, prompt: bytes, max_bytes: int) -> Answer:
         """Continue `prompt`, greedily, by `max_bytes` bytes."""
 
 
-def load_model(where: Path, dtype: Dtype) -> Checkpoint:
-    """A checkpoint whose model runs in `dtype`."""
-    return load_checkpoint(where, "cpu", DTYPES[dtype])
-
-
-def check_available(names: tuple[str, ...]) -> None:
-    """Raise InputError for an engine that does not exist or is not installed."""
+def check_available(names: Sequence[str]) -> None:
+    """Raise InputError for a peer that is not installed."""
     for name in names:
-        if name not in NAMES:
-            raise InputError(f"--engines: there is no engine {name!r}; known: {', '.join(NAMES)}")
-    packages = {"llama.cpp": ("xllamacpp", "gguf"), "transformers": ("transformers",)}
-    for name in names:
-        for package in packages.get(name, ()):
+        for package in PACKAGES.get(name, ()):
             _package(package, name)
 
 
-def versions(names: tuple[str, ...]) -> dict[str, str]:
-    """The versions of the other engines' packages."""
-    packages = {"llama.cpp": "xllamacpp", "transformers": "transformers"}
-    found = [packages[name] for name in names if name in packages]
+def versions(names: Sequence[str]) -> dict[str, str]:
+    """The versions of the peers' packages, by package; bytelm's is in the seal."""
+    found = [PACKAGES[name][0] for name in names if name in PACKAGES]
     return {package: importlib.metadata.version(package) for package in found}
 
 
-def _package(package: str, engine: str) -> Any:
+def _package(package: str, peer: str) -> ModuleType:
     try:
         return importlib.import_module(package)
     except ImportError as error:
         raise InputError(
-            f"the engine {engine} needs the package {package} ({error}): pip install '.[peers]'"
+            f"the peer {peer} needs the package {package} ({error}): pip install '.[peers]'"
         ) from error
 
 
-def _export(where: Path, kind: Literal["hf", "gguf"], out: Path, dtype: Dtype) -> None:
-    Export(where, kind, out, dtype).run()
-
-
-def open_engine(
-    name: str, checkpoint: Checkpoint, dtype: Dtype, threads: int, context: int, scratch: Path
+def open_peer(
+    name: PeerName, checkpoint: Checkpoint, dtype: Dtype, threads: int, context: int, scratch: Path
 ) -> Peer:
-    """The engine `name` with the checkpoint's weights in `dtype`; exports go into `scratch`.
+    """The peer `name` with the checkpoint's weights in `dtype`; exports go into `scratch`.
 
-    `checkpoint` is loaded in `dtype`; the caller sets torch's threads.
+    `checkpoint` is loaded in `dtype`; the caller sets torch's threads. `context`: positions for
+    which llama.cpp reserves memory.
     """
     if name == "llama.cpp":
         path = scratch / f"{dtype}.gguf"
-        _export(checkpoint.folder, "gguf", path, dtype)
+        Export(checkpoint.folder, "gguf", path, dtype).run()
         return LlamaCpp(path, dtype, threads, context)
     if name == "transformers":
         path = scratch / f"{dtype}-hf"
-        _export(checkpoint.folder, "hf", path, dtype)
+        Export(checkpoint.folder, "hf", path, dtype).run()
         return Transformers(path, dtype)
     heads = checkpoint.config.prediction_heads if name == "bytelm" else 1
     return Bytelm(checkpoint, heads)
 
 
 class Bytelm:
-    """Our own decoder, `heads` = 1: without drafts."""
+    """Our own decoder with k = `heads`; 1 is plain decoding."""
 
     def __init__(self, checkpoint: Checkpoint, heads: int) -> None:
         self.model, self.heads = checkpoint.model, heads
@@ -104,12 +107,13 @@ class Bytelm:
 
 
 class LlamaCpp:
-    """llama.cpp's server in this process, asked by a call and not over HTTP.
+    """llama.cpp's server in this process, called directly and not over HTTP.
 
-    One slot, no cache across calls, and no flash attention: on the CPU measured, llama.cpp wrote
-    1.4 (bfloat16) to 2.7 times (float32) as many bytes a second without it, and its code for CPUs
-    rounds to float16 even where the cache is float32 (logits off by 0.01 against 0.00005). The
-    cache of keys and values is float32 for float32 weights, else llama.cpp's default, float16.
+    It has one slot, no cache across calls and no flash attention. On the CPU measured, llama.cpp
+    wrote 1.4 (bfloat16) to 2.7 times (float32) as many bytes a second without flash attention, and
+    its flash attention for CPUs rounds to float16 even where the cache is float32 (logits off by
+    0.01 against 0.00005). The cache of keys and values is float32 for float32 weights. Otherwise it
+    is float16, llama.cpp's default.
     """
 
     def __init__(self, path: Path, dtype: Dtype, threads: int, context: int) -> None:
@@ -138,7 +142,7 @@ class LlamaCpp:
             "ignore_eos": True,
             "logit_bias": [[special, False] for special in SPECIALS],
             "cache_prompt": False,
-            # The ids are told only in the verbose part of the answer.
+            # The ids are only in the verbose part of the answer.
             "return_tokens": True,
             "verbose": True,
         }

@@ -1,0 +1,49 @@
+"""Prompts from shards, files and JSON lines, and how much a text repeats."""
+
+from pathlib import Path
+
+import pytest
+from support import eval_command
+
+from eval.measure.text import distinct_windows, read_prompts
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ([], "give either --data or --text"),
+        (["--text", "x", "--data", "y"], "give either --data or --text"),
+        (["--text", "nowhere"], "--text nowhere: No such file"),
+    ],
+)
+def test_prompts_come_from_one_place(
+    run_folder: Path, capsys: pytest.CaptureFixture[str], more: list[str], words: str
+) -> None:
+    status, _, err = eval_command(capsys, "speed", "--checkpoint", str(run_folder), *more)
+    assert status == 2
+    assert words in err
+
+
+def test_distinct_windows() -> None:
+    assert distinct_windows([b"ab" * 100]) == pytest.approx(2 / 169)
+    assert distinct_windows([bytes(range(200))]) == 1.0
+    assert distinct_windows([b"short"]) == 1.0
+
+
+@pytest.mark.parametrize("content", ["", "{}", "not json", '{"prompt": 3}'])
+def test_prompts_that_cannot_be_read(
+    run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str
+) -> None:
+    path = tmp_path / "broken.jsonl"
+    path.write_text(content)
+    status, _, err = eval_command(
+        capsys, "divergence", "--checkpoint", str(run_folder), "--prompts", str(path)
+    )
+    assert status == 2
+    assert "broken.jsonl" in err
+
+
+def test_prompts_of_both_kinds(tmp_path: Path) -> None:
+    path = tmp_path / "prompts.jsonl"
+    path.write_text('{"prompt": "é"}\n\n{"prompt_base64": "/wA="}\n')
+    assert read_prompts(path) == ["é".encode(), b"\xff\x00"]
