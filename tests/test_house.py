@@ -83,7 +83,7 @@ def test_nothing_loads_what_can_run_code() -> None:
             assert "torch.load(" not in path.read_text(), path
 
 
-MOST_LINES, MOST_FUNCTION_LINES, MOST_FILES = 400, 60, 13
+MOST_LINES, MOST_FUNCTION_LINES, MOST_FILES = 400, 60, 14
 
 
 @pytest.mark.parametrize("room", [*ROOMS, "tests", "scripts"])
