@@ -121,9 +121,14 @@ class Model(nn.Module):
         return x_BTD + self.ngrams(history_BL, ids_BT, starts_BT)
 
     def run_trunk(self, x_BTD: Tensor, place: Place) -> Tensor:
+        """The trunk's layers, and what all heads share after them: (B, T, D)."""
+        return self.heads.enter(self.run_layers(x_BTD, place))
+
+    def run_layers(self, x_BTD: Tensor, place: Place) -> Tensor:
+        """The trunk's layers: (B, T, D)."""
         for layer in self.layers:
             x_BTD = layer(x_BTD, place)
-        return self.heads.enter(x_BTD)
+        return x_BTD
 
     def logits(self, output: Output, head: int = 0) -> Tensor:
         """Head `head` (0: the next byte) at every position of the block: (B, T, V)."""

@@ -43,9 +43,8 @@ class PlainObjective(Objective):
         heads, losses = self.model.heads, []
         outputs: dict[int, Tensor] = {}
         with self._autocast(batch.ids_BT.device):
-            place = self.model.place_alone(batch.ids_BT, batch.starts_BT, self._attend)
-            x_BTD = self.model.embed(batch.ids_BT, starts_BT=batch.starts_BT)
-            z_BTD = self._trunk(x_BTD, place)
+            place = self._place(batch)
+            z_BTD = self._run_trunk(batch, place)
             for index in heads.running(heads.n):
                 source = heads.source(index)
                 read_BTD = z_BTD if source is None else outputs[source]

@@ -49,13 +49,13 @@ def pick_dtype(wanted: str, device: str) -> torch.dtype:
     return torch.bfloat16 if faster else torch.float32
 
 
-def compiler(apart: bool = False) -> Callable[[Any], Any]:
+def compiler() -> Callable[[Any], Any]:
     """A function that compiles functions for the shapes that they are called with.
 
-    With `apart`, code of one model is not looked for among another's: a process may hold many.
+    Each compiled function has code of its own: a process may hold many models.
     """
     # Of these two torch's own annotations do not know.
-    variants: dict[str, Any] = {"recompile_limit": MOST_VARIANTS, "isolate_recompiles": apart}
+    variants: dict[str, Any] = {"recompile_limit": MOST_VARIANTS, "isolate_recompiles": True}
 
     def compile_static(function: Any) -> Any:
         return torch.compile(function, dynamic=False, **variants)
