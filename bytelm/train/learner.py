@@ -20,7 +20,7 @@ from bytelm.model.model import Model
 from bytelm.scoring import LN2
 from bytelm.train.batches.packing import Batch
 from bytelm.train.device.fsdp import shard, sum_gradients
-from bytelm.train.device.speedups import compiler, why
+from bytelm.train.device.speedups import begin_compiling, compiler, why
 from bytelm.train.objective import Objective, label_counts
 from bytelm.train.optim.guard import Guard
 from bytelm.train.optim.optimizer import Optimizers
@@ -88,7 +88,7 @@ class Learner:
         self.optimizers = Optimizers(self.model, options.optimizer, execution.dtype)
         self.guard = Guard(options.guard)
         self.objective = self._objective()
-        self._proven = False
+        self._has_run = False
 
     def _objective(self) -> Objective:
         """The objective with compiled code where that is wanted: one layer's serves all layers."""
@@ -125,12 +125,14 @@ class Learner:
         return counts_n.clamp(min=1)
 
     def _backward(self, batches: Sequence[Batch], counts_n: Tensor) -> Tensor:
+        if self.compiled and not self._has_run:
+            begin_compiling(self.execution.device)
         try:
             losses = [self.objective.backward(batch, counts_n) for batch in batches]
         except Exception as error:
             # Compilation happens at the first call; nothing has been learnt from it yet.
             other = isinstance(error, torch.OutOfMemoryError) or is_lost(error)
-            if not self.compiled or self._proven or other:
+            if not self.compiled or self._has_run or other:
                 raise
             if launched():
                 raise InputError(f"compiling failed: {why(error)}; use --no-compile") from error
@@ -142,5 +144,5 @@ class Learner:
             self.objective = self._objective()
             self.optimizers.zero()
             losses = [self.objective.backward(batch, counts_n) for batch in batches]
-        self._proven = True
+        self._has_run = True
         return torch.stack(losses).sum(0)

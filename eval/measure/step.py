@@ -94,17 +94,8 @@ class Step:
         self, model: Any, batch: int, position: int, width: int, costs: dict[int, float],
         read: float, products: float, value_bytes: int,
     ) -> dict[str, Any]:  # fmt: skip
-        parts, config = model.parameters_by_part(), model.config
-        seen = min(position, config.window or position)
-        # All weights but the tables', and of the drafting heads those in use.
-        unused = parts["heads"] * (config.prediction_heads - width) // config.prediction_heads
-        weights = parts["trunk"] + parts["heads"] - unused
-        moved = weights * value_bytes + batch * seen * model.kv_bytes_per_position(value_bytes)
-        head = parts["heads"] // config.prediction_heads
-        attention = 4 * config.trunk_layers * config.width * seen
-        flops = batch * width * (2 * (parts["trunk"] + head) + attention)
-        flops += batch * (width - 1) * 2 * head
-        memory_s, compute_s = moved / read, flops / products
+        work = model.decoding_work(batch, width, position, value_bytes)
+        memory_s, compute_s = work.bytes / read, work.flops / products
         row = {
             "batch": batch,
             "position": position,
