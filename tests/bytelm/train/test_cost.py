@@ -11,15 +11,8 @@ from torch import Tensor
 
 from bytelm.base.errors import InputError
 from bytelm.config import HEAD_KINDS
-from bytelm.train.cost import (
-    CostOptions,
-    PlainObjective,
-    TorchObjective,
-    _ways,
-    peak_above_start,
-    random_batches,
-    training_costs,
-)
+from bytelm.train.cell import PlainObjective, TorchObjective, peak_above_start, random_batches
+from bytelm.train.cost import CostOptions, _ways, training_costs
 from bytelm.train.objective import Objective
 from bytelm.train.options import TrainOptions
 
@@ -124,7 +117,7 @@ def test_rows_are_complete_and_consistent(
 ) -> None:
     # A clock of its own: on a busy machine the parts of a step may take any time.
     clocks = SimpleNamespace(perf_counter=Clock(0.25).read, process_time=Clock(0.5).read)
-    monkeypatch.setattr("bytelm.train.cost.time", clocks)
+    monkeypatch.setattr("bytelm.train.cell.time", clocks)
     monkeypatch.setattr("bytelm.train.cost.matmul_flops_per_s", lambda *_: 1e9)
     options = dataclasses.replace(TOY, kinds=HEAD_KINDS, heads=(1, 2, 8), plain=True)
     figures = training_costs(options)
