@@ -61,10 +61,10 @@ class Bar:
 
     def on_begin(self, compiling: bool) -> None:
         if compiling:
-            self._bar.set_description("compiling")
+            self._bar.set_description_str("compiling")
 
     def on_step(self, row: dict[str, Any], share: float) -> None:
-        self._bar.set_description("training", refresh=False)
+        self._bar.set_description_str("training", refresh=False)
         loss = f"{row['bpb']:.2f} bpb" if row["bpb"] is not None else "not finite"
         skipped = f", {row['skipped']} skipped" if row["skipped"] else ""
         used = row["bytes_per_s"] * self._flops_per_byte / self._most
