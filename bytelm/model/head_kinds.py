@@ -96,6 +96,9 @@ class LinearHeads(Heads):
     def unembedding(self, index: int) -> Tensor:
         return self.weight_VD
 
+    def own_modules(self, index: int) -> list[nn.Module]:
+        return [self.linears[index]]
+
     def folded(self, index: int) -> Tensor:
         return self.weight_VD + self.weight_VD @ self.matrix(index)
 
@@ -148,6 +151,14 @@ class BlockHeads(Heads):
             return F.linear(self.leave(torch.stack(outputs, dim=1)), self.weight_VD)
 
         return draft
+
+    def full_heads(self, k: int) -> list[int]:
+        # Later queries need keys and values of every position.
+        return self.running(k)
+
+    @property
+    def norms_outputs(self) -> bool:
+        return True
 
     def fill(self, k: int, output: Output) -> None:
         for head in range(k):

@@ -127,6 +127,22 @@ class Heads(nn.Module, ABC):
         """The transformer layers of head `index`; none by default."""
         return []
 
+    def own_modules(self, index: int) -> list[nn.Module]:
+        """What head `index` has for itself before the unembedding; nothing by default."""
+        return list(self.layers_of(index))
+
+    def full_heads(self, k: int) -> list[int]:
+        """The heads that run at every position of a block where heads 0..k-1 speak in decoding.
+
+        By default those that head 0 needs: the others run at the last accepted position alone.
+        """
+        return self.running(1)
+
+    @property
+    def norms_outputs(self) -> bool:
+        """Whether the norm is applied to each head's output, and not once before all heads."""
+        return False
+
     def next_layers(self) -> list[Layer]:
         """The layers between trunk and next byte, in order: with them, head 1 is a Llama."""
         return [layer for head in self.running(1) for layer in self.layers_of(head)]

@@ -15,6 +15,9 @@ from torch import Tensor, nn
 from bytelm.config import ModelConfig
 from bytelm.model.cache import Cache, Held
 
+# Layer.compute, or what computes the same: (layer, x_BTD, place, held) -> x_BTD.
+Compute = Callable[["Layer", Tensor, "Place", Held | None], Tensor]
+
 # Causal attention of a block without a cache: q_BTHC, k_BTGC, v_BTGC and, unless every position
 # sees all before it, the first that each sees (B or 1, T). Returns (B, T, H, C).
 Attend = Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]
@@ -27,7 +30,8 @@ class Place:
     `mask` is additive, (B or 1, 1, R * T, S), with R copies of the block's mask since the queries
     of a KV head's group are folded into the query length; None means causal within the block.
     Where `attend` is given it computes the attention of a block without a cache, and `first_BT`
-    stands for the mask.
+    stands for the mask. `compute`, if given, runs every layer in place of Layer.compute: compiled
+    code, for example.
     """
 
     cos_BT1C: Tensor
@@ -37,6 +41,7 @@ class Place:
     flat_slots: Tensor | None = None
     attend: Attend | None = None
     first_BT: Tensor | None = None
+    compute: Compute | None = None
 
 
 class RMSNorm(nn.Module):
@@ -144,7 +149,7 @@ class Layer(nn.Module):
 
     def forward(self, x_BTD: Tensor, place: Place) -> Tensor:
         if place.cache is None:
-            return self.compute(x_BTD, place, None)
+            return (place.compute or Layer.compute)(self, x_BTD, place, None)
         compute = place.cache.compute or Layer.compute
         return compute(self, x_BTD, place, place.cache.of_layer(self.layer))
 

@@ -11,11 +11,13 @@ from torch import Tensor, nn
 
 from bytelm.alphabet import PAD, VOCAB
 from bytelm.config import ModelConfig
+from bytelm.model import work
 from bytelm.model.cache import Cache
 from bytelm.model.head_kinds import KINDS
 from bytelm.model.heads import Drafts, Heads, Output
 from bytelm.model.layers import Attend, Layer, Place, rotations
 from bytelm.model.ngrams import NgramEmbedding
+from bytelm.model.work import Work
 
 # Slots and rotations past the context: a block that begins at the last position still fits.
 SLACK = 32
@@ -121,9 +123,14 @@ class Model(nn.Module):
         return x_BTD + self.ngrams(history_BL, ids_BT, starts_BT)
 
     def run_trunk(self, x_BTD: Tensor, place: Place) -> Tensor:
+        """The trunk's layers, and what all heads share after them: (B, T, D)."""
+        return self.heads.enter(self.run_layers(x_BTD, place))
+
+    def run_layers(self, x_BTD: Tensor, place: Place) -> Tensor:
+        """The trunk's layers: (B, T, D)."""
         for layer in self.layers:
             x_BTD = layer(x_BTD, place)
-        return self.heads.enter(x_BTD)
+        return x_BTD
 
     def logits(self, output: Output, head: int = 0) -> Tensor:
         """Head `head` (0: the next byte) at every position of the block: (B, T, V)."""
@@ -184,23 +191,24 @@ class Model(nn.Module):
         return {**parts, "total": sum(parts.values())}
 
     def flops_per_byte(self, attended: int, training: bool = False) -> int:
-        """Floating-point operations a byte costs with `attended` positions in view.
+        """Floating-point operations a byte costs with `attended` positions in view, all heads.
 
-        Two a weight of a matrix and position, four a channel and attended position; three times
-        that in training (Kaplan et al. 2020). Lookups, norms and softmax are not counted.
+        Three times as many in training (Kaplan et al. 2020). What is counted: bytelm.model.work.
         """
-        parts = self.parameters_by_part()
-        if self.config.window:
-            attended = min(attended, self.config.window)
-        matrices = parts["trunk"] + parts["heads"]
-        layers = self.config.trunk_layers + self.config.head_layers
-        if self.config.head_kind != "unembed":
-            # One unembedding, multiplied by n times.
-            matrices += (self.heads.n - 1) * VOCAB * self.config.width
-        forward = 2 * matrices + 4 * layers * self.config.width * attended
+        forward = work.training_flops(self.config, self.trunk(), self.heads, attended)
         return 3 * forward if training else forward
+
+    def decoding_work(self, rows: int, width: int, position: int, value_bytes: int) -> Work:
+        """What a decoding step costs at least; see bytelm.model.work.
+
+        It feeds `width` ids (at most n) to each of `rows` rows whose cache holds `position`
+        positions, in weights, keys and values of `value_bytes` bytes.
+        """
+        return work.decoding_work(
+            self.config, self.trunk(), self.heads, rows, width, position, value_bytes
+        )
 
     def kv_bytes_per_position(self, bytes_per_value: int = 4) -> int:
         """Cache memory of one position of one row, keys and values of every layer."""
         layers = self.config.trunk_layers + self.config.head_layers
-        return 2 * layers * self.config.kv_heads * self.config.head_size * bytes_per_value
+        return work.kv_bytes(self.config, layers, bytes_per_value)

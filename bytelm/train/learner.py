@@ -1,6 +1,6 @@
 """What learns: the model, its objective and optimizers, and one step of training."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,11 +15,12 @@ from bytelm.base.cli import say
 from bytelm.base.errors import InputError, setting
 from bytelm.base.ranks import is_lost, launched
 from bytelm.config import ModelConfig
+from bytelm.model.layers import Compute, Layer
 from bytelm.model.model import Model
 from bytelm.scoring import LN2
 from bytelm.train.batches.packing import Batch
-from bytelm.train.device.fsdp import layers_of, shard, sum_gradients
-from bytelm.train.device.speedups import compiler, why
+from bytelm.train.device.fsdp import shard, sum_gradients
+from bytelm.train.device.speedups import begin_compiling, compiler, why
 from bytelm.train.objective import Objective, label_counts
 from bytelm.train.optim.guard import Guard
 from bytelm.train.optim.optimizer import Optimizers
@@ -48,6 +49,10 @@ class Gradients:
 
     losses_bits: list[float]
     norm: float
+
+
+def _as_it_is(function: Any) -> Any:
+    return function
 
 
 class Learner:
@@ -82,36 +87,17 @@ class Learner:
             shard(self.model, execution.device, execution.dtype)
         self.optimizers = Optimizers(self.model, options.optimizer, execution.dtype)
         self.guard = Guard(options.guard)
-        self._wrap: Callable[[Any], Any] = lambda function: function
-        if self.compiled:
-            # Layers that are compiled by themselves share their code; a whole model has its own.
-            self._wrap = compiler(apart=not launched())
-        self._prepare_layers()
         self.objective = self._objective()
-        self._proven = False
-
-    def _prepare_layers(self) -> None:
-        """Let layers recompute, and where they are sharded, compile each by itself.
-
-        What a layer does between the collectives around it is its `compute`.
-        """
-        by_layer = self.compiled and launched()
-        for layer in layers_of(self.model):
-            vars(layer).pop("compute", None)
-            compute: Any = layer.compute
-            if by_layer:
-                compute = self._wrap(compute)
-            if self.execution.recompute:
-                compute = partial(checkpoint, compute, use_reentrant=False)
-            if by_layer or self.execution.recompute:
-                vars(layer)["compute"] = compute
+        self._has_run = False
 
     def _objective(self) -> Objective:
-        """Compiled as a whole, or with several ranks only the loss: layers have been by then."""
-        wrap = self._wrap
-        whole = wrap if not launched() else lambda function: function
-        weight = self.options.head_weight
-        return self.objective_kind(self.model, weight, self.execution.dtype, whole, wrap)
+        """The objective with compiled code where that is wanted: one layer's serves all layers."""
+        wrap = compiler() if self.compiled else _as_it_is
+        compute: Compute | None = wrap(Layer.compute) if self.compiled else None
+        if self.execution.recompute:
+            compute = partial(checkpoint, compute or Layer.compute, use_reentrant=False)
+        weight, dtype = self.options.head_weight, self.execution.dtype
+        return self.objective_kind(self.model, weight, dtype, compute, wrap)
 
     def compute_gradients(self, batches: Sequence[Batch]) -> Gradients:
         """Forward and backward over the micro batches of a step; no parameter changes."""
@@ -139,12 +125,14 @@ class Learner:
         return counts_n.clamp(min=1)
 
     def _backward(self, batches: Sequence[Batch], counts_n: Tensor) -> Tensor:
+        if self.compiled and not self._has_run:
+            begin_compiling(self.execution.device)
         try:
             losses = [self.objective.backward(batch, counts_n) for batch in batches]
         except Exception as error:
             # Compilation happens at the first call; nothing has been learnt from it yet.
             other = isinstance(error, torch.OutOfMemoryError) or is_lost(error)
-            if not self.compiled or self._proven or other:
+            if not self.compiled or self._has_run or other:
                 raise
             if launched():
                 instead = setting("compile", False)
@@ -153,10 +141,9 @@ class Learner:
             losses = []
         if not losses:
             # Outside of the handler, which would keep what the failed attempt holds.
-            self.compiled, self._wrap = False, lambda function: function
-            self._prepare_layers()
+            self.compiled = False
             self.objective = self._objective()
             self.optimizers.zero()
             losses = [self.objective.backward(batch, counts_n) for batch in batches]
-        self._proven = True
+        self._has_run = True
         return torch.stack(losses).sum(0)

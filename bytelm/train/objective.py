@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bytelm.model.layers import Place
+from bytelm.model.layers import Compute, Place
 from bytelm.model.model import Model
 from bytelm.train.batches.packing import IGNORE, Batch
 from bytelm.train.native.attend import native_attention
@@ -42,9 +42,9 @@ def label_counts(batch: Batch) -> Tensor:
 class Objective:
     """Head 1's loss + `weight` x the sum of the others', and its gradients.
 
-    `dtype` bfloat16 runs the matrices under autocast. `wrap` may compile the trunk and a head,
-    `wrap_loss` what turns a head's output into its loss. What does not require gradients gets none;
-    a trunk that is frozen as a whole runs forward only.
+    `dtype` bfloat16 runs the matrices under autocast. `compute` runs each layer in place of
+    Layer.compute, and `wrap` is put around the functions between the layers: both may compile. What
+    does not require gradients gets none; a trunk that is frozen as a whole runs forward only.
     """
 
     def __init__(
@@ -52,15 +52,16 @@ class Objective:
         model: Model,
         weight: float,
         dtype: torch.dtype = torch.float32,
+        compute: Compute | None = None,
         wrap: Callable[[Any], Any] = lambda function: function,
-        wrap_loss: Callable[[Any], Any] = lambda function: function,
     ) -> None:
         self.model, self.weight, self.dtype = model, weight, dtype
-        self._attend = native_attention(model)
-        self._trunk = wrap(model.run_trunk)
+        self._attend, self._compute = native_attention(model), compute
         heads = model.heads
-        self._run = wrap(heads.run) if model.config.head_kind != "unembed" else heads.run
-        self._loss = wrap_loss(self._head_loss)
+        self._enter = wrap(heads.enter)
+        # Only here does a head do anything outside of a layer.
+        self._run = wrap(heads.run) if model.config.head_kind == "linear" else heads.run
+        self._loss = wrap(self._head_loss)
 
     def _head_loss(
         self, y_BTD: Tensor, unembedding_VD: Tensor, labels_BT: Tensor, count: Tensor
@@ -69,6 +70,15 @@ class Objective:
 
     def _autocast(self, device: torch.device) -> torch.autocast:
         return torch.autocast(device.type, torch.bfloat16, self.dtype == torch.bfloat16)
+
+    def _place(self, batch: Batch) -> Place:
+        place = self.model.place_alone(batch.ids_BT, batch.starts_BT, self._attend)
+        place.compute = self._compute
+        return place
+
+    def _run_trunk(self, batch: Batch, place: Place) -> Tensor:
+        x_BTD = self.model.embed(batch.ids_BT, starts_BT=batch.starts_BT)
+        return self._enter(self.model.run_layers(x_BTD, place))
 
     def backward(self, batch: Batch, counts_n: Tensor | None = None) -> Tensor:
         """Accumulate the objective's gradients; the heads' losses in nats, shape (n,).
@@ -79,10 +89,9 @@ class Objective:
         counts_n = label_counts(batch).clamp(min=1) if counts_n is None else counts_n
         learns = any(parameter.requires_grad for parameter in self.model.layers.parameters())
         with self._autocast(batch.ids_BT.device):
-            place = self.model.place_alone(batch.ids_BT, batch.starts_BT, self._attend)
+            place = self._place(batch)
             with torch.set_grad_enabled(learns):
-                x_BTD = self.model.embed(batch.ids_BT, starts_BT=batch.starts_BT)
-                z_BTD = self._trunk(x_BTD, place)
+                z_BTD = self._run_trunk(batch, place)
             # The buffer: every head's backward ends here, and adds its gradient.
             buffer = z_BTD.detach().requires_grad_(learns)
             each = self._chained if self.model.heads.chained else self._side_by_side

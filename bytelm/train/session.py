@@ -25,9 +25,9 @@ from bytelm.train.loop.budget import Budget, Cadence
 from bytelm.train.loop.trainer import Trainer, score_figures
 from bytelm.train.loop.watching import (
     Bar,
+    Callback,
     Profiler,
     TensorBoard,
-    Watcher,
     forget_peak,
     peak_bytes,
 )
@@ -192,7 +192,7 @@ class _Session:
     def _steps(self, trainer: Trainer, budget: Budget, rate: float) -> str:
         """Train; says what is left to go on from where that fails."""
         try:
-            return trainer.train(budget, self._watchers(trainer, budget, rate))
+            return trainer.train(budget, self._callbacks(trainer, budget, rate))
         except NotFiniteError as error:
             good = list_checkpoints(trainer.checkpoints)
             last = f"the last good checkpoint is {good[0]}" if good else "no checkpoint was saved"
@@ -209,14 +209,14 @@ class _Session:
                 )
             raise
 
-    def _watchers(self, trainer: Trainer, budget: Budget, rate: float) -> list[Watcher]:
+    def _callbacks(self, trainer: Trainer, budget: Budget, rate: float) -> list[Callback]:
         share = budget.spent(trainer.bytes, trainer.elapsed_s)
-        watchers: list[Watcher] = []
+        callbacks: list[Callback] = []
         if self.options.tensorboard and is_first():
-            watchers.append(TensorBoard(self.run / "tensorboard", trainer.step))
+            callbacks.append(TensorBoard(self.run / "tensorboard", trainer.step))
         if self.options.profile:
-            watchers.append(Profiler(self.run / "profile", self.device))
-        return [*watchers, Bar(share, trainer.learner.flops_per_byte, rate)]
+            callbacks.append(Profiler(self.run / "profile", self.device))
+        return [*callbacks, Bar(share, trainer.learner.flops_per_byte, rate)]
 
     def _already(self, trainer: Trainer, rate: float) -> TrainingSummary:
         """What to say of a run whose budget is spent."""

@@ -139,17 +139,8 @@ def roofline(
     model: Model, rates: MachineRates, batch: int, position: int, width: int, value_bytes: int
 ) -> Roofline:
     """The least seconds of a step on a machine of these rates; a value has `value_bytes` bytes."""
-    parts, config = model.parameters_by_part(), model.config
-    seen = min(position, config.window or position)
-    # All weights but the tables', and of the drafting heads those in use.
-    unused = parts["heads"] * (config.prediction_heads - width) // config.prediction_heads
-    weights = parts["trunk"] + parts["heads"] - unused
-    moved = weights * value_bytes + batch * seen * model.kv_bytes_per_position(value_bytes)
-    head = parts["heads"] // config.prediction_heads
-    attention = 4 * config.trunk_layers * config.width * seen
-    flops = batch * width * (2 * (parts["trunk"] + head) + attention)
-    flops += batch * (width - 1) * 2 * head
-    return Roofline(moved / rates.bandwidth_bytes_per_s, flops / rates.matmul_flops_per_s)
+    work = model.decoding_work(batch, width, position, value_bytes)
+    return Roofline(work.bytes / rates.bandwidth_bytes_per_s, work.flops / rates.matmul_flops_per_s)
 
 
 def _row(batch: int, position: int, width: int, step_s: float, limits: Roofline) -> StepRow:

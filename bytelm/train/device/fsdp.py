@@ -54,7 +54,7 @@ def shard(model: Model, device: str, dtype: torch.dtype) -> None:
         # Gloo cannot scale while it reduces; with a factor of 1 there is nothing to scale.
         group.set_force_sum_reduction_for_comms(True)
     fully_shard(model, mesh=mesh, mp_policy=policy, ignored_params=whole)
-    register_fsdp_forward_method(model, "run_trunk")
+    register_fsdp_forward_method(model, "run_layers")
     _say_what_comes_next(model)
 
 

@@ -1,6 +1,8 @@
 """What this machine is good at: bfloat16 where it pays, compiled code where a compiler is."""
 
+import contextlib
 import sys
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -49,18 +51,52 @@ def pick_dtype(wanted: str, device: str) -> torch.dtype:
     return torch.bfloat16 if faster else torch.float32
 
 
-def compiler(apart: bool = False) -> Callable[[Any], Any]:
+def compiler() -> Callable[[Any], Any]:
     """A function that compiles functions for the shapes that they are called with.
 
-    With `apart`, code of one model is not looked for among another's: a process may hold many.
+    Each compiled function has code of its own: a process may hold many models.
     """
     # Of these two torch's own annotations do not know.
-    variants: dict[str, Any] = {"recompile_limit": MOST_VARIANTS, "isolate_recompiles": apart}
+    variants: dict[str, Any] = {"recompile_limit": MOST_VARIANTS, "isolate_recompiles": True}
 
     def compile_static(function: Any) -> Any:
         return torch.compile(function, dynamic=False, **variants)
 
     return compile_static
+
+
+# As what torch generates: its header of vectors is what takes most of a compiler's time.
+_EMPTY_KERNEL = """
+#include <torch/csrc/inductor/cpp_prefix.h>
+extern "C" void kernel(float* out)
+{
+    auto zero = at::vec::Vectorized<float>(0);
+    zero.store(out);
+}
+"""
+
+
+def begin_compiling(device: str) -> None:
+    """Let the C++ compiler begin in the background while torch still traces.
+
+    On a machine where nothing was compiled before, torch precompiles a header, which takes many
+    times as long as a kernel. It begins with that only when it has a kernel to compile; here it
+    begins at once.
+    """
+    if device != "cpu":
+        return
+    # Torch would compile and load a program, in another process, to try what the processor says.
+    if torch._inductor.config.cpp.vec_isa_ok is None:
+        torch._inductor.config.cpp.vec_isa_ok = True
+    threading.Thread(target=_compile_empty_kernel, daemon=True, name="compiler").start()
+
+
+def _compile_empty_kernel() -> None:
+    # Whatever is wrong, torch will say when it compiles what is needed.
+    with contextlib.suppress(Exception):
+        from torch._inductor.async_compile import AsyncCompile
+
+        AsyncCompile().cpp_pybinding(["float*"], _EMPTY_KERNEL)
 
 
 def abandon_compiling() -> None:

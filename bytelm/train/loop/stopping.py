@@ -22,8 +22,7 @@ class Stopping:
 
     Signals raise between `release` and `hold`, and are noted before and after.
 
-    With `deferred`, a signal is only noted: who runs in step with other ranks must agree with them
-    on where to stop.
+    With `deferred`, a signal is only noted: ranks that run in step must stop at the same step.
     """
 
     SIGNALS = (signal.SIGINT, signal.SIGTERM)

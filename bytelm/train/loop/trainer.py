@@ -46,7 +46,7 @@ from bytelm.train.learner import Learner
 from bytelm.train.loop.budget import Budget, Cadence
 from bytelm.train.loop.metrics import Metrics
 from bytelm.train.loop.stopping import Stopping, StopRequested
-from bytelm.train.loop.watching import Watcher
+from bytelm.train.loop.watching import Callback
 from bytelm.train.optim.guard import NotFiniteError
 from bytelm.train.optim.optimizer import kept_values
 from bytelm.train.optim.schedule import learning_rate_scale
@@ -138,12 +138,12 @@ class Trainer:
                 newer.rename(aside)
         return True
 
-    def train(self, budget: Budget, watchers: Sequence[Watcher] = ()) -> str:
+    def train(self, budget: Budget, callbacks: Sequence[Callback] = ()) -> str:
         """Train. Returns how it ended: "budget", "SIGINT" or "SIGTERM". Raises NotFiniteError."""
         with claimed(self.folder) if is_first() else contextlib.nullcontext():
-            return self._train(budget, watchers)
+            return self._train(budget, callbacks)
 
-    def _train(self, budget: Budget, watchers: Sequence[Watcher]) -> str:
+    def _train(self, budget: Budget, callbacks: Sequence[Callback]) -> str:
         self.metrics: Metrics | None = None
         if is_first():
             remove_leftovers(self.folder)
@@ -151,17 +151,19 @@ class Trainer:
             self.metrics = Metrics(self.folder / "metrics.jsonl", recorded)
         self._saved_at = time.monotonic()
         finished = False
-        with self.stopping, _closing(watchers), contextlib.closing(self.loader):
+        with self.stopping, _closing(callbacks), contextlib.closing(self.loader):
             with contextlib.suppress(StopRequested):
                 self.stopping.release()
                 # A look at held-out text that a signal cut short.
                 if self.pending is not None:
                     self._record()
-                while (agreed := self._agree(budget))[0] < 1:
+                for callback in callbacks:
+                    callback.on_begin(self.learner.compiled)
+                while (agreed := self._sync_ranks(budget))[0] < 1:
                     self._one_step(agreed[0])
                     self._record()
-                    for watcher in watchers:
-                        watcher.saw(self._last, budget.spent(self.bytes, self.elapsed_s))
+                    for callback in callbacks:
+                        callback.on_step(self._last, budget.spent(self.bytes, self.elapsed_s))
                     if self._save_due(bool(agreed[1])):
                         self.save()
                         self._saved_at = time.monotonic()
@@ -182,7 +184,7 @@ class Trainer:
             return "budget"
         return self.stopping.signal.name
 
-    def _agree(self, budget: Budget) -> tuple[float, float]:
+    def _sync_ranks(self, budget: Budget) -> tuple[float, float]:
         """The share of the budget spent and whether to save, by the first rank's clock.
 
         Raises StopRequested at all ranks when one has been asked to stop.
@@ -292,9 +294,9 @@ def _or_none(value: float) -> float | None:
 
 
 @contextlib.contextmanager
-def _closing(watchers: Sequence[Watcher]) -> Iterator[None]:
+def _closing(callbacks: Sequence[Callback]) -> Iterator[None]:
     try:
         yield
     finally:
-        for watcher in watchers:
-            watcher.close()
+        for callback in callbacks:
+            callback.close()

@@ -1,4 +1,4 @@
-"""Who looks on while a run trains: the progress bar, TensorBoard, a profiler, the memory's peak."""
+"""Callbacks of a training run (progress bar, TensorBoard, profiler), and the memory's peak."""
 
 import resource
 import sys
@@ -12,10 +12,13 @@ from bytelm.base.cli import say
 from bytelm.base.ranks import rank
 
 
-class Watcher(Protocol):
-    """Is told of every step, and of the end."""
+class Callback(Protocol):
+    """Called before the first step, after every step, and at the end."""
 
-    def saw(self, row: dict[str, Any], share: float) -> None:
+    def on_begin(self, compiling: bool) -> None:
+        """The first step begins; with `compiling`, it may take much longer than the others."""
+
+    def on_step(self, row: dict[str, Any], share: float) -> None:
         """A row of the metrics; `share` of the budget is spent."""
 
     def close(self) -> None:
@@ -56,7 +59,12 @@ class Bar:
             disable=rank() > 0,
         )
 
-    def saw(self, row: dict[str, Any], share: float) -> None:
+    def on_begin(self, compiling: bool) -> None:
+        if compiling:
+            self._bar.set_description_str("compiling")
+
+    def on_step(self, row: dict[str, Any], share: float) -> None:
+        self._bar.set_description_str("training", refresh=False)
         loss = f"{row['bpb']:.2f} bpb" if row["bpb"] is not None else "not finite"
         skipped = f", {row['skipped']} skipped" if row["skipped"] else ""
         used = row["bytes_per_s"] * self._flops_per_byte / self._most
@@ -80,7 +88,10 @@ class TensorBoard:
         # What a run wrote past the checkpoint that it goes on from is not shown.
         self._writer = SummaryWriter(str(folder), purge_step=step + 1)
 
-    def saw(self, row: dict[str, Any], share: float) -> None:
+    def on_begin(self, compiling: bool) -> None:
+        pass
+
+    def on_step(self, row: dict[str, Any], share: float) -> None:
         for name in ("bpb", "grad_norm", "lr_scale", "bytes_per_s", "skipped"):
             if row[name] is not None:
                 self._writer.add_scalar(f"train/{name}", row[name], row["step"])
@@ -121,7 +132,10 @@ class Profiler:
         (self._folder / f"table-rank{rank()}.txt").write_text(table + "\n")
         say(f"profile of {self.STEPS} steps: {trace} (open it at https://ui.perfetto.dev)")
 
-    def saw(self, row: dict[str, Any], share: float) -> None:
+    def on_begin(self, compiling: bool) -> None:
+        pass
+
+    def on_step(self, row: dict[str, Any], share: float) -> None:
         self._profile.step()
 
     def close(self) -> None:

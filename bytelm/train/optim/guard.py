@@ -1,4 +1,4 @@
-"""Which gradients are applied: finite ones, and none far above the usual until they are usual."""
+"""Skips steps whose gradients are not finite, or far larger than recent ones."""
 
 import math
 import statistics
@@ -8,7 +8,7 @@ from typing import Annotated
 
 from bytelm.base.options import Range, check_options
 
-# A spike is told from the median of so many norms; before there are as many, none is.
+# A spike is measured against the median of so many norms. With fewer, no step counts as a spike.
 HISTORY = 64
 
 
@@ -21,19 +21,20 @@ class GuardOptions:
     """Part of the table [train] of a preset."""
 
     spike: Annotated[float, Range(0)] = 20.0
-    """A step whose gradient's norm exceeds this times the usual one is skipped; 0: none is."""
+    """A step is skipped as a spike if its gradient's norm exceeds this times the median of the last
+    64 applied steps; 0: no step is."""
     spikes: Annotated[int, Range(0)] = 5
-    """After so many skipped steps in a row a spike is none: batches differ, so it is the weights
-    that give such gradients, and skipping leaves them where they are."""
+    """After so many skipped steps in a row, large gradients are applied again: skipping leaves the
+    weights as they are, so that every further batch would give such gradients."""
     patience: Annotated[int, Range(1)] = 20
-    """So many skipped steps in a row end the run."""
+    """The run ends with an error after so many skipped steps in a row."""
 
     def __post_init__(self) -> None:
         check_options(self, "train.")
 
 
 class Guard:
-    """Admits gradients, counts those that it does not, and gives up after too many in a row."""
+    """Decides which steps are applied, counts those skipped, and ends a run that skips too many."""
 
     def __init__(self, options: GuardOptions) -> None:
         self.options = options
@@ -41,11 +42,11 @@ class Guard:
         self._norms: deque[float] = deque(maxlen=HISTORY)
 
     def usual(self) -> float | None:
-        """The median norm of late; None while there are too few to tell."""
+        """The median norm of recent steps; None while there are fewer than HISTORY."""
         return statistics.median(self._norms) if len(self._norms) == HISTORY else None
 
     def admits(self, losses: list[float], norm: float) -> bool:
-        """Whether a step may be applied. Raises NotFiniteError when too many may not."""
+        """Whether to apply a step. Raises NotFiniteError after `patience` skipped ones in a row."""
         usual = self.usual()
         finite = math.isfinite(norm) and all(math.isfinite(loss) for loss in losses)
         spike = bool(self.options.spike and usual and norm > self.options.spike * usual)

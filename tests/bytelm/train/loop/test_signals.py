@@ -183,10 +183,10 @@ def test_a_signal_as_the_loop_begins_or_ends(
     closing: Callable[..., contextlib.AbstractContextManager[None]] = trainer_module._closing
 
     @contextlib.contextmanager
-    def struck(watchers: object):  # type: ignore[no-untyped-def]
+    def struck(callbacks: object):  # type: ignore[no-untyped-def]
         if moment == "enter":
             os.kill(os.getpid(), signal.SIGTERM)
-        with closing(watchers):
+        with closing(callbacks):
             yield
         if moment == "exit":
             os.kill(os.getpid(), signal.SIGTERM)
