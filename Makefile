@@ -138,7 +138,7 @@ check: lint ## Check format, lint and types, and run the fast tests
 	$(PY) -m pytest $(PYTEST) -m "not slow"
 
 # The seeded faults first: they must be found. Races need several threads. -s: a fault is printed, not captured.
-NATIVE_TESTS := tests/bytelm/decode/native tests/bytelm/train/native
+NATIVE_TESTS := tests/bytelm/decode/native tests/bytelm/training/native
 SANITIZED := -n 0 -s -p no:cacheprovider -m "not slow"
 
 sanitize: setup ## Run the C++ under ASan + UBSan, then under TSan

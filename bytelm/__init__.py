@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from bytelm.decode.row import Completion as Completion
     from bytelm.language_model import LanguageModel as LanguageModel
     from bytelm.language_model import load as load
-    from bytelm.train import presets as presets
-    from bytelm.train import train as train
-    from bytelm.train.options import TrainOptions as TrainOptions
-    from bytelm.train.summary import TrainingSummary as TrainingSummary
+    from bytelm.training.call import presets as presets
+    from bytelm.training.call import train as train
+    from bytelm.training.options import TrainOptions as TrainOptions
+    from bytelm.training.summary import TrainingSummary as TrainingSummary
 
 _HOME = {
     "Checkpoint": "bytelm.checkpoint",
@@ -33,13 +33,13 @@ _HOME = {
     "LanguageModel": "bytelm.language_model",
     "ModelConfig": "bytelm.config",
     "SamplingOptions": "bytelm.decode.options",
-    "TrainOptions": "bytelm.train.options",
-    "TrainingSummary": "bytelm.train.summary",
+    "TrainOptions": "bytelm.training.options",
+    "TrainingSummary": "bytelm.training.summary",
     "generate": "bytelm.decode.generate",
     "load": "bytelm.language_model",
     "load_checkpoint": "bytelm.checkpoint",
-    "presets": "bytelm.train",
-    "train": "bytelm.train",
+    "presets": "bytelm.training.call",
+    "train": "bytelm.training.call",
 }
 __all__ = sorted(_HOME)
 

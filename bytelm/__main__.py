@@ -5,7 +5,7 @@ from bytelm.base.ranks import leave
 from bytelm.decode.command import Generate
 from bytelm.export.command import Export
 from bytelm.plan.command import Plan
-from bytelm.train.command import Train
+from bytelm.training.command import Train
 
 COMMANDS = {"train": Train, "plan": Plan, "generate": Generate, "export": Export}
 

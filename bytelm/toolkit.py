@@ -58,11 +58,11 @@ if TYPE_CHECKING:
     from bytelm.shards import Split as Split
     from bytelm.shards import cuts as cuts
     from bytelm.shards import read_manifest as read_manifest
-    from bytelm.train.cost import CostOptions as CostOptions
-    from bytelm.train.cost import training_costs as training_costs
-    from bytelm.train.options import TrainOptions as TrainOptions
-    from bytelm.train.options import preset_defaults as preset_defaults
-    from bytelm.train.options import resolve as resolve
+    from bytelm.training.cost import CostOptions as CostOptions
+    from bytelm.training.cost import training_costs as training_costs
+    from bytelm.training.options import TrainOptions as TrainOptions
+    from bytelm.training.options import preset_defaults as preset_defaults
+    from bytelm.training.options import resolve as resolve
 
 _HOME = {
     "BOS": "bytelm.alphabet",
@@ -70,7 +70,7 @@ _HOME = {
     "Checkpoint": "bytelm.checkpoint",
     "Command": "bytelm.base.cli",
     "Completion": "bytelm.decode.row",
-    "CostOptions": "bytelm.train.cost",
+    "CostOptions": "bytelm.training.cost",
     "DecodeOptions": "bytelm.decode.options",
     "DefaultsByType": "bytelm.base.parsing",
     "EOD": "bytelm.alphabet",
@@ -89,7 +89,7 @@ _HOME = {
     "ShardWriter": "bytelm.shards",
     "Split": "bytelm.shards",
     "Stopped": "bytelm.base.cli",
-    "TrainOptions": "bytelm.train.options",
+    "TrainOptions": "bytelm.training.options",
     "VOCAB": "bytelm.alphabet",
     "bandwidth_bytes_per_s": "bytelm.base.rates",
     "check_options": "bytelm.base.options",
@@ -104,17 +104,17 @@ _HOME = {
     "main": "bytelm.base.cli",
     "matmul_flops_per_s": "bytelm.base.rates",
     "option": "bytelm.base.errors",
-    "preset_defaults": "bytelm.train.options",
+    "preset_defaults": "bytelm.training.options",
     "preset_model": "bytelm.decode.cost",
     "read_manifest": "bytelm.shards",
-    "resolve": "bytelm.train.options",
+    "resolve": "bytelm.training.options",
     "say": "bytelm.base.cli",
     "score_documents": "bytelm.scoring",
     "score_on_ranks": "bytelm.scoring",
     "seal": "bytelm.base.sealing",
     "setting": "bytelm.base.errors",
     "step_costs": "bytelm.decode.cost",
-    "training_costs": "bytelm.train.cost",
+    "training_costs": "bytelm.training.cost",
     "write_bytes": "bytelm.base.files",
     "write_json": "bytelm.base.files",
     "write_text": "bytelm.base.files",

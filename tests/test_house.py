@@ -65,13 +65,13 @@ def test_siblings_use_only_the_faces(room: str, faces: set[str]) -> None:
 
 
 def test_training_and_decoding_do_not_know_each_other() -> None:
-    for one, other in (("train", "decode"), ("decode", "train")):
+    for one, other in (("training", "decode"), ("decode", "training")):
         for path in sources(f"bytelm/{one}"):
             assert not [m for m, _ in imports(path) if m.startswith(f"bytelm.{other}")], path
 
 
 def test_the_model_does_not_know_how_it_is_used() -> None:
-    above = ("bytelm.train", "bytelm.decode", "bytelm.checkpoint", "bytelm.scoring")
+    above = ("bytelm.training", "bytelm.decode", "bytelm.checkpoint", "bytelm.scoring")
     for path in sources("bytelm/model"):
         assert not [module for module, _ in imports(path) if module.startswith(above)], path
 

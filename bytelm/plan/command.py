@@ -9,7 +9,7 @@ from bytelm.base.errors import InputError
 from bytelm.base.options import Range
 from bytelm.base.parsing import DefaultsByType
 from bytelm.config import ModelConfig
-from bytelm.train.options import preset_defaults, read_preset
+from bytelm.training.options import preset_defaults, read_preset
 
 # The paper's byte models: 25,000 steps of 12 x 2^20 bytes (Table S14).
 PAPER_BATCH = 12 * 2**20

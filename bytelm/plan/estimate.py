@@ -15,7 +15,7 @@ from bytelm.plan.activations import (
     working_bytes,
 )
 from bytelm.plan.fsdp import Sharded
-from bytelm.train.optim.optimizer import parameters_by_optimizer
+from bytelm.training.optim.optimizer import parameters_by_optimizer
 
 # Iterations of torch.optim.Muon's Newton-Schulz, each three products of matrices.
 NEWTON_SCHULZ = 5

@@ -1,4 +1,4 @@
-"""What one of G GPUs holds and sends, counted as bytelm.train.device.fsdp cuts a model (FSDP2).
+"""What one of G GPUs holds and sends, counted as bytelm.training.device.fsdp cuts a model (FSDP2).
 
 The matrices of every layer, the trunk's and the heads', are a group, and each matrix is cut along
 its rows: each GPU has room for the largest piece, ceil(rows / G) rows. Everything else (embeddings,
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from bytelm.model.layers import Layer
 from bytelm.model.model import Model
 from bytelm.plan.activations import BFLOAT16, FLOAT32
-from bytelm.train.optim.optimizer import MOMENTS, parameters_by_optimizer
+from bytelm.training.optim.optimizer import MOMENTS, parameters_by_optimizer
 
 
 def shard_size(parameter: Tensor, gpus: int) -> int:

@@ -7,7 +7,7 @@ import pytest
 
 from bytelm.base.errors import InputError
 from bytelm.config import PRESETS, load_preset, model_config, preset_names
-from bytelm.train.options import TrainOptions, fit_together, read_preset, resolve, train_options
+from bytelm.training.options import TrainOptions, fit_together, read_preset, resolve, train_options
 
 # Tables S13 and S14: width, layers, attention heads.
 PAPER = {

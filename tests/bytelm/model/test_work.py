@@ -11,8 +11,8 @@ from bytelm.alphabet import VOCAB
 from bytelm.config import HEAD_KINDS
 from bytelm.decode.step import HeadDrafter, State, sayable, step
 from bytelm.model.model import Model
-from bytelm.train.batches.packing import Batch
-from bytelm.train.objective import Objective
+from bytelm.training.batches.packing import Batch
+from bytelm.training.objective import Objective
 
 ROWS, POSITION, BLOCK = 3, 40, 24
 PLAIN = {"window": 0, "ngram_orders": (), "ngram_rows": 0, "kv_heads": 4}

@@ -22,8 +22,8 @@ from bytelm.plan.activations import (
     trunk_bytes,
     working_bytes,
 )
-from bytelm.train.batches.packing import Batch
-from bytelm.train.objective import Objective, cross_entropy
+from bytelm.training.batches.packing import Batch
+from bytelm.training.objective import Objective, cross_entropy
 
 MICRO, LARGE = MicroBatch(rows=3, block=96), MicroBatch(rows=8, block=256)
 CONFIGS = {

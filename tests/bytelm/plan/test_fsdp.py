@@ -12,9 +12,9 @@ from bytelm.config import HEAD_KINDS, ModelConfig, load_preset, model_config, pr
 from bytelm.model.model import Model
 from bytelm.plan.estimate import muon_flops, run_figures
 from bytelm.plan.fsdp import Sharded
-from bytelm.train.batches.packing import Batch
-from bytelm.train.objective import Objective
-from bytelm.train.optim.optimizer import OptimizerOptions, Optimizers
+from bytelm.training.batches.packing import Batch
+from bytelm.training.objective import Objective
+from bytelm.training.optim.optimizer import OptimizerOptions, Optimizers
 
 # Training's own sharding on one of so many ranks that do not exist: torch's "fake" process group.
 FSDP = """
@@ -25,10 +25,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 sys.path.insert(0, {root!r})
 from bytelm.config import ModelConfig
 from bytelm.model.model import Model
-from bytelm.train.optim.muon import local
-from bytelm.train.objective import Objective
-from bytelm.train.batches.packing import Batch
-from bytelm.train.device.fsdp import shard
+from bytelm.training.optim.muon import local
+from bytelm.training.objective import Objective
+from bytelm.training.batches.packing import Batch
+from bytelm.training.device.fsdp import shard
 gpus, values = int(sys.argv[1]), json.loads(sys.argv[2])
 dist.init_process_group("fake", rank=0, world_size=gpus, store=FakeStore())
 model = Model(ModelConfig(**values))

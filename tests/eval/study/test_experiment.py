@@ -17,7 +17,7 @@ import torch
 from support import ROOT, random_model, small_config
 
 from bytelm.toolkit import InputError, Split, load_checkpoint
-from bytelm.train.batches.packing import Packing
+from bytelm.training.batches.packing import Packing
 from eval.study.arithmetic import Arithmetic, best_constant, domains, solve
 from eval.study.experiment import FURTHEST, GRAIN
 from eval.study.induction import Induction, recall

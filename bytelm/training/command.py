@@ -1,0 +1,58 @@
+"""`python -m bytelm train`: a preset and shards become a run folder."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+import tyro
+
+from bytelm.base.cli import Stopped
+from bytelm.base.parsing import DefaultsByType
+from bytelm.config import ModelConfig
+from bytelm.training.device.compile_cache import place_cache
+from bytelm.training.options import TrainOptions, fit_together, preset_defaults
+from bytelm.training.run_options import RunOptions
+
+
+@dataclass
+class Train:
+    """Train a model on byte shards.
+
+    Writes config.json, metrics.jsonl, checkpoints/ and summary.json into the run folder. Ctrl-C and
+    SIGTERM save and leave; --resume goes on.
+    """
+
+    on_ranks: ClassVar[bool] = True
+
+    data: Path
+    """Shard folder, made by `python -m data build`."""
+    run_folder: Annotated[Path, tyro.conf.arg(name="run", aliases=("--run-folder",))]
+    """Run folder to write, e.g. runs/tiny."""
+    model: ModelConfig
+    """The model. The defaults are the preset's."""
+    train: TrainOptions
+    """What is learnt, and how. The defaults are the preset's."""
+    preset: str = "tiny"
+    """A preset's name, or the path of a .toml file like one."""
+    equal_parameters: bool = False
+    """Shrink the rest of the preset's model so that it has as many parameters as with one head."""
+    options: Annotated[RunOptions, tyro.conf.arg(name="")] = field(default_factory=RunOptions)
+
+    @staticmethod
+    def defaults(words: Sequence[str]) -> DefaultsByType:
+        """Those of model and training, which the preset gives."""
+        return preset_defaults(words)
+
+    def run(self) -> dict[str, Any]:
+        # Torch settles the place when some of its parts are imported.
+        place_cache(self.run_folder)
+        model = fit_together(self.model, self.train, self.equal_parameters)
+        from bytelm.training.session import train_session
+
+        summary = train_session(
+            model, self.train, self.data, self.run_folder, self.options, self.preset
+        )
+        if summary.ended != "budget":
+            raise Stopped(summary.to_dict(), 130 if summary.ended == "SIGINT" else 143)
+        return summary.to_dict()

@@ -1,0 +1,149 @@
+"""What learns: the model, its objective and optimizers, and one step of training."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from bytelm.base.cli import say
+from bytelm.base.errors import InputError, setting
+from bytelm.base.ranks import is_lost, launched
+from bytelm.config import ModelConfig
+from bytelm.model.layers import Compute, Layer
+from bytelm.model.model import Model
+from bytelm.scoring import LN2
+from bytelm.training.batches.packing import Batch
+from bytelm.training.device.fsdp import shard, sum_gradients
+from bytelm.training.device.speedups import begin_compiling, compiler, why
+from bytelm.training.objective import Objective, label_counts
+from bytelm.training.optim.guard import Guard
+from bytelm.training.optim.optimizer import Optimizers
+from bytelm.training.options import TrainOptions
+from bytelm.training.transfer import begin_with
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How a run computes, which changes its speed and memory and not what it learns.
+
+    `micro`: blocks that a rank runs at a time (0: all of its share). `recompute`: the layers'
+    activations are computed again in the backward instead of kept.
+    """
+
+    device: str = "cpu"
+    dtype: torch.dtype = torch.float32
+    compiled: bool = True
+    micro: int = 0
+    recompute: bool = False
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """What a step's bytes say: the heads' losses in bits, and the norm of the gradient."""
+
+    losses_bits: list[float]
+    norm: float
+
+
+def _as_it_is(function: Any) -> Any:
+    return function
+
+
+class Learner:
+    """A model in training, on this rank and together with the others.
+
+    `init` is a checkpoint to begin with. `drafts_only` freezes all but what heads 2..n have for
+    themselves.
+    """
+
+    objective_kind: type[Objective] = Objective
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        options: TrainOptions,
+        execution: Execution,
+        init: Path | None = None,
+        drafts_only: bool = False,
+    ) -> None:
+        self.options, self.execution, self.compiled = options, execution, execution.compiled
+        self.model = Model(config, options.seed).to(execution.device)
+        # Counted before anything is sharded: a rank's parts would not add up.
+        self.parameters = self.model.parameters_by_part()
+        self.flops_per_byte = self.model.flops_per_byte(options.block // 2, training=True)
+        if init is not None:
+            begin_with(self.model, init)
+        if drafts_only:
+            self.model.requires_grad_(False)
+            for parameter in self.model.heads.drafting_parameters():
+                parameter.requires_grad_(True)
+        if launched():
+            shard(self.model, execution.device, execution.dtype)
+        self.optimizers = Optimizers(self.model, options.optimizer, execution.dtype)
+        self.guard = Guard(options.guard)
+        self.objective = self._objective()
+        self._has_run = False
+
+    def _objective(self) -> Objective:
+        """The objective with compiled code where that is wanted: one layer's serves all layers."""
+        wrap = compiler() if self.compiled else _as_it_is
+        compute: Compute | None = wrap(Layer.compute) if self.compiled else None
+        if self.execution.recompute:
+            compute = partial(checkpoint, compute or Layer.compute, use_reentrant=False)
+        weight, dtype = self.options.head_weight, self.execution.dtype
+        return self.objective_kind(self.model, weight, dtype, compute, wrap)
+
+    def compute_gradients(self, batches: Sequence[Batch]) -> Gradients:
+        """Forward and backward over the micro batches of a step; no parameter changes."""
+        counts_n = self._counts(batches)
+        losses_n = self._backward(batches, counts_n)
+        if launched():
+            sum_gradients(self.model.parameters())
+            dist.all_reduce(losses_n)
+        return Gradients([loss / LN2 for loss in losses_n.tolist()], self.optimizers.norm())
+
+    def apply_gradients(self, found: Gradients, scale: float) -> None:
+        """Take the step that `compute_gradients` found, at `scale` times the peak learning rates.
+
+        Unless the guard skips it. Raises NotFiniteError when it has skipped one too many.
+        """
+        if self.guard.admits(found.losses_bits, found.norm):
+            self.optimizers.step(scale, found.norm)
+        else:
+            self.optimizers.zero()
+
+    def _counts(self, batches: Sequence[Batch]) -> Tensor:
+        counts_n = torch.stack([label_counts(batch) for batch in batches]).sum(0)
+        if launched():
+            dist.all_reduce(counts_n)
+        return counts_n.clamp(min=1)
+
+    def _backward(self, batches: Sequence[Batch], counts_n: Tensor) -> Tensor:
+        if self.compiled and not self._has_run:
+            begin_compiling(self.execution.device)
+        try:
+            losses = [self.objective.backward(batch, counts_n) for batch in batches]
+        except Exception as error:
+            # Compilation happens at the first call; nothing has been learnt from it yet.
+            other = isinstance(error, torch.OutOfMemoryError) or is_lost(error)
+            if not self.compiled or self._has_run or other:
+                raise
+            if launched():
+                instead = setting("compile", False)
+                raise InputError(f"compiling failed: {why(error)}; use {instead}") from error
+            say(f"training without compiled code: {why(error)}")
+            losses = []
+        if not losses:
+            # Outside of the handler, which would keep what the failed attempt holds.
+            self.compiled = False
+            self.objective = self._objective()
+            self.optimizers.zero()
+            losses = [self.objective.backward(batch, counts_n) for batch in batches]
+        self._has_run = True
+        return torch.stack(losses).sum(0)

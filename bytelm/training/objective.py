@@ -1,0 +1,139 @@
+"""The sum of the heads' cross-entropies, backward one head at a time (paper, section 2, figure 2).
+
+The trunk runs forward once; then each head runs forward, takes its loss and runs backward at once
+into one gradient buffer at the trunk's output; then the trunk runs backward once. So the logits
+and activations of one head are alive at a time, not those of n.
+
+Heads in a row (causal, anticausal) run forward one after another, and then from the last to the
+first: its loss forward and backward, and with what has come back from the head after it, its own
+backward (paper, Figure S11). The logits of one head are alive at a time; the layers' activations
+are those of a trunk with so many layers more.
+
+Shapes: B batch row, T position in block, D width, n prediction heads.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from bytelm.model.layers import Compute, Place
+from bytelm.model.model import Model
+from bytelm.training.batches.packing import IGNORE, Batch
+from bytelm.training.native.attend import native_attention
+
+
+def cross_entropy(
+    y_BTD: Tensor, unembedding_VD: Tensor, labels_BT: Tensor, count: Tensor
+) -> Tensor:
+    """The labels' cross-entropies in nats, summed, over `count`."""
+    logits = F.linear(y_BTD, unembedding_VD).flatten(0, 1).float()
+    losses = F.cross_entropy(logits, labels_BT.flatten(), ignore_index=IGNORE, reduction="sum")
+    return losses / count
+
+
+def label_counts(batch: Batch) -> Tensor:
+    """How many labels count, by head: (n,)."""
+    return (batch.labels_nBT != IGNORE).sum((1, 2))
+
+
+class Objective:
+    """Head 1's loss + `weight` x the sum of the others', and its gradients.
+
+    `dtype` bfloat16 runs the matrices under autocast. `compute` runs each layer in place of
+    Layer.compute, and `wrap` is put around the functions between the layers: both may compile. What
+    does not require gradients gets none; a trunk that is frozen as a whole runs forward only.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        weight: float,
+        dtype: torch.dtype = torch.float32,
+        compute: Compute | None = None,
+        wrap: Callable[[Any], Any] = lambda function: function,
+    ) -> None:
+        self.model, self.weight, self.dtype = model, weight, dtype
+        self._attend, self._compute = native_attention(model), compute
+        heads = model.heads
+        self._enter = wrap(heads.enter)
+        # Only here does a head do anything outside of a layer.
+        self._run = wrap(heads.run) if model.config.head_kind == "linear" else heads.run
+        self._loss = wrap(self._head_loss)
+
+    def _head_loss(
+        self, y_BTD: Tensor, unembedding_VD: Tensor, labels_BT: Tensor, count: Tensor
+    ) -> Tensor:
+        return cross_entropy(self.model.heads.leave(y_BTD), unembedding_VD, labels_BT, count)
+
+    def _autocast(self, device: torch.device) -> torch.autocast:
+        return torch.autocast(device.type, torch.bfloat16, self.dtype == torch.bfloat16)
+
+    def _place(self, batch: Batch) -> Place:
+        place = self.model.place_alone(batch.ids_BT, batch.starts_BT, self._attend)
+        place.compute = self._compute
+        return place
+
+    def _run_trunk(self, batch: Batch, place: Place) -> Tensor:
+        x_BTD = self.model.embed(batch.ids_BT, starts_BT=batch.starts_BT)
+        return self._enter(self.model.run_layers(x_BTD, place))
+
+    def backward(self, batch: Batch, counts_n: Tensor | None = None) -> Tensor:
+        """Accumulate the objective's gradients; the heads' losses in nats, shape (n,).
+
+        A loss is the mean over `counts_n` labels: by default those of this batch; those of all
+        the batches of a step, where this is one of several.
+        """
+        counts_n = label_counts(batch).clamp(min=1) if counts_n is None else counts_n
+        learns = any(parameter.requires_grad for parameter in self.model.layers.parameters())
+        with self._autocast(batch.ids_BT.device):
+            place = self._place(batch)
+            with torch.set_grad_enabled(learns):
+                z_BTD = self._run_trunk(batch, place)
+            # The buffer: every head's backward ends here, and adds its gradient.
+            buffer = z_BTD.detach().requires_grad_(learns)
+            each = self._chained if self.model.heads.chained else self._side_by_side
+            losses = each(buffer, place, batch.labels_nBT, counts_n)
+        if learns:
+            assert buffer.grad is not None
+            torch.autograd.backward(z_BTD, buffer.grad)
+        return torch.stack(losses)
+
+    def _loss_backward(
+        self, index: int, y_BTD: Tensor, labels_nBT: Tensor, counts_n: Tensor
+    ) -> Tensor:
+        """Head `index`'s loss from its output, its gradient left wherever `y_BTD` comes from."""
+        unembedding = self.model.heads.unembedding(index)
+        loss = self._loss(y_BTD, unembedding, labels_nBT[index], counts_n[index])
+        if loss.requires_grad:
+            torch.autograd.backward(loss if index == 0 else self.weight * loss)
+        return loss.detach()
+
+    def _side_by_side(
+        self, z_BTD: Tensor, place: Place, labels_nBT: Tensor, counts_n: Tensor
+    ) -> list[Tensor]:
+        return [
+            self._loss_backward(index, self._run(index, z_BTD, place), labels_nBT, counts_n)
+            for index in range(self.model.heads.n)
+        ]
+
+    def _chained(
+        self, z_BTD: Tensor, place: Place, labels_nBT: Tensor, counts_n: Tensor
+    ) -> list[Tensor]:
+        """Each link of the chain reads a leaf, so that its backward can wait for the others'."""
+        heads, losses = self.model.heads, [z_BTD.new_zeros(())] * self.model.heads.n
+        order = heads.running(heads.n)
+        outputs, leaf = [], z_BTD
+        for index in order:
+            y_BTD = self._run(index, leaf, place)
+            leaf = y_BTD.detach().requires_grad_(y_BTD.requires_grad)
+            outputs.append((index, y_BTD, leaf))
+        while outputs:
+            index, y_BTD, leaf = outputs.pop()
+            losses[index] = self._loss_backward(index, leaf, labels_nBT, counts_n)
+            if leaf.grad is not None:
+                torch.autograd.backward(y_BTD, leaf.grad)
+            del y_BTD, leaf
+        return losses

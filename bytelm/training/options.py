@@ -1,0 +1,149 @@
+"""Everything that decides what a training run computes: a preset, and what is changed of it."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+import tyro
+
+from bytelm.base.errors import InputError, of_file, option
+from bytelm.base.options import Range, check_names, check_options, suggestion
+from bytelm.base.parsing import Defaults, DefaultsByType, peek
+from bytelm.config import ModelConfig, load_preset, model_config
+from bytelm.model.equal import at_equal_parameters
+from bytelm.training.optim.guard import GuardOptions
+from bytelm.training.optim.options import OptimizerOptions
+from bytelm.training.optim.schedule import ScheduleOptions
+
+# The parts' options stand beside the others, as in the table [train] of a preset.
+_FLAT = tyro.conf.arg(name="")
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """The table [train] of a preset, flat: these and the options of the parts."""
+
+    block: Annotated[int, Range(1)] = 512
+    """T: bytes in a training block; at most the model's context."""
+    batch: Annotated[int, Range(1)] = 8
+    """B: blocks in a batch, that of all ranks together: what one step learns from."""
+    head_weight: Annotated[float, Range(0)] = 0.3
+    """Weight of the losses of heads 2..n against head 1's."""
+    document_masks: bool = False
+    """Positions attend within their own document only, where a block holds several."""
+    seed: Annotated[int, Range(0, 2**63 - 1)] = 0
+    """Of the initial weights and of the order of the data."""
+    optimizer: Annotated[OptimizerOptions, _FLAT] = field(default_factory=OptimizerOptions)
+    schedule: Annotated[ScheduleOptions, _FLAT] = field(default_factory=ScheduleOptions)
+    guard: Annotated[GuardOptions, _FLAT] = field(default_factory=GuardOptions)
+
+    def __post_init__(self) -> None:
+        check_options(self, "train.")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Flat, as in a preset."""
+        values = dataclasses.asdict(self)
+        for part in PARTS:
+            values |= values.pop(part)
+        return values
+
+
+PARTS: dict[str, Any] = {
+    "optimizer": OptimizerOptions,
+    "schedule": ScheduleOptions,
+    "guard": GuardOptions,
+}
+
+
+def train_options(values: Mapping[str, Any]) -> TrainOptions:
+    """TrainOptions of the flat `values`. Raises InputError for names and values that are wrong."""
+    home = {f.name: "" for f in dataclasses.fields(TrainOptions) if f.name not in PARTS}
+    for part, kind in PARTS.items():
+        home |= {f.name: part for f in dataclasses.fields(kind)}
+    found: dict[str, dict[str, Any]] = {"": {}, **{part: {} for part in PARTS}}
+    for name, value in values.items():
+        if name not in home:
+            like = suggestion(option(f"train.{name}"), (option(f"train.{n}") for n in home))
+            raise InputError(f"there is no option {option(f'train.{name}')}{like}")
+        found[home[name]][name] = value
+    return TrainOptions(**found[""], **{part: kind(**found[part]) for part, kind in PARTS.items()})
+
+
+def read_preset(preset: str) -> tuple[ModelConfig, TrainOptions]:
+    """Model and training of a preset: a name, or the path of a TOML file."""
+    tables = load_preset(preset)
+    where = preset if preset.endswith(".toml") else f"preset {preset}"
+    with of_file(where):
+        train = train_options(tables["train"])
+    model = model_config(tables["model"], where)
+    with of_file(where):
+        check_block(model, train)
+    return model, train
+
+
+def resolve(
+    preset: str,
+    model: Mapping[str, object] | None = None,
+    train: Mapping[str, object] | None = None,
+) -> tuple[ModelConfig, TrainOptions]:
+    """The preset with the values in `model` and `train` (flat, as in a preset) in place of its own.
+
+    Raises InputError that names the option: "model.width must be at least 1, not 0".
+    """
+    base, options = read_preset(preset)
+    values = {**base.to_dict(), **(model or {})}
+    check_names(values, ModelConfig, "model.")
+    if isinstance(orders := values["ngram_orders"], list):
+        values["ngram_orders"] = tuple(orders)
+    return ModelConfig(**values), train_options({**options.to_dict(), **(train or {})})
+
+
+def fit_together(
+    model: ModelConfig, train: TrainOptions, equal_parameters: bool = False
+) -> ModelConfig:
+    """The model to train, once both are known; with `equal_parameters`, as large as with one head.
+
+    Raises InputError where the training's block exceeds the model's context.
+    """
+    if equal_parameters:
+        model = at_equal_parameters(model, model.prediction_heads, model.head_kind)
+    check_block(model, train)
+    return model
+
+
+def check_block(model: ModelConfig, train: TrainOptions) -> None:
+    """Raise InputError where a block is longer than what the model can attend to."""
+    if train.block > model.context:
+        raise InputError(
+            f"{option('train.block')} {train.block} exceeds the context: "
+            f"{option('model.context')} is {model.context}"
+        )
+
+
+def preset_defaults(
+    words: Sequence[str],
+    default: str = "tiny",
+    model: Mapping[str, object] | None = None,
+    train: Mapping[str, object] | None = None,
+    fixed: Mapping[str, str] | None = None,
+) -> DefaultsByType:
+    """The defaults of `--model.*` and `--train.*`: those of the preset among `words`.
+
+    With the values in `model` and `train` in place of the preset's. `fixed` names options that a
+    command has not, and what decides instead: {"model.width": "--widths"}.
+    """
+    preset = peek(words, "preset", default)
+    found = resolve(preset, model, train)
+    source = f"{preset} and the recipe" if model or train else preset
+    values = [*found, *(getattr(found[1], part) for part in PARTS)]
+    by_table: dict[str, dict[str, str]] = {"model": {}, "train": {}}
+    for name, instead in (fixed or {}).items():
+        table, _, last = name.partition(".")
+        by_table[table][last] = instead
+    return {
+        type(value): Defaults(
+            value, source, by_table["model" if isinstance(value, ModelConfig) else "train"]
+        )
+        for value in values
+    }

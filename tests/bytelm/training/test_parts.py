@@ -1,0 +1,180 @@
+"""Schedule, metrics file, stopping, optimizers' state, and the choice of type."""
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from support import ROOT, python, random_model, small_config
+
+from bytelm.training.batches.packing import Batch
+from bytelm.training.device.speedups import pick_dtype
+from bytelm.training.loop.budget import Budget
+from bytelm.training.loop.metrics import Metrics
+from bytelm.training.loop.stopping import Stopping, StopRequested
+from bytelm.training.objective import Objective
+from bytelm.training.optim.optimizer import OptimizerOptions, Optimizers
+from bytelm.training.optim.schedule import ScheduleOptions, learning_rate_scale
+
+
+@given(st.floats(0, 2))
+def test_the_schedule_stays_between_zero_and_one(spent: float) -> None:
+    assert 0 < learning_rate_scale(spent, ScheduleOptions()) <= 1
+
+
+def test_warmup_stable_decay() -> None:
+    options = ScheduleOptions(warmup=0.1, decay=0.5)
+    scales = [learning_rate_scale(spent, options) for spent in (0.05, 0.1, 0.3, 0.5, 0.75, 0.9)]
+    assert scales == pytest.approx([0.5, 1, 1, 1, 0.5, 0.2])
+
+
+def test_the_budget_is_the_first_that_is_spent() -> None:
+    assert Budget(bytes=100).spent(50, 1e9) == 0.5
+    assert Budget(minutes=1).spent(50, 15) == 0.25
+    assert Budget(bytes=100, minutes=1).spent(50, 45) == 0.75
+
+
+def test_metrics_are_cut_back_to_the_checkpoint(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    rows = [json.dumps({"step": step}) for step in range(1, 6)]
+    path.write_text("\n".join(rows) + '\n{"step": 6, "lo')
+    metrics = Metrics(path, 3)
+    metrics.append({"step": 4, "new": True})
+    metrics.close()
+    found = [json.loads(line) for line in path.read_text().splitlines()]
+    assert found == [{"step": 1}, {"step": 2}, {"step": 3}, {"step": 4, "new": True}]
+
+
+PARTIAL = """
+import resource, sys
+from pathlib import Path
+sys.path.insert(0, {root!r})
+from bytelm.training.loop.metrics import Metrics
+metrics = Metrics(Path(sys.argv[1]), 0)
+metrics.append({{"step": 1}})
+resource.setrlimit(resource.RLIMIT_FSIZE, (20, resource.RLIM_INFINITY))
+try:
+    metrics.append({{"step": 2, "text": "does not fit"}})
+except OSError as error:
+    print(error.filename)
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
+metrics.append({{"step": 3}})
+metrics.close()
+"""
+
+
+def test_a_row_that_fits_in_part_leaves_the_file_as_it_was(tmp_path: Path) -> None:
+    """As on a disk that fills up: the system takes the first bytes and refuses the others."""
+    path = tmp_path / "metrics.jsonl"
+    done = python("-c", PARTIAL.format(root=str(ROOT)), str(path))
+    assert done.stdout.strip() == str(path), done.stderr
+    assert path.read_text() == '{"step": 1}\n{"step": 3}\n'
+
+
+def test_a_signal_strikes_at_once_outside_and_afterwards_inside() -> None:
+    with Stopping() as stopping:
+        stopping.release()
+        with pytest.raises(StopRequested):
+            os.kill(os.getpid(), signal.SIGTERM)
+    assert stopping.signal == signal.SIGTERM
+    done = []
+
+    def work(stopping: Stopping) -> None:
+        stopping.release()
+        with stopping.protected():
+            os.kill(os.getpid(), signal.SIGINT)
+            done.append("whole")
+        done.append("never")
+
+    with Stopping() as stopping, pytest.raises(StopRequested):
+        work(stopping)
+    assert done == ["whole"]
+
+
+def test_a_second_signal_does_not_disturb_the_saving() -> None:
+    with Stopping() as stopping:
+        stopping.release()
+        with pytest.raises(StopRequested):
+            os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert stopping.signal == signal.SIGTERM
+
+
+def test_what_comes_before_the_run_waits_for_its_beginning() -> None:
+    with Stopping() as stopping:
+        os.kill(os.getpid(), signal.SIGTERM)
+        with pytest.raises(StopRequested):
+            stopping.release()
+
+
+def test_nothing_raises_once_the_run_is_ending() -> None:
+    with Stopping() as stopping:
+        stopping.release()
+        stopping.hold()
+        os.kill(os.getpid(), signal.SIGTERM)
+        with stopping.protected():
+            os.kill(os.getpid(), signal.SIGTERM)
+    assert stopping.signal == signal.SIGTERM
+
+
+def batch() -> Batch:
+    generator = torch.Generator().manual_seed(1)
+    ids = torch.randint(0, 256, (2, 30), generator=generator)
+    return Batch(ids, torch.randint(0, 256, (8, 2, 30), generator=generator))
+
+
+def test_the_optimizers_state_survives_bit_for_bit() -> None:
+    options = OptimizerOptions()
+    models = [random_model(small_config()).requires_grad_(True) for _ in range(2)]
+    first = Optimizers(models[0], options)
+    for scale in (0.5, 1.0):
+        Objective(models[0], 0.3).backward(batch())
+        first.step(scale, first.norm())
+    models[1].load_state_dict(models[0].state_dict())
+    second = Optimizers(models[1], options)
+    tensors, numbers = first.tensors()
+    second.load({name: tensor.clone() for name, tensor in tensors.items()}, numbers)
+    for model, optimizers in zip(models, (first, second), strict=True):
+        Objective(model, 0.3).backward(batch())
+        optimizers.step(0.7, optimizers.norm())
+    for (name, one), other in zip(
+        models[0].named_parameters(), models[1].parameters(), strict=True
+    ):
+        assert torch.equal(one, other), name
+
+
+def test_every_parameter_has_one_optimizer() -> None:
+    for kind, layers in (("unembed", 2), ("block", 10)):
+        model = random_model(small_config(head_kind=kind, layers=layers)).requires_grad_(True)
+        optimizers = Optimizers(model, OptimizerOptions())
+        owned = [
+            id(parameter)
+            for part in optimizers.parts.values()
+            for group in part.param_groups
+            for parameter in group["params"]
+        ]
+        assert sorted(owned) == sorted(id(parameter) for parameter in model.parameters())
+
+
+def test_gradients_are_clipped_to_the_norm() -> None:
+    model = random_model(small_config()).requires_grad_(True)
+    optimizers = Optimizers(model, OptimizerOptions(clip=0.01))
+    Objective(model, 0.3).backward(batch())
+    norm = optimizers.norm()
+    assert norm > 0.01
+    seen = []
+    optimizers.parts["adamw"].step = lambda: seen.append(optimizers.norm())  # type: ignore[method-assign,assignment]
+    optimizers.step(1.0, norm)
+    assert seen == [pytest.approx(0.01, rel=1e-3)]
+
+
+def test_a_wanted_type_is_not_measured() -> None:
+    assert pick_dtype("float32", "cpu") == torch.float32
+    assert pick_dtype("bfloat16", "cpu") == torch.bfloat16
+    assert pick_dtype("auto", "cpu") in (torch.float32, torch.bfloat16)
