@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from bytelm.base.rates import MOST_S
 from bytelm.config import MOST_HEADS
 
 # bfloat16 rounds more; it has to be clearly faster to be worth it.
@@ -34,7 +35,12 @@ def _best_matmul_s(device: str) -> dict[torch.dtype, float]:
         for dtype in (torch.float32, torch.bfloat16)
     }
     best = dict.fromkeys(matrices, float("inf"))
-    for _ in range(20):
+    started = time.perf_counter()
+    for index in range(20):
+        # Where a type has no units of its own, a product takes a second: two say enough. (Not one:
+        # the first call on a GPU loads a library.)
+        if index > 1 and time.perf_counter() - started > MOST_S:
+            break
         for dtype, a in matrices.items():
             start = time.perf_counter()
             float((a @ a)[0, 0])

@@ -1,5 +1,6 @@
 """Schedule, metrics file, stopping, optimizers' state, and the choice of type."""
 
+import itertools
 import json
 import os
 import signal
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from support import ROOT, python, random_model, small_config
 
 from bytelm.training.batches.packing import Batch
+from bytelm.training.device import speedups
 from bytelm.training.device.speedups import pick_dtype
 from bytelm.training.loop.budget import Budget
 from bytelm.training.loop.metrics import Metrics
@@ -178,3 +180,12 @@ def test_a_wanted_type_is_not_measured() -> None:
     assert pick_dtype("float32", "cpu") == torch.float32
     assert pick_dtype("bfloat16", "cpu") == torch.bfloat16
     assert pick_dtype("auto", "cpu") in (torch.float32, torch.bfloat16)
+
+
+def test_products_that_take_long_are_measured_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a clock that moves a minute with each reading."""
+    minutes = itertools.count()
+    monkeypatch.setattr(speedups.time, "perf_counter", lambda: 60.0 * next(minutes))
+    assert set(speedups._best_matmul_s("cpu").values()) == {60.0}
+    # Its start, two readings of two types in two rounds, and the look at the clock that ends it.
+    assert next(minutes) == 1 + 2 * 2 * 2 + 1
