@@ -23,7 +23,7 @@ SWEEP_HEADS ?= 1 4 8 16
 SWEEP_BYTES ?= 6000000
 SWEEP_OUT ?= $(SWEEP)/sweep.json
 SPEED ?= --rounds 1
-PYTEST ?= -n 2 --dist worksteal
+PYTEST ?= -n 2 --dist worksteal --durations=25 --durations-min=1
 
 PY := .venv/bin/python
 STAMP := .venv/.installed
@@ -126,8 +126,11 @@ bench: data ## Measure decoding of BENCH_CHECKPOINT, and other engines, into BEN
 		echo "the other engines cannot be installed: they are left out" >&2
 	$(PY) -m eval bench --checkpoint $(BENCH_CHECKPOINT) --data $(CORPUS) --out $(BENCH_OUT) $(BENCH)
 
-test: setup ## Run the whole test suite
-	$(PY) -m pytest $(PYTEST)
+test: setup ## Run all tests but the slowest
+	$(PY) -m pytest $(PYTEST) -m "not slow"
+
+test-slow: setup ## Run the slowest tests: compilers, failing ranks, the commands of all pages
+	$(PY) -m pytest $(PYTEST) -m slow
 
 lint: setup ## Check format, lint and types
 	$(PY) -m ruff format --check .
@@ -135,7 +138,7 @@ lint: setup ## Check format, lint and types
 	$(PY) -m mypy
 
 check: lint ## Check format, lint and types, and run the fast tests
-	$(PY) -m pytest $(PYTEST) -m "not slow"
+	$(PY) -m pytest $(PYTEST) -m "not slow and not medium"
 
 # The seeded faults first: they must be found. Races need several threads. -s: a fault is printed, not captured.
 NATIVE_TESTS := tests/bytelm/decode/native tests/bytelm/training/native
@@ -153,4 +156,4 @@ format: setup ## Format the code and fix what lint can fix
 clean: ## Remove runs, shards and caches; keep .venv
 	rm -rf runs data/shards .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help setup run data train drafts complete grade report sweep bench test lint check format clean readme sanitize
+.PHONY: help setup run data train drafts complete grade report sweep bench test test-slow lint check format clean readme sanitize

@@ -131,6 +131,7 @@ def test_every_name_of_a_face_is_there(face: ModuleType) -> None:
         _ = face.nothing
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("code", "heavy"),
     [

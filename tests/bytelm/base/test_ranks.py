@@ -121,6 +121,7 @@ def write_prompts(path: Path) -> None:
 SAMPLED = ["--temperature", "0.9", "--top-p", "0.95", "--samples", "3", "--seed", "5"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "sampling",
     [
@@ -204,6 +205,7 @@ BROKEN = "error (rank 1): the second rank is broken"
 LOST = "error (rank 0): another rank ended before its work was done"
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("how", "words"),
     [
@@ -250,6 +252,7 @@ ranks.leave(7)
 """
 
 
+@pytest.mark.medium
 def test_a_rank_leaves_in_good_order_while_gloo_still_works(tmp_path: Path) -> None:
     """By `sys.exit` it aborts."""
     (tmp_path / "work.py").write_text(LEAVING.format(root=str(ROOT)))

@@ -23,6 +23,7 @@ def run(*arguments: str) -> int:
     return main("bytelm", "", COMMANDS, ["generate", *arguments])
 
 
+@pytest.mark.medium
 def test_a_prompt_files_completion_goes_to_stdout_as_bytes(
     run_folder: Path, tmp_path: Path
 ) -> None:

@@ -205,11 +205,11 @@ def test_a_stop_across_the_prompts_end_counts_when_asked() -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (DecodeOptions(samples=0), "--samples"),
-        (DecodeOptions(samples=2), "--temperature"),
-        (DecodeOptions(gate=1.0), "--gate"),
-        (DecodeOptions(engine="fast"), "--engine"),
-        (DecodeOptions(sampling=SamplingOptions(-1.0)), "--temperature"),
+        (DecodeOptions(samples=0), "samples must be"),
+        (DecodeOptions(samples=2), "temperature"),
+        (DecodeOptions(gate=1.0), "gate must be"),
+        (DecodeOptions(engine="fast"), "engine must be"),
+        (DecodeOptions(sampling=SamplingOptions(-1.0)), "temperature"),
     ],
 )
 def test_options_that_cannot_be(trained: Model, options: DecodeOptions, words: str) -> None:
@@ -217,6 +217,7 @@ def test_options_that_cannot_be(trained: Model, options: DecodeOptions, words: s
         generate(trained, [b"x"], options)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("kind", HEAD_KINDS)
 @pytest.mark.parametrize("n", [1, 2, 4, 8])
 def test_all_heads_of_all_kinds_change_no_byte_and_survive_saving(

@@ -59,6 +59,7 @@ def test_equals_the_definition(trained: Model, prompts: list[bytes], k: int) -> 
     assert [completion.text for completion in found] == expected
 
 
+@pytest.mark.medium
 def test_the_same_at_every_k_and_batch(trained: Model, prompts: list[bytes]) -> None:
     reference = generate(trained, prompts, DecodeOptions(80, 1, 1))
     for k in (1, 2, 3, 4, 8):

@@ -291,6 +291,7 @@ def test_the_best_id_survives_the_smallest_top_p() -> None:
     assert filtered(torch.tensor([0.0, 1e-3, 0.0]), options).tolist() == [0, 1, 0]
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("options", [ARGMAX, SAMPLED], ids=["argmax", "sampled"])
 def test_one_graph_without_a_word_to_the_host(options: SamplingOptions) -> None:
     """Dynamo finds no break, which a value that the host waits for would be."""

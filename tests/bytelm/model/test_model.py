@@ -55,6 +55,7 @@ def test_cached_equals_uncached(model: Model) -> None:
     torch.testing.assert_close(cached, without_cache(model, ids), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("model", MODELS, ids=range(len(MODELS)))
 def test_chunked_equals_whole_at_every_single_split(model: Model) -> None:
     ids = random_ids(2, 60, seed=1)
@@ -137,6 +138,7 @@ def test_reading_only_the_slots_that_are_filled_changes_nothing() -> None:
     torch.testing.assert_close(model.logits(output), whole[0, :, 110:])
 
 
+@pytest.mark.medium
 @settings(max_examples=20, deadline=None)
 @given(
     blocks=st.lists(st.integers(1, 8), min_size=25, max_size=40),

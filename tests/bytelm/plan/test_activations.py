@@ -116,6 +116,7 @@ def peak_of_a_backward(config: ModelConfig, dtype: str, recompute: bool) -> tupl
     return model, tracker.get_tracker_snapshot("peak")[torch.device("cpu")]["Total"] - constant
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recompute", [False, True])
 @pytest.mark.parametrize("dtype", PRECISIONS)
 @pytest.mark.parametrize(

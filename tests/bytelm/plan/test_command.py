@@ -127,6 +127,7 @@ def test_wrong_input_is_one_line(
     assert len(err.strip().splitlines()) == 1
 
 
+@pytest.mark.medium
 def test_the_command_needs_no_gpu_and_little_memory() -> None:
     """Twenty-six gigabytes of weights, planned in far less."""
     code = (

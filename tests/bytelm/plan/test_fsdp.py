@@ -53,6 +53,7 @@ print(json.dumps([held, gradients, sent]))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("gpus", "changes"),
     [

@@ -46,6 +46,7 @@ def test_a_second_run_does_not_train_again(
     assert (run_folder / "metrics.jsonl").read_bytes() == before
 
 
+@pytest.mark.medium
 def test_a_lost_summary_is_made_again(
     run_folder: Path, shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -74,6 +75,7 @@ def test_resuming_with_other_options_is_refused(
     assert "train.matrix_lr = 0.01, not 0.5" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_damaged_newest_checkpoint_is_set_aside(
     run_folder: Path, shards: Path, tmp_path: Path
 ) -> None:
@@ -89,6 +91,7 @@ def test_a_damaged_newest_checkpoint_is_set_aside(
     assert (run / "checkpoints" / "damaged-step-000000999").is_dir()
 
 
+@pytest.mark.medium
 def test_divergence_saves_nothing_and_says_so(shards: Path, tmp_path: Path) -> None:
     arguments = train(shards, tmp_path / "run", "--train.embedding-lr", "1e38")
     done = python("-m", "bytelm", *arguments, "--train.table-lr", "1e38")
@@ -98,6 +101,7 @@ def test_divergence_saves_nothing_and_says_so(shards: Path, tmp_path: Path) -> N
     assert list_checkpoints(tmp_path / "run" / "checkpoints") == []
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -196,6 +200,7 @@ def test_a_full_disk_is_one_line(
     assert list((run / "checkpoints").iterdir()) == []
 
 
+@pytest.mark.medium
 def test_a_disk_that_fills_up_keeps_the_last_checkpoint(
     shards: Path,
     tmp_path: Path,

@@ -110,6 +110,7 @@ class Clock:
         return self.now
 
 
+@pytest.mark.medium
 def test_rows_are_complete_and_consistent(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -147,6 +148,7 @@ def test_rows_are_complete_and_consistent(
         assert row["compiled"] is False
 
 
+@pytest.mark.medium
 def test_without_compiled_code_beside_it() -> None:
     figures = training_costs(dataclasses.replace(TOY, kinds=("block",), heads=(1, 2), eager=True))
     ways = [(row["n"], row["way"]) for row in figures["rows"]]
@@ -166,6 +168,7 @@ def test_ways_that_are_the_same_are_not_measured_twice() -> None:
     assert _ways(dataclasses.replace(options, device="cuda"), 1) == ["sequential", "eager"]
 
 
+@pytest.mark.slow
 def test_one_head_at_a_time_takes_less_memory_than_the_plain_sum() -> None:
     model, train = resolve("tiny", {**MODEL, "layers": 9}, {"block": 512, "batch": 2})
     wide = CostOptions(model, train, steps=3, compiled=False, dtype="float32")
@@ -183,6 +186,7 @@ def test_one_head_at_a_time_takes_less_memory_than_the_plain_sum() -> None:
     assert step[8, "plain"] > step[1, "sequential"]
 
 
+@pytest.mark.medium
 def test_batches_may_come_from_shards(shards: Path) -> None:
     rows = training_costs(dataclasses.replace(TOY, data=shards, heads=(1, 2)))["rows"]
     assert len(rows) == 4

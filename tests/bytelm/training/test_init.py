@@ -54,6 +54,7 @@ def test_the_text_stays_and_the_heads_learn(run_folder: Path, drafts: Path) -> N
     assert sum(after[1:]) < sum(before[1:])
 
 
+@pytest.mark.medium
 def test_a_whole_model_goes_on_from_the_checkpoint(
     run_folder: Path, shards: Path, tmp_path: Path
 ) -> None:

@@ -122,6 +122,7 @@ print(peak_bytes("cpu") - before)
 """
 
 
+@pytest.mark.slow
 def test_peak_memory_holds_one_heads_activations() -> None:
     """8 block heads, a trunk of one layer: the plain sum holds 8 heads at once, we hold one."""
     code = MEMORY.format(root=str(ROOT))

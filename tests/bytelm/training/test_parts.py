@@ -176,6 +176,7 @@ def test_gradients_are_clipped_to_the_norm() -> None:
     assert seen == [pytest.approx(0.01, rel=1e-3)]
 
 
+@pytest.mark.medium
 def test_a_wanted_type_is_not_measured() -> None:
     assert pick_dtype("float32", "cpu") == torch.float32
     assert pick_dtype("bfloat16", "cpu") == torch.bfloat16

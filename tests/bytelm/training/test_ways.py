@@ -38,6 +38,7 @@ def plain(shards: Path, tmp_path_factory: pytest.TempPathFactory) -> list[list[f
     return losses(run)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("how", [("--micro-batch", "1"), ("--micro-batch", "2"), ("--recompute",)])
 def test_micro_batches_and_recomputing_change_nothing(
     how: tuple[str, ...], plain: list[list[float]], shards: Path, tmp_path: Path
@@ -47,6 +48,7 @@ def test_micro_batches_and_recomputing_change_nothing(
     assert worst(losses(tmp_path / "run"), plain) < 1e-4
 
 
+@pytest.mark.medium
 def test_documents_kept_apart_learn_something_else(tmp_path: Path) -> None:
     """Documents shorter than a block."""
     with ShardWriter(tmp_path / "short") as writer:
@@ -63,6 +65,7 @@ def test_documents_kept_apart_learn_something_else(tmp_path: Path) -> None:
     assert all(sum(row[0] for row in rows[-5:]) / 5 < 5 for rows in found)
 
 
+@pytest.mark.medium
 def test_a_cosine_ends_at_its_floor(shards: Path, tmp_path: Path) -> None:
     cosine = ("--train.lr-schedule", "cosine", "--train.floor", "0.03")
     assert train(shards, tmp_path / "run", *cosine, "--train.warmup", "0.2") == 0
@@ -72,6 +75,7 @@ def test_a_cosine_ends_at_its_floor(shards: Path, tmp_path: Path) -> None:
     assert 0.03 <= scales[-1] < 0.05
 
 
+@pytest.mark.medium
 def test_a_run_of_before_an_option_had_its_default(
     shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -86,6 +90,7 @@ def test_a_run_of_before_an_option_had_its_default(
     assert train(shards, run, *more) == 0
 
 
+@pytest.mark.medium
 def test_the_summary_tells_what_was_used(shards: Path, tmp_path: Path) -> None:
     assert train(shards, tmp_path / "run") == 0
     summary = json.loads((tmp_path / "run/summary.json").read_text())
@@ -95,6 +100,7 @@ def test_the_summary_tells_what_was_used(shards: Path, tmp_path: Path) -> None:
     assert summary["ranks"] == 1
 
 
+@pytest.mark.medium
 def test_a_profile_opens_in_the_usual_viewers(
     shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -107,6 +113,7 @@ def test_a_profile_opens_in_the_usual_viewers(
     assert "Self CPU" in (run / "profile/table-rank0.txt").read_text()
 
 
+@pytest.mark.medium
 def test_scalars_for_tensorboard(shards: Path, tmp_path: Path) -> None:
     pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -140,6 +147,7 @@ def test_wrong_options_are_one_line(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.medium
 def test_equal_parameters_are_those_of_one_head(shards: Path, tmp_path: Path) -> None:
     totals = []
     for heads in (1, 8):

@@ -29,6 +29,7 @@ def micro(*completions: str) -> list[dict[str, Any]]:
     return [{"task_id": "micro/0", "completion": completion} for completion in completions]
 
 
+@pytest.mark.medium
 def test_humaneval_references_all_pass(tmp_path: Path) -> None:
     rows: list[dict[str, Any]] = [
         {"task_id": p.task_id, "completion": p.canonical_solution, "note": ["é", index]}

@@ -135,6 +135,7 @@ def test_no_forgery_passes_and_none_hangs(name: str) -> None:
 
 
 # The kernel takes a while to take back much memory: the killed program lives on for that long.
+@pytest.mark.medium
 @pytest.mark.parametrize("held_bytes", [0, 600 << 20])
 def test_a_stopped_supervisor_does_not_hang_the_grader(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held_bytes: int
@@ -241,6 +242,7 @@ while not os.path.exists(PIDS):
 """
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("ending", "limit_s", "result"), [("", 5.0, "passed"), ("while True: pass", 3.0, "timed out")]
 )
@@ -253,6 +255,7 @@ def test_daemons_are_killed_with_the_program(
     assert not alive(pid)
 
 
+@pytest.mark.medium
 def test_many_children_that_hold_everything_open_are_killed(tmp_path: Path) -> None:
     seen = tmp_path / "pids"
     program = (

@@ -10,6 +10,7 @@ from bytelm.checkpoint import save_checkpoint
 from eval.measure.bench_tables import BenchResult, bench_table
 
 
+@pytest.mark.medium
 def test_bench_seals_its_tables_and_draws_them(
     run_folder: Path, shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -38,6 +39,7 @@ def test_bench_seals_its_tables_and_draws_them(
     assert "the sure ones" in err
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("heads", [1, 4])
 def test_a_model_of_fewer_heads_is_benched_as_far_as_it_goes(
     shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], heads: int

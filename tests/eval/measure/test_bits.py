@@ -10,6 +10,7 @@ from bytelm.toolkit import Split, load_checkpoint, score_documents
 from eval.measure.bits import Document, measure_bits
 
 
+@pytest.mark.medium
 def test_bits_of_files_folders_and_shards(
     run_folder: Path, shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

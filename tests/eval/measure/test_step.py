@@ -4,6 +4,7 @@ import pytest
 from support import eval_command
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("engine", ["native", "eager"])
 def test_a_step_costs_time_and_predicts(capsys: pytest.CaptureFixture[str], engine: str) -> None:
     status, figures, _ = eval_command(
@@ -18,6 +19,7 @@ def test_a_step_costs_time_and_predicts(capsys: pytest.CaptureFixture[str], engi
     assert 0 < one["roofline_s"] == max(one["memory_s"], one["compute_s"])
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("option", "words"),
     [

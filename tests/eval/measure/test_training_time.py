@@ -18,6 +18,7 @@ SMALL = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_command_writes_rows_a_table_and_a_plot(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -43,6 +44,7 @@ def test_the_command_writes_rows_a_table_and_a_plot(
     assert "1.02-1.07" in said.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -60,6 +62,7 @@ def test_wrong_input_leaves_one_line(arguments: list[str], says: str) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_at_once_and_writes_nothing(tmp_path: Path) -> None:
     out = tmp_path / "out.json"
     command = [sys.executable, "-m", "eval", "training-time", *SMALL, "--steps", "1000000"]

@@ -36,6 +36,7 @@ WORDS = [
 ]  # fmt: skip
 
 
+@pytest.mark.medium
 def test_induction_end_to_end(tmp_path: Path) -> None:
     out, published = tmp_path / "induction", tmp_path / "results"
     first = Induction(out, **TOY, names=(20,), stories=5, publish=published)
@@ -70,6 +71,7 @@ def test_induction_end_to_end(tmp_path: Path) -> None:
         Induction(out, **{**TOY, "bytes": 7000}, names=(20,), stories=5).run()
 
 
+@pytest.mark.medium
 def test_arithmetic_end_to_end(tmp_path: Path) -> None:
     small: dict[str, Any] = {"operations": 2, "operations_tested": 3, "problems": 12}
     figures = Arithmetic(tmp_path / "a", **{**TOY, "heads": (1,)}, **small).run()
@@ -228,6 +230,7 @@ def test_wrong_options(tmp_path: Path, kind: Any, options: dict[str, Any], word:
     assert not list(out.glob("runs/*/config.json"))
 
 
+@pytest.mark.medium
 def test_a_failed_start_does_not_spoil_the_folder(tmp_path: Path) -> None:
     few = {**TOY, "heads": (1,)}
     short = replace(Induction().model, context=32)

@@ -111,6 +111,7 @@ def test_micro_has_twenty_problems_in_the_format() -> None:
         assert problem.test.startswith("def check(candidate):\n")
 
 
+@pytest.mark.medium
 def test_micro_references_pass_and_empty_completions_fail() -> None:
     problems = load_problems("micro")
     right = [program_of(p, {"completion": p.canonical_solution}) for p in problems]

@@ -171,6 +171,7 @@ def test_changed_weights_are_packed_again() -> None:
     assert packed(model) is not before
 
 
+@pytest.mark.medium
 @pytest.mark.skipif(VARIABLE in os.environ, reason="a sanitizer keeps memory that was freed")
 def test_memory_does_not_grow_with_steps() -> None:
     """10^5 ids through one row: the resident size at the end is that after the first tenth."""

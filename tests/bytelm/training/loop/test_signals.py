@@ -116,6 +116,7 @@ def test_while_saving_and_while_loading(
         assert int(newest(run).name.removeprefix("step-")) >= step
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", ["at once", "midway"])
 def test_while_held_out_text_is_scored(
     few_shards: Path,
@@ -151,6 +152,7 @@ def test_while_held_out_text_is_scored(
     assert_same(run, tmp_path / "whole")
 
 
+@pytest.mark.medium
 def test_at_the_last_look(
     few_shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

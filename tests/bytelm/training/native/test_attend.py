@@ -131,6 +131,7 @@ def threads() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.usefixtures("threads")
 def test_the_bits_do_not_depend_on_the_threads(dtype: torch.dtype) -> None:
@@ -162,6 +163,7 @@ def test_large_scores_do_not_overflow() -> None:
         assert (one - other).norm() <= 1e-3 * other.norm()
 
 
+@pytest.mark.medium
 def test_compiled_it_is_one_node_and_the_same_bits() -> None:
     def around(q: Tensor, k: Tensor, v: Tensor, first_BT: Tensor | None) -> Tensor:
         return attend(q * 2, k, v, first_BT).flatten(2) * 3
@@ -177,6 +179,7 @@ def test_compiled_it_is_one_node_and_the_same_bits() -> None:
         assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
 
 
+@pytest.mark.medium
 def test_the_operators_keep_torchs_contract() -> None:
     tensors, dy = inputs(2, 20, 2, 1, 8, torch.float32)
     leaves = [tensor.detach().requires_grad_() for tensor in tensors]

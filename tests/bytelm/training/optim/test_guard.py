@@ -66,6 +66,7 @@ def begin(shards: Path, run: Path, *more: str) -> int:
     return main("bytelm", "", COMMANDS, train(shards, run, *SIZE, *more))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("losses", [False, True])
 @pytest.mark.parametrize(("factor", "at"), [(NAN, 5), (1000.0, 70)])
 def test_a_bad_step_is_skipped_and_counted(
@@ -100,6 +101,7 @@ def test_a_bad_step_is_skipped_and_counted(
     assert all(row["bpb"] is None or row["bpb"] < 8.2 for row in rows if row is not bad)
 
 
+@pytest.mark.medium
 def test_no_spike_is_told_before_there_is_a_usual_norm(
     few_shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -124,6 +126,7 @@ def test_spikes_that_do_not_end_are_the_new_usual() -> None:
         guard.admits([NAN], 16.0)
 
 
+@pytest.mark.medium
 def test_twenty_in_a_row_end_the_run_and_name_the_last_good_checkpoint(
     few_shards: Path,
     tmp_path: Path,
@@ -145,6 +148,7 @@ def test_twenty_in_a_row_end_the_run_and_name_the_last_good_checkpoint(
     assert rows[-1]["skipped"] == 19
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("factor", [NAN, 1000.0])
 def test_killed_after_a_skipped_step_it_ends_as_if_it_had_not_been(
     few_shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, factor: float
@@ -177,6 +181,7 @@ def test_a_guard_takes_up_where_it_was() -> None:
         resumed.admits([1.0], NAN)
 
 
+@pytest.mark.medium
 def test_what_json_cannot_say_is_not_in_the_metrics(
     few_shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
