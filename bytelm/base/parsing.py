@@ -55,9 +55,10 @@ def parse(
     if name not in commands and not name.startswith("-"):
         like = suggestion(name, commands)
         raise InputError(f"there is no command {name!r}{like}; known: {', '.join(commands)}")
+    if name in ("-h", "--help"):
+        return _cli(program, description, commands, words, {})
     if name not in commands:
-        with one_line_errors(Known(program, list)):
-            return _cli(program, description, commands, words, {})
+        raise InputError(f"name a command before {name}: {', '.join(commands)}")
     command = commands[name]
     known = Known(f"{program} {name}", partial(_flags, program, name, command))
     with one_line_errors(known):
