@@ -1,7 +1,7 @@
 """bytelm: train, decode and measure byte-level models with several prediction heads.
 
-The names below are the face for researchers; see docs/python.md. They are imported on first use,
-so that `import bytelm` is quick where torch is not needed.
+The names below are the public Python interface, described in docs/python.md. Each is imported on
+first use: `import bytelm` stays fast, and torch is loaded only when something needs it.
 """
 
 from collections.abc import Callable
@@ -47,5 +47,5 @@ __getattr__: Callable[[str], object] = importer(__name__, _HOME)
 
 
 def __dir__() -> list[str]:
-    """The names to offer, where one completes them with the tab key."""
+    """The public names, for tab completion."""
     return __all__

@@ -1,14 +1,17 @@
-"""Checkpoints: safetensors and JSON, complete or not there.
+"""Checkpoints in safetensors and JSON. A checkpoint is complete, or it does not exist.
 
-A checkpoint is a folder `step-000001234` with
+A checkpoint is a folder `step-000001234` with the files
 
     checkpoint.json         model configuration, progress, and size and SHA-256 of each file
     model.safetensors       the weights
     optimizer.safetensors   the optimizers' state, for resuming
 
-written aside, synced and renamed. Nothing in it can run code. Where several ranks train, each
-writes a part of weights and state into files of its own instead (`bytelm.checkpoint_parts`), and
-checkpoint.json says "sharded"; what reads checkpoints reads both.
+The files are written to a temporary folder, synced, and the folder is renamed. No file can run
+code when it is loaded.
+
+When several ranks train, each rank writes its shards of the weights and the state to its own files
+instead (see `bytelm.checkpoint_parts`), and checkpoint.json has `"sharded": true`. The functions
+here read both forms.
 """
 
 import errno
@@ -39,12 +42,16 @@ _NAME = re.compile(r"step-(\d{9})")
 
 
 class DamagedError(InputError):
-    """A checkpoint that is there, but not as it was written."""
+    """The checkpoint exists, but its files are not what was written."""
 
 
 @dataclass
 class Checkpoint:
-    """A loaded checkpoint. `sha256` is the hash of the weights' file; `progress` the trainer's."""
+    """A loaded checkpoint.
+
+    `step`: the training step. `progress`: how far training had come, as the trainer stored it.
+    `sha256`: identifies the weights; see `weights_sha256`.
+    """
 
     folder: Path
     config: ModelConfig
@@ -62,9 +69,10 @@ def save_checkpoint(
     optimizer: dict[str, Tensor],
     progress: dict[str, Any],
 ) -> Path:
-    """Write `parent/step-…` whole, or raise OSError (a full disk) and leave nothing of it.
+    """Write the checkpoint `parent/step-…` and return its folder.
 
-    With several ranks, all of them call it, each with its parts of sharded tensors.
+    With several ranks, every rank calls this with its shards of the tensors. Raises OSError if
+    writing fails, as on a full disk. No part of the checkpoint is left then.
     """
     folder = parent / f"step-{step:09d}"
     about = {"step": step, "model": config.to_dict(), "progress": progress}
@@ -83,19 +91,23 @@ def save_checkpoint(
 def load_optimizer(
     folder: Path, blank: Callable[[dict[str, tuple[int, ...]]], dict[str, Tensor]]
 ) -> dict[str, Tensor]:
-    """The optimizers' state in a checkpoint. `blank` makes the tensors to fill, of given shapes."""
+    """Load the optimizers' state from a checkpoint.
+
+    `blank` makes the tensors to fill, given their shapes by name. Raises DamagedError if the file
+    cannot be read.
+    """
     tensors = blank(_stored_shapes(folder, "optimizer"))
     _fill(folder, "optimizer", tensors)
     return tensors
 
 
 def is_sharded(folder: Path) -> bool:
-    """Whether a checkpoint is in parts, as several ranks wrote it."""
+    """Whether the checkpoint consists of shards that several ranks wrote."""
     return bool(json.loads((folder / "checkpoint.json").read_bytes()).get("sharded"))
 
 
 def _stored_shapes(folder: Path, part: str) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of the `part` of a checkpoint: model or optimizer."""
+    """Names and whole shapes of the tensors of a `part` of a checkpoint: model or optimizer."""
     if is_sharded(folder):
         from bytelm.checkpoint_parts import stored_shapes
 
@@ -109,10 +121,13 @@ def _stored_shapes(folder: Path, part: str) -> dict[str, tuple[int, ...]]:
 
 
 def _fill(folder: Path, part: str, tensors: dict[str, Tensor]) -> None:
-    """Fill `tensors` with the `part` of a checkpoint; sharded ones each with its rows."""
+    """Fill `tensors` in place from a `part` of a checkpoint: model or optimizer.
+
+    A tensor that is sharded gets this rank's rows.
+    """
     try:
         if is_sharded(folder) or launched():
-            # Imported where it is needed: torch.distributed takes its time.
+            # Imported only here, since importing torch.distributed is slow.
             from bytelm.checkpoint_parts import copy_rows, load_sharded
 
             if is_sharded(folder):
@@ -133,7 +148,7 @@ def _copy(target: Tensor, whole: Tensor) -> None:
 
 
 def save_weights(folder: Path, checkpoint: "Checkpoint") -> None:
-    """Write a checkpoint's weights, in the type that they have, and nothing to resume from."""
+    """Write a checkpoint's weights to `folder`, in their present type, without optimizer state."""
     about = {
         "step": checkpoint.step,
         "model": checkpoint.config.to_dict(),
@@ -157,10 +172,10 @@ def _write(folder: Path, files: dict[str, dict[str, Tensor]], about: dict[str, A
 def _save_tensors(tensors: dict[str, Tensor], path: Path) -> None:
     try:
         save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path)
-        # The library writes for the owner's eyes alone.
+        # safetensors makes files that only the owner can read.
         path.chmod(0o644)
     except SafetensorError as error:
-        # The library wraps the system's error, a full disk above all, in a type of its own.
+        # safetensors reports a system error, such as a full disk, as its own exception type.
         text = f"could not write {path.name}: {error}"
         raise OSError(errno.EIO, text, str(path.parent.parent)) from error
 
@@ -172,13 +187,13 @@ def list_checkpoints(parent: Path) -> list[Path]:
 
 
 def prune_checkpoints(parent: Path, keep: int) -> None:
-    """Remove all but the newest `keep`."""
+    """Remove all checkpoints in `parent` but the newest `keep`."""
     for path in list_checkpoints(parent)[keep:]:
         shutil.rmtree(path, ignore_errors=True)
 
 
 def remove_leftovers(run_folder: Path) -> None:
-    """Remove what a killed writer left aside: checkpoints, and files such as metrics.jsonl."""
+    """Remove the temporary files of writers that were killed: checkpoints, metrics.jsonl, ..."""
     for path in run_folder.glob("checkpoints/.step-*"):
         shutil.rmtree(path, ignore_errors=True)
     for name in ("config.json", "metrics.jsonl", "summary.json"):
@@ -187,7 +202,7 @@ def remove_leftovers(run_folder: Path) -> None:
 
 
 def read_about(folder: Path) -> dict[str, Any]:
-    """checkpoint.json. Raises DamagedError, or InputError if there is none."""
+    """Read checkpoint.json. Raises DamagedError, or InputError if there is no such file."""
     path = folder / "checkpoint.json"
     if not path.is_file():
         raise InputError(
@@ -208,9 +223,11 @@ def read_about(folder: Path) -> dict[str, Any]:
 
 
 def check_checkpoint(folder: Path, own: int = 0, ranks: int = 1) -> dict[str, Any]:
-    """checkpoint.json of a whole checkpoint. Raises DamagedError, or InputError if it is none.
+    """Check the files of a checkpoint and return its checkpoint.json.
 
-    With several `ranks`, rank `own` reads its share of the files; of the others it sees the size.
+    Rank `own` of `ranks` checks the size of every file, and the hash of its share of the files.
+    Raises DamagedError if a file is missing or changed, and InputError if `folder` is no
+    checkpoint.
     """
     about = read_about(folder)
     for index, (name, entry) in enumerate(sorted(about["files"].items())):
@@ -226,9 +243,10 @@ def check_checkpoint(folder: Path, own: int = 0, ranks: int = 1) -> dict[str, An
 
 
 def find_checkpoint(where: Path) -> Path:
-    """The checkpoint that `where` means: itself, or the newest whole one of a run folder.
+    """The folder of the checkpoint to load: `where` itself, or the newest one of a run folder.
 
-    Damaged ones are named on stderr and passed over. Raises InputError where there is none.
+    Damaged checkpoints of a run folder are skipped, with a warning on stderr for each. Raises
+    InputError if there is no whole checkpoint.
     """
     if (where / "checkpoint.json").exists():
         check_checkpoint(where)
@@ -253,10 +271,11 @@ def find_checkpoint(where: Path) -> Path:
 
 
 def newest_whole(parent: Path) -> tuple[Path, dict[str, Any]] | None:
-    """The newest whole checkpoint in `parent` and its checkpoint.json; None where there are none.
+    """The newest whole checkpoint in `parent` and its checkpoint.json, or None if it has none.
 
-    All ranks call this: each checks its share of a checkpoint's files, and all agree. Damaged ones
-    are passed over as by `find_checkpoint`. Raises InputError where none is whole.
+    All ranks call this. Each rank checks its share of the files, and all ranks return the same
+    checkpoint. Damaged checkpoints are skipped, with a warning for each. Raises InputError if all
+    checkpoints are damaged.
     """
     names = gather_objects([folder.name for folder in list_checkpoints(parent)])[0]
     for name in names:
@@ -276,7 +295,11 @@ def newest_whole(parent: Path) -> tuple[Path, dict[str, Any]] | None:
 
 
 def weights_sha256(about: dict[str, Any]) -> str:
-    """What names a checkpoint's weights: their file's hash; of parts, that of all their hashes."""
+    """A hash that identifies a checkpoint's weights, given its checkpoint.json.
+
+    It is the SHA-256 of the weights' file. For a sharded checkpoint it is the SHA-256 of the hashes
+    of all files.
+    """
     files = about["files"]
     if "model.safetensors" in files:
         return str(files["model.safetensors"]["sha256"])
@@ -285,6 +308,7 @@ def weights_sha256(about: dict[str, Any]) -> str:
 
 
 def load_tensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file by name. Raises DamagedError if it cannot be read."""
     try:
         return load_file(path)
     except (SafetensorError, OSError) as error:
@@ -294,10 +318,11 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
 def load_checkpoint(
     where: str | Path, device: str = "cpu", dtype: torch.dtype = torch.float32
 ) -> Checkpoint:
-    """Load the model of a checkpoint or a run folder's newest whole one, ready to run.
+    """Load a checkpoint, or the newest whole one of a run folder, in evaluation mode.
 
-    `device`: cpu, cuda or cuda:N. `dtype`: of the weights, float32 or bfloat16; what is derived
-    (rotations) stays float32. Raises InputError where there is no such checkpoint or device.
+    `device`: cpu, cuda or cuda:N. `dtype`: the type of the weights, float32 or bfloat16; derived
+    constants (the rotary cosines and sines) stay float32. Raises InputError if there is no such
+    checkpoint or device, and DamagedError if the weights cannot be read.
     """
     device = check_device(device)
     folder = find_checkpoint(Path(where))
@@ -305,7 +330,7 @@ def load_checkpoint(
     config = model_config(about["model"], str(folder / "checkpoint.json"))
     with torch.device("meta"):
         model = Model(config)
-    # Not by `to_empty`, which from the meta device imports sympy: half a second.
+    # `to_empty` would do this too, but from the meta device it imports sympy: half a second.
     shapes = {name: tensor.shape for name, tensor in model.state_dict().items()}
     empty = {name: torch.empty(shape, device=device) for name, shape in shapes.items()}
     model.load_state_dict(empty, assign=True)
@@ -319,7 +344,10 @@ def load_checkpoint(
 
 
 def load_weights(model: Model, folder: Path) -> None:
-    """Fill `model` with a checkpoint's weights. Raises DamagedError if they do not fit it."""
+    """Fill `model` with a checkpoint's weights.
+
+    Raises DamagedError if names or shapes differ from the model's, or a value is not finite.
+    """
     own = dict(model.state_dict())
     stored = _stored_shapes(folder, "model")
     wanted = {name: tuple(tensor.shape) for name, tensor in own.items()}
@@ -335,7 +363,10 @@ def load_weights(model: Model, folder: Path) -> None:
 
 
 def first_not_finite(tensors: dict[str, Tensor]) -> str | None:
-    """The name of a tensor with NaN or infinity in it, or in this rank's rows of it."""
+    """The name of the first tensor with NaN or infinity, or None if all values are finite.
+
+    Of a sharded tensor only this rank's rows are checked.
+    """
     for name, tensor in tensors.items():
         part = tensor.to_local() if hasattr(tensor, "to_local") else tensor
         if not torch.isfinite(part).all():

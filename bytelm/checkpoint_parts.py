@@ -1,8 +1,9 @@
-"""Checkpoints that several ranks write together, by torch's distributed checkpointing (DCP).
+"""Sharded checkpoints, which several ranks write together.
 
-Each rank writes what it holds into safetensors files of its own, beside checkpoint.json; any number
-of ranks can load them, one process without torchrun among them. (DCP's own format keeps a pickle;
-its safetensors storage, used here, does not.) All ranks must see one file system.
+They are written by torch's distributed checkpointing (DCP). Each rank writes its shards to its own
+safetensors files, beside checkpoint.json. Any number of ranks can load them, and so can one process
+without torchrun. DCP's own format contains a pickle, which could run code; the safetensors storage
+used here does not. All ranks must share a file system.
 """
 
 import shutil
@@ -29,9 +30,10 @@ from bytelm.base.ranks import barrier, gather_objects, is_first
 
 
 def save_sharded(folder: Path, tensors: dict[str, Tensor], about: dict[str, Any]) -> None:
-    """Write `folder` whole, or raise OSError at every rank and leave nothing of it.
+    """Write the checkpoint `folder`; every rank calls this.
 
-    `about` becomes checkpoint.json, with the size and hash of every file.
+    `about` is written to checkpoint.json, with the size and hash of every file. Raises OSError on
+    every rank if one of them fails. No part of the checkpoint is left then.
     """
     aside = folder.with_name(f".{folder.name}.sharded")
     if is_first():
@@ -58,7 +60,7 @@ def save_sharded(folder: Path, tensors: dict[str, Tensor], about: dict[str, Any]
 
 
 def _write(aside: Path, tensors: dict[str, Tensor]) -> str | None:
-    """Write this rank's part; what went wrong, if something did."""
+    """Write this rank's shards. Returns None, or the error as one line of text."""
     writer = HuggingFaceStorageWriter(str(aside), save_distributed=True)
     try:
         save(tensors, storage_writer=writer)
@@ -68,7 +70,7 @@ def _write(aside: Path, tensors: dict[str, Tensor]) -> str | None:
 
 
 def _own_files(aside: Path) -> list[tuple[str, dict[str, Any]]]:
-    """Name, size and hash of the files that this rank wrote; synced."""
+    """Sync the files that this rank wrote; returns name, size and hash of each."""
     found = []
     for path in sorted(aside.glob(f"shard-{dist.get_rank() + 1:05d}-*.safetensors")):
         path.chmod(0o644)
@@ -78,7 +80,7 @@ def _own_files(aside: Path) -> list[tuple[str, dict[str, Any]]]:
 
 
 def stored_shapes(folder: Path, part: str) -> dict[str, tuple[int, ...]]:
-    """Names and whole shapes of the `part` (model, optimizer) of a sharded checkpoint."""
+    """Names and whole shapes of the tensors of a `part` (model or optimizer) in `folder`."""
     stored = HuggingFaceStorageReader(str(folder)).read_metadata().state_dict_metadata
     return {
         name.removeprefix(f"{part}."): tuple(entry.size)
@@ -88,22 +90,25 @@ def stored_shapes(folder: Path, part: str) -> dict[str, tuple[int, ...]]:
 
 
 def load_sharded(folder: Path, part: str, tensors: dict[str, Tensor]) -> None:
-    """Fill `tensors`, of the `part` (model, optimizer), in place; sharded ones with their rows."""
+    """Fill `tensors` in place from the `part` (model or optimizer) of a sharded checkpoint.
+
+    A tensor that is sharded gets this rank's rows. Raises OSError if the files cannot be read.
+    """
     reader = HuggingFaceStorageReader(str(folder))
     named = {f"{part}.{name}": tensor.detach() for name, tensor in tensors.items()}
     try:
         with warnings.catch_warnings():
-            # One process without torchrun is what is meant.
+            # torch warns of this when one process loads without torchrun, which is intended.
             warnings.filterwarnings("ignore", message="torch.distributed is disabled")
             load(named, storage_reader=reader, no_dist=not dist.is_initialized())
     except CheckpointException as error:
-        # Of torch's own, and no Exception: what reads checkpoints expects OSError.
+        # CheckpointException is a BaseException, which the callers would not catch.
         raise OSError(str(error).strip().splitlines()[-1]) from error
 
 
 @torch.no_grad()
 def copy_rows(target: Tensor, whole: Tensor) -> None:
-    """Copy `whole`, or this rank's rows of it where `target` is sharded, into `target`."""
+    """Copy `whole` into `target`, or only this rank's rows if `target` is sharded."""
     if not isinstance(target, DTensor):
         target.copy_(whole)
         return

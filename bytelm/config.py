@@ -1,4 +1,4 @@
-"""The model's configuration, its checks, and the presets (TOML files beside this package)."""
+"""The model's configuration, its checks, and the presets (TOML files in this package)."""
 
 import dataclasses
 import tomllib
@@ -11,7 +11,7 @@ from bytelm.base.errors import InputError, of_file, option
 from bytelm.base.options import Range, check_names, check_options
 
 PRESETS = Path(__file__).parent / "presets"
-# The paper's largest n. Decoding may write so many drafts past the end of a text.
+# The paper's largest n. Decoding may write this many drafts past the end of a text.
 MOST_HEADS = 32
 HeadKind = Literal["unembed", "linear", "block", "causal", "anticausal"]
 HEAD_KINDS: tuple[HeadKind, ...] = get_args(HeadKind)
@@ -20,36 +20,40 @@ LAYERED_KINDS = ("block", "causal", "anticausal")
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """The shape of a model. Everything that a checkpoint needs to be rebuilt.
+    """The sizes of a model: all that is needed to rebuild one from a checkpoint.
 
-    `layers` counts those of the trunk and of the prediction heads together, so that models of the
-    same `layers` and different n compare at equal parameters (paper, section 2): `block`, `causal`
-    and `anticausal` heads take n of them and leave the trunk `layers - n`; others have none.
+    `layers` counts the layers of the trunk and of the prediction heads together. Models with the
+    same `layers` and different n then have equally many parameters (paper, section 2). Heads of
+    kind `block`, `causal` and `anticausal` use n of these layers, so the trunk has `layers - n`.
+    Heads of the other kinds have no layers.
+
+    Raises InputError for a value outside its range, or for sizes that do not fit each other.
     """
 
     width: Annotated[int, Range(1)]
     """D: the size of the residual stream."""
     layers: Annotated[int, Range(1)]
-    """Transformer layers, those of the prediction heads included."""
+    """Transformer layers of the trunk and the prediction heads together."""
     attention_heads: Annotated[int, Range(1)]
-    """H: query heads; divides width."""
+    """H: query heads; must divide width."""
     kv_heads: Annotated[int, Range(1)]
-    """G: key and value heads; divides attention_heads."""
+    """G: key and value heads; must divide attention_heads."""
     hidden: Annotated[int, Range(1)]
     """Inner size of the SwiGLU feed-forward layers."""
     context: Annotated[int, Range(1)]
-    """Positions a cache holds: the longest prompt plus completion, begin of document included."""
+    """Most positions of a text: begin of document, prompt and completion together."""
     window: Annotated[int, Range(0)] = 0
-    """Each position attends to the last `window` positions; 0: to all."""
+    """Each position attends to the last `window` positions, itself included; 0: to all."""
     prediction_heads: Annotated[int, Range(1, MOST_HEADS)] = 8
-    """n: head i predicts the byte i places ahead."""
+    """n: head i predicts the byte i positions ahead."""
     head_kind: HeadKind = "unembed"
-    """`unembed` (n unembedding matrices), `linear` (a matrix each), `block` (a transformer layer
-    each, in parallel), `causal` or `anticausal` (in a row); see bytelm.model.head_kinds."""
+    """What each head is: `unembed` (its own unembedding matrix), `linear` (a square matrix before
+    a shared unembedding), `block` (a transformer layer, in parallel), `causal` or `anticausal`
+    (a transformer layer, in series); see bytelm/model/head_kinds.py."""
     ngram_orders: tuple[Annotated[int, Range(2, 16)], ...] = ()
-    """Lengths of the byte n-grams whose hashed embeddings are added to the byte's own."""
+    """Lengths of the byte n-grams whose hashed embeddings are added to the byte's embedding."""
     ngram_rows: Annotated[int, Range(0)] = 0
-    """Rows of each n-gram table."""
+    """Rows of each n-gram table; one table for each of ngram_orders."""
     rope_base: Annotated[float, Range(0, above=True)] = 10_000.0
     """Base of the rotary position embedding's wavelengths."""
     norm_eps: Annotated[float, Range(0)] = 1e-5
@@ -76,7 +80,7 @@ class ModelConfig:
 
     @property
     def head_layers(self) -> int:
-        """Transformer layers inside the prediction heads, all together."""
+        """Transformer layers of all prediction heads together."""
         return self.prediction_heads if self.head_kind in LAYERED_KINDS else 0
 
     @property
@@ -86,11 +90,12 @@ class ModelConfig:
 
     @property
     def next_byte_layers(self) -> int:
-        """Transformer layers that the next byte's prediction goes through."""
+        """Transformer layers between a byte's embedding and head 1's prediction."""
         heads = {"block": 1, "causal": 1, "anticausal": self.prediction_heads}
         return self.trunk_layers + heads.get(self.head_kind, 0)
 
     def to_dict(self) -> dict[str, Any]:
+        """All fields by name, as plain values for JSON."""
         return dataclasses.asdict(self)
 
 
@@ -100,7 +105,11 @@ def _check(holds: bool, message: str) -> None:
 
 
 def model_config(values: Mapping[str, Any], where: str) -> ModelConfig:
-    """A ModelConfig of plain values (TOML, JSON); `where` names their source in errors."""
+    """Make a ModelConfig from plain values (TOML, JSON).
+
+    `where` names the source of the values in errors. Raises InputError for a wrong value, and for
+    an option that is unknown or missing.
+    """
     with of_file(where):
         check_names(values, ModelConfig, "model.")
         orders = values.get("ngram_orders", ())
@@ -110,11 +119,16 @@ def model_config(values: Mapping[str, Any], where: str) -> ModelConfig:
 
 
 def preset_names() -> list[str]:
+    """The names of the presets in this package, sorted."""
     return sorted(path.stem for path in PRESETS.glob("*.toml"))
 
 
 def load_preset(name: str) -> dict[str, dict[str, Any]]:
-    """The tables `model` and `train` of a preset: a name, or the path of a TOML file."""
+    """Read the tables `model` and `train` of a preset.
+
+    `name`: the name of a preset in this package, or the path of a .toml file. Raises InputError if
+    there is no such preset, or if the file is not valid.
+    """
     path = Path(name) if name.endswith(".toml") else PRESETS / f"{name}.toml"
     if not path.is_file():
         raise InputError(
@@ -127,5 +141,5 @@ def load_preset(name: str) -> dict[str, dict[str, Any]]:
     unknown = sorted(set(tables) - {"model", "train"})
     if unknown or "model" not in tables:
         what = f"unknown table {unknown[0]!r}" if unknown else "no table [model]"
-        raise InputError(f"{path}: {what}; a preset has [model] and, if it likes, [train]")
+        raise InputError(f"{path}: {what}; a preset has [model] and may have [train]")
     return {"model": tables["model"], "train": tables.get("train", {})}

@@ -1,4 +1,4 @@
-"""A trained model to work with from Python: complete, stream, score, and the module itself.
+"""Use a trained model from Python: complete, stream, score, or call its torch module.
 
     import bytelm
     model = bytelm.load("weights/plain-5m-n4")
@@ -35,12 +35,12 @@ def load(
 ) -> "LanguageModel":
     """Load a trained model.
 
-    `path`: a run folder (its newest whole checkpoint is taken) or a checkpoint. `device`: cpu,
-    cuda or cuda:N. `dtype`: of weights, keys and values; bfloat16 halves the memory and is faster
-    where the processor has it.
+    `path`: a checkpoint folder, or a run folder, of which the newest undamaged checkpoint is
+    loaded. `device`: cpu, cuda or cuda:N. `dtype`: the type of weights, keys and values. bfloat16
+    halves the memory, and is faster on processors that support it.
 
-    Raises InputError (a ValueError) that names the argument, where there is no such checkpoint,
-    where it is damaged, or where this machine cannot serve.
+    Raises InputError (a ValueError) if an argument is wrong, if there is no such checkpoint, if the
+    checkpoint is damaged, or if this machine does not have the device.
     """
     if not isinstance(path, str | Path):
         raise InputError(f"path must be a str or a Path, not {type(path).__name__}")
@@ -48,14 +48,14 @@ def load(
 
 
 class LanguageModel:
-    """A loaded model. Get one from `bytelm.load`.
+    """A loaded model. `bytelm.load` returns one.
 
-    `module`: a torch.nn.Module that gives the logits of all heads, see HeadLogits. `config`: the
-    model's sizes. `folder`: the checkpoint that was loaded. `step`: the training step it is from.
+    `module`: a torch.nn.Module that returns the logits of all heads; see HeadLogits. `config`: the
+    model's sizes. `folder`: the checkpoint that was loaded. `step`: its training step.
 
-    Text is bytes. A str is accepted wherever bytes are, and stands for its bytes in UTF-8.
-    Whatever the options, text is chosen by head 1 alone: the other heads draft, and change the
-    speed. All methods raise InputError (a ValueError) that names the wrong argument.
+    Text is bytes. Methods also accept a str and encode it as UTF-8.
+    Head 1 alone decides the text, whatever the options. The other heads only draft, which makes
+    decoding faster. All methods raise InputError (a ValueError) for a wrong argument and name it.
     """
 
     def __init__(self, checkpoint: Checkpoint) -> None:
@@ -91,24 +91,25 @@ class LanguageModel:
     ) -> bytes:
         """Complete one prompt; returns the completion without the prompt.
 
-        It ends before the first of `stops`, where the model ends the document, after `max_bytes`
-        bytes, or where the context is full. `complete_many` also says which of these it was.
+        A completion ends before the first of `stops`, where the model ends the document, after
+        `max_bytes` bytes, or when the context is full. `complete_many` also returns which of these
+        it was.
 
-        What is written:
-            temperature: 0 takes the most probable byte (greedy); above, bytes are drawn.
-            top_k: draw from the k most probable bytes only; 0: from all.
-            top_p: draw from the most probable bytes that together reach this probability.
+        Options that choose the text:
+            temperature: 0 takes the most probable byte (greedy); above 0, bytes are sampled.
+            top_k: sample from the k most probable bytes only; 0: from all.
+            top_p: sample from the most probable bytes whose probabilities reach this sum.
             seed: the same seed gives the same text.
-        How fast:
-            heads: how many heads take part, 1 is decoding without drafts; None: all.
+        Options that change the speed:
+            heads: how many heads to use; 1 decodes without drafts; None: all.
             engine: native (C++ on a CPU), compiled (torch.compile), eager (plain torch), or
-                auto, the fastest that works here.
-            gate: feed a draft only if its head is at least this sure of it, from 0 (always) to
-                below 1; None: as sure as pays on this machine.
-            draft_rule: in sampling, heads draft their best byte (argmax), or one drawn from their
-                own distribution (sampled; then a seed's text depends on `heads`).
-            exact: with `engine` compiled or eager in bfloat16, let decoding with few heads use
-                blocks as wide as with all, so that rounding is the same.
+                auto, the fastest one that works on this machine.
+            gate: verify a draft only if its head gives it at least this probability, from 0
+                (always) to below 1; None: chosen by the measured cost of a step.
+            draft_rule: when sampling, each head drafts its most probable byte (argmax) or samples
+                one (sampled; the text of a seed then depends on `heads`).
+            exact: with `engine` compiled or eager in bfloat16, feed blocks of the same width for
+                any number of heads. Rounding, and so the text, is then the same for all.
         """
         text = _as_bytes(prompt, "prompt")
         sampling = SamplingOptions(temperature, top_k, top_p, seed, draft_rule)
@@ -134,13 +135,14 @@ class LanguageModel:
         draft_rule: DraftRule = "argmax",
         exact: bool = False,
     ) -> Generator[bytes, None, None]:
-        """Complete one prompt; yields the completion piece by piece, as soon as each is final.
+        """Complete one prompt; yields the completion in pieces, each as soon as it is final.
 
-        Joined, the pieces are what `complete` returns with the same options. A piece is final when
-        no stop can take it back. It may end within a UTF-8 character. The model runs only while
-        the next piece is asked for; leaving the loop, or `close()`, ends the decoding.
+        The pieces join to what `complete` returns for the same options. A piece is final when none
+        of its bytes can belong to a stop. A piece may end inside a UTF-8 character. The model runs
+        only when the next piece is requested. Leaving the loop, or `close()`, ends the decoding.
 
-        Options as in `complete`. Wrong ones raise at the call, before the first piece.
+        The options are those of `complete`. A wrong option raises at the call, before the first
+        piece.
         """
         text = _as_bytes(prompt, "prompt")
         sampling = SamplingOptions(temperature, top_k, top_p, seed, draft_rule)
@@ -168,14 +170,14 @@ class LanguageModel:
         draft_rule: DraftRule = "argmax",
         exact: bool = False,
     ) -> list[list[Completion]]:
-        """Complete many prompts side by side; returns for each prompt a list of its completions.
+        """Complete many prompts in batches; returns one list of completions for each prompt.
 
-        `found[p][i].text` is sample i of prompt p. Each prompt has `samples` completions (one by
-        default; several need a temperature above 0). A Completion also says why it ended and how
-        many forwards it took. `batch` rows run at a time. It changes the speed and the memory, and
-        no text.
+        In the result `found`, `found[p][i].text` is sample i of prompt p. Each prompt gets
+        `samples` completions; more than one needs a temperature above 0. A Completion also holds
+        the reason why it ended and the number of forward passes. `batch` rows run at a time; this
+        changes speed and memory, but no text.
 
-        Other options as in `complete`.
+        The other options are those of `complete`.
         """
         texts = _all_as_bytes(prompts, "prompts")
         sampling = SamplingOptions(temperature, top_k, top_p, seed, draft_rule)
@@ -187,11 +189,13 @@ class LanguageModel:
         return [found[first : first + samples] for first in range(0, len(found), samples)]
 
     def bits_per_byte(self, text: bytes | str) -> list[float]:
-        """How many bits each head needs for a byte of `text`: n numbers, head 1's first.
+        """Bits per byte of each head on `text`: n numbers, head 1 first.
 
-        Head i predicts the byte i places ahead; 8 bits is what a guess at random would need. The
-        text is scored as one document of any length, its end included. NaN for a head that looks
-        further ahead than the text is long.
+        Head i predicts the byte i positions ahead. A uniform guess over the bytes takes 8 bits.
+        `text` is scored as one document of any length, end of document included. The value is NaN
+        for a head that predicts further ahead than the text is long.
+
+        Raises InputError if `text` is empty.
         """
         content = _as_bytes(text, "text")
         if not content:
@@ -202,7 +206,10 @@ class LanguageModel:
         return [bits if symbols_N[head] else float("nan") for head, bits in enumerate(found)]
 
     def encode(self, text: bytes | str) -> Tensor:
-        """The ids of `text` for `module`: BOS and the bytes, (1, T) of int64, on its device."""
+        """The ids of `text` as input for `module`: BOS, then the bytes.
+
+        Returns an int64 tensor (1, T) on the model's device, T = 1 + the number of bytes.
+        """
         ids = [BOS, *_as_bytes(text, "text")]
         return torch.tensor([ids], device=self.module.model.embedding.weight.device)
 
@@ -219,7 +226,7 @@ def _as_bytes(text: bytes | str, argument: str) -> bytes:
 
 
 def _all_as_bytes(texts: Iterable[bytes | str], argument: str) -> list[bytes]:
-    # Python would take one text apart into its characters.
+    # A str or bytes is iterable too: each of its characters would become a text.
     if isinstance(texts, bytes | str):
         raise InputError(
             f"{argument} must be a list of texts, not one {type(texts).__name__}; "

@@ -1,11 +1,12 @@
-"""Bits per byte of every head on documents, and the acceptance forecast.
+"""Bits per byte of every head on documents, and a forecast of how many drafts are accepted.
 
-A document longer than the model's view is cut into overlapping segments; each position is scored
-once, with at least `overlap` positions (or all there are) before it. Head i is scored on every
-symbol that it predicts from inside the document: bytes and the end of document.
+A long document is cut into segments of at most the context, which overlap by half. Each position is
+scored once, with at least half a segment of earlier positions in view, or all that there are. Head
+i is scored on every symbol that it predicts inside the document: its bytes and the end of document.
 
-The forecast is teacher-forced: on the true text, walk from block to block as the decoder would,
-accepting head i's guess while it is what head 1 would have said there, and count bytes a forward.
+The forecast is teacher-forced. It walks over the true text in blocks, as the decoder would. A block
+accepts head i's draft while it equals head 1's prediction for the same position. The mean size of
+the blocks is the forecast of bytes per forward.
 
 Shapes: B batch row, T position in segment, n prediction heads.
 """
@@ -28,10 +29,10 @@ LN2 = 0.6931471805599453
 
 @dataclass
 class Score:
-    """What the heads make of documents.
+    """The scores of all heads on some documents.
 
-    `bits_DN` and `symbols_DN`: bits and predicted symbols by document and head. `blocks[k][j]`:
-    blocks of the walk with k heads that gave j + 1 bytes.
+    `bits_DN` and `symbols_DN`: the sum of bits and the number of predicted symbols, by document
+    and head. `blocks[k][j]`: how many blocks gave j + 1 bytes in the forecast with k heads.
     """
 
     bits_DN: npt.NDArray[np.float64]
@@ -40,7 +41,7 @@ class Score:
 
     @property
     def forecast(self) -> dict[int, float]:
-        """Bytes a forward with k heads, by k."""
+        """The forecast of bytes per forward, by the number k of heads."""
         return {
             width: sum(size * count for size, count in enumerate(counts, 1)) / max(sum(counts), 1)
             for width, counts in self.blocks.items()
@@ -48,7 +49,7 @@ class Score:
 
     @property
     def accepted(self) -> list[int]:
-        """The widest walk's blocks, by the bytes that they gave."""
+        """How many blocks gave 1, 2, ..., n bytes in the forecast with all heads."""
         return self.blocks[max(self.blocks)]
 
     def heads_bpb(self) -> list[float]:
@@ -79,11 +80,11 @@ def _segments(lengths: Sequence[int], size: int, overlap: int) -> list[_Segment]
             if start + size >= length:
                 break
             start, skip = start + size - overlap, overlap
-    # Equal lengths side by side, so that a batch pads little; ties keep their order.
+    # Segments of similar length share a batch, which keeps padding small.
     return sorted(found, key=lambda segment: -segment.length)
 
 
-# Not inference_mode: what sharded layers gather in it could not be trained with afterwards.
+# Not inference_mode: sharded layers keep gathered tensors, and training could not use those later.
 @torch.no_grad()
 def score_documents(
     model: Model,
@@ -92,9 +93,10 @@ def score_documents(
     dtype: torch.dtype = torch.float32,
     progress: bool = False,
 ) -> Score:
-    """Score `documents` with every head of `model`; see the module for what is counted.
+    """Score `documents` with every head of `model`; the module's docstring says what is counted.
 
-    With `dtype` bfloat16 the matrices run under autocast.
+    `batch`: segments of a forward. `dtype`: with bfloat16, matrix products run under autocast.
+    `progress`: show a progress bar on stderr.
     """
     n = model.config.prediction_heads
     streams = [np.array([BOS, *text, EOD], dtype=np.int64) for text in documents]
@@ -120,13 +122,14 @@ def score_documents(
 
 
 def score_on_ranks(model: Model, documents: Sequence[bytes], batch: int, progress: bool) -> Score:
-    """`score_documents` with the documents shared among the ranks; each returns all of the score.
+    """`score_documents`, with the documents divided among the ranks. Every rank returns all scores.
 
-    (Beside other documents in a batch, a document's sums may differ in their last bits.)
+    A document's bits may differ in the last digits from those of one process, since the document
+    shares its batch with other documents.
     """
     if ranks.world_size() == 1:
         return score_documents(model, documents, batch, progress=progress)
-    # The longest first, so that every rank gets its share of them.
+    # The longest first, so that the ranks get about equal work.
     order = sorted(range(len(documents)), key=lambda index: -len(documents[index]))
     mine = ranks.share(order)
     part = score_documents(
@@ -179,7 +182,7 @@ def _collect(
     begin, end = segment.start + segment.skip, segment.start + segment.length
     guesses[segment.document][:, begin:end] = guesses_nT[:, fresh]
     for head in range(len(bits_nT)):
-        # Position t's label t + head + 1 must lie in the document.
+        # The label of position t, at t + head + 1, must lie in the document.
         count = max(0, min(end, length - head - 1) - begin)
         row = bits_nT[head, segment.skip : segment.skip + count]
         score.bits_DN[segment.document, head] += float(row.sum())
@@ -187,7 +190,11 @@ def _collect(
 
 
 def accepted_lengths(guesses_nT: npt.NDArray[np.int16], width: int) -> tuple[list[int], int]:
-    """Walk one document: how many blocks gave 1, 2, ..., `width` bytes, and the bytes in all."""
+    """Walk one document in blocks of up to `width` bytes, as the decoder would.
+
+    `guesses_nT`: each head's most probable id at every position. Returns how many blocks gave
+    1, 2, ..., `width` bytes, and the number of positions.
+    """
     counts, at, length = [0] * width, 0, guesses_nT.shape[1]
     while at < length:
         taken = 1

@@ -1,13 +1,14 @@
-"""The shard format: documents as raw bytes, memory-mapped, with offsets and a manifest.
+"""The shard format: documents as raw bytes, with offsets and a manifest, read by memory mapping.
 
-A shard folder holds, for each split and shard number,
+A shard folder contains, for each split and shard number,
 
     train-00000.bin           uint8, the documents one after another, nothing between them
     train-00000.offsets.npy   int64, documents + 1: document i is bin[offsets[i]:offsets[i + 1]]
     train-00000.names.json    the documents' names, a list of strings
 
-and `manifest.json`, which lists them with sizes and SHA-256 hashes, beside whatever the builder
-wants to say of the sources. The folder is written aside and renamed: it is whole or not there.
+and `manifest.json`, which lists these files with their sizes and SHA-256 hashes. The builder may
+add entries of its own, such as the sources. The folder is written under a temporary name and then
+renamed: it is complete, or it does not exist.
 """
 
 import hashlib
@@ -30,14 +31,15 @@ SPLITS = ("train", "held_out")
 
 
 class ShardWriter:
-    """Writes one shard folder; use as a context manager, `finish` last.
+    """Writes one shard folder. Use it as a context manager, and call `finish` last.
 
     >>> with ShardWriter(Path("shards")) as writer:
     ...     writer.add("train", "a.py", b"x = 1")
     ...     writer.finish({"recipe": "mine"})
 
-    Leaving the block without `finish`, or by an exception, leaves nothing behind and whatever
-    stood at `folder` before untouched.
+    A new shard begins when one has `shard_bytes` bytes. On success the folder replaces what was at
+    `folder` before. If the block ends by an exception or without `finish`, nothing is written and
+    what was at `folder` stays.
     """
 
     def __init__(self, folder: Path, shard_bytes: int = 256 << 20) -> None:
@@ -65,7 +67,7 @@ class ShardWriter:
         self._context.__exit__(kind, error, trace)
 
     def add(self, split: str, name: str, content: bytes) -> None:
-        """Append one document. Raises AssertionError for an empty one: it has no bytes to learn."""
+        """Append one document to `split` (train or held_out). `content` must not be empty."""
         assert split in SPLITS
         assert content
         if split not in self._open:
@@ -96,7 +98,7 @@ class ShardWriter:
         )
 
     def finish(self, about: dict[str, Any]) -> dict[str, Any]:
-        """Write the manifest: `about` (the builder's own words) beside the splits. Returns it."""
+        """Write the manifest and return it. `about`: the builder's own entries."""
         for split in list(self._open):
             self._close(split)
         manifest = {"format": FORMAT, **about, "splits": {}}
@@ -113,7 +115,7 @@ class ShardWriter:
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a shard folder. Raises InputError where there is none or it is damaged."""
+    """Read the manifest of a shard folder. Raises InputError if it is missing or damaged."""
     path = folder / "manifest.json"
     if not path.is_file():
         what = "has no manifest.json" if folder.is_dir() else "does not exist"
@@ -132,9 +134,10 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def cuts(text: bytes, count: int, size: int, where: str) -> list[bytes]:
-    """`count` pieces of `size` bytes, spread evenly over `text`; `where` names it in errors.
+    """Cut `count` pieces of `size` bytes from `text`, spread evenly; pieces may overlap.
 
-    Raises InputError if there are not as many different pieces.
+    `where` names the text in errors. Raises InputError if the text is too short for `count`
+    different pieces.
     """
     if len(text) < size:
         raise InputError(
@@ -153,8 +156,9 @@ def cuts(text: bytes, count: int, size: int, where: str) -> list[bytes]:
 class Split:
     """The documents of one split, memory-mapped.
 
-    `lengths_N` are the documents' sizes in bytes; `sha256` identifies the content (the hash of the
-    shards' hashes). Raises InputError if a file is missing, or of a size that the manifest denies.
+    `lengths_N`: the size of each document in bytes. `sha256`: a hash of the shards' hashes, which
+    identifies the content. Raises InputError if a file is missing, or if its size is not the one
+    in the manifest.
     """
 
     def __init__(self, folder: Path, split: str) -> None:
@@ -203,7 +207,7 @@ class Split:
         return shard, index - int(self._first[shard])
 
     def document(self, index: int) -> npt.NDArray[np.uint8]:
-        """The bytes of document `index`, a view of the memory map."""
+        """The bytes of document `index`: uint8 (length,), a view of the memory map."""
         shard, local = self._locate(index)
         offsets = self._offsets[shard]
         return self._maps[shard][offsets[local] : offsets[local + 1]]
@@ -216,9 +220,9 @@ class Split:
         return (self.document(index) for index in range(self.documents))
 
     def cuts(self, count: int, size: int) -> list[bytes]:
-        """`count` pieces of `size` bytes, spread evenly over the documents laid end to end.
+        """Cut `count` pieces of `size` bytes from the concatenated documents, spread evenly.
 
-        Raises InputError if there is less than one piece.
+        Raises InputError if the documents are too short for `count` different pieces.
         """
         text = b"".join(document.tobytes() for document in self)
         return cuts(text, count, size, f"{self.folder} ({self.split})")

@@ -1,7 +1,7 @@
-"""The face for the siblings: what `data` and `eval` use of bytelm, and nothing else.
+"""The names of bytelm that the packages `data` and `eval` use. They use no others.
 
-The command line, files, seals, ranks, shards, and what measures training and decoding. The names
-are imported on first use: most commands need neither torch nor all of this.
+These are the command line, files, sealed results, ranks, shards, and measurements of training and
+decoding. Each name is imported on first use, since most commands need few of them and no torch.
 """
 
 from collections.abc import Callable

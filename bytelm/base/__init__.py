@@ -1,1 +1,1 @@
-"""What every command stands on: command line, errors, files, ranks, rates and seals."""
+"""What all commands share: command line, errors, files, ranks, measured rates, sealed results."""

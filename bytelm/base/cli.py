@@ -1,8 +1,8 @@
-"""From a command line to an exit status, the same for every command.
+"""Run a command line and return its exit status, in the same way for every command.
 
-A command is a dataclass with a method `run` that returns its figures; tyro makes the command line
-from its fields. The figures leave as one JSON line, the last on stdout; progress and words for
-people go to stderr. Of many ranks (torchrun) the first prints both.
+A command is a dataclass with a method `run`. tyro makes the command line from its fields. `run`
+returns the command's figures, which are printed as one JSON line, the last line of stdout.
+Progress and messages go to stderr. With several ranks (torchrun), the first rank prints both.
 """
 
 import json
@@ -19,14 +19,17 @@ from bytelm.base.parsing import parse
 
 
 class Command(Protocol):
-    """`on_ranks = True` (a ClassVar) says that a command may run on many ranks."""
+    """A command. The ClassVar `on_ranks = True` allows it to run on several ranks."""
 
     def run(self) -> dict[str, Any] | None:
-        """Do it; the figures for the JSON line, or None where stdout belongs to something else."""
+        """Run the command.
+
+        Returns the figures for the JSON line, or None if stdout is used for something else.
+        """
 
 
 class Stopped(BaseException):
-    """A signal ended the command in good order; `status` is 128 + the signal's number."""
+    """A signal ended the command, which has saved its work. `status`: 128 + the signal's number."""
 
     def __init__(self, figures: dict[str, Any], status: int) -> None:
         super().__init__(figures, status)
@@ -34,27 +37,27 @@ class Stopped(BaseException):
 
 
 class Terminated(SystemExit):
-    """SIGTERM came."""
+    """SIGTERM was received."""
 
 
 def _terminate(number: int, _: FrameType | None) -> None:
-    """As Ctrl-C does: unwind, so that files being written aside are removed on the way out."""
+    """Raise, as Ctrl-C does, so that temporary files are removed while the stack unwinds."""
     _asked.append(number)
     raise Terminated(128 + number)
 
 
-# Signals that asked this process to end.
+# The SIGTERM signals that this process has received.
 _asked: list[int] = []
 
 
 def say(text: str, all_ranks: bool = False) -> None:
-    """One line for a person, on stderr; from the first rank alone if nothing else is asked."""
+    """Print a message on stderr, by default only from the first rank."""
     if all_ranks or ranks.is_first():
         print(text, file=sys.stderr, flush=True)
 
 
 def _complain(text: str) -> None:
-    """Say why the command fails."""
+    """Print why the command fails, if no other rank has done so."""
     if ranks.first_to_fail():
         who = f" (rank {ranks.rank()})" if ranks.world_size() > 1 else ""
         say(f"error{who}: {text}", all_ranks=True)
@@ -66,9 +69,11 @@ def main(
     commands: Mapping[str, Callable[..., Command]],
     arguments: Sequence[str] | None = None,
 ) -> int:
-    """Parse, run, print the JSON line. Returns the exit status: 0, 1 (failed), 2 (wrong input).
+    """Parse the arguments, run the command, print its JSON line; returns the exit status.
 
-    Of `commands` only the one that is named is looked up.
+    `arguments`: sys.argv[1:] if None. The status is 0 (done), 1 (failed), 2 (wrong input), or
+    128 + the number of the signal that ended the command. Of `commands` only the named one is
+    looked up, so that the others need not be imported.
     """
     signal.signal(signal.SIGTERM, _terminate)
     with options_written("command line"):
@@ -93,7 +98,7 @@ def _main(
     except Stopped as stopped:
         figures, status = stopped.figures, stopped.status
     except BrokenPipeError:
-        # The reader left (`| head`): not an error, and nobody is there to be told.
+        # The reader of stdout has closed it (`| head`). That is no error, so nothing is printed.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
@@ -107,7 +112,7 @@ def _main(
         say("stopped")
         return 143
     except RecursionError:
-        # What SIGTERM does to an import that is under way: numpy's parts look for themselves.
+        # SIGTERM during `import numpy` can end as a RecursionError inside the import.
         if not _asked:
             raise
         say("stopped")

@@ -1,4 +1,4 @@
-"""Where tensors lie: what a user may ask for, and whether this machine has it."""
+"""Check the device that a user asks for."""
 
 import torch
 
@@ -6,7 +6,10 @@ from bytelm.base.errors import InputError, option, setting
 
 
 def check_device(device: str | torch.device) -> str:
-    """`device` as text: cpu, cuda or cuda:N. Raises InputError for others, and ones not there."""
+    """`device` as text: cpu, cuda or cuda:N.
+
+    Raises InputError for any other device, and for one that this machine does not have.
+    """
     name = str(device)
     kind, colon, index = name.partition(":")
     if kind not in ("cpu", "cuda") or (colon and not index.isdecimal()):

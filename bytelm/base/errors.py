@@ -1,8 +1,7 @@
-"""The one exception that means "the user can mend this", and how its text names options.
+"""InputError, the exception for wrong input, and the spelling of options in its messages.
 
-The same check serves the command line, Python and preset files, and each writes an option in its
-own way. So a text never spells an option out: it asks `option` or `setting`, which write it as the
-current user does.
+The command line, Python and preset files share their checks, but each spells an option in its own
+way. A message therefore calls `option` or `setting`, which use the spelling of the caller.
 
     raise InputError(f"{option('top_p')} must be above 0, not {top_p}")
     raise InputError(f"{folder} holds a run; go on with {setting('resume', True)}")
@@ -13,8 +12,9 @@ current user does.
     setting    compile=False      --no-compile         compile = false
     setting    heads=9            --heads 9            heads = 9
 
-An option of the model or of training has its table's name in front: "model.width", "train.batch".
-Python's form is the default; `bytelm.base.cli.main` and the reader of presets choose theirs.
+Options of the model and of training begin with the name of their table: "model.width",
+"train.batch". Python's spelling is the default. `bytelm.base.cli.main` and the reader of presets
+set theirs.
 """
 
 import contextlib
@@ -29,20 +29,20 @@ _style: ContextVar[Style] = ContextVar("style", default="python")
 
 
 class InputError(ValueError):
-    """Wrong input: the message says what was wrong, where, and what to do.
+    """Wrong input by the user. The message says what is wrong, where, and what to do.
 
-    Commands print the message as one line and exit with status 2; anything else that reaches
-    the top is a bug and keeps its traceback.
+    Commands print the message as one line and exit with status 2. Any other exception that ends a
+    command is a bug, or a failure of the system.
     """
 
 
 def option(name: str) -> str:
-    """How the user writes the option with the Python name `name`."""
+    """The option with the Python name `name`, in the current spelling."""
     return f"--{name.replace('_', '-')}" if _style.get() == "command line" else name
 
 
 def setting(name: str, value: object) -> str:
-    """How the user gives the option `name` the value `value`."""
+    """The option `name` with the value `value`, in the current spelling."""
     style = _style.get()
     if style == "file":
         return f"{name} = {json.dumps(value, default=str)}"
@@ -56,7 +56,7 @@ def setting(name: str, value: object) -> str:
 
 @contextlib.contextmanager
 def options_written(style: Style) -> Iterator[None]:
-    """Within the block, errors name options in this style."""
+    """Inside the block, `option` and `setting` use this spelling."""
     token = _style.set(style)
     try:
         yield
@@ -66,7 +66,7 @@ def options_written(style: Style) -> Iterator[None]:
 
 @contextlib.contextmanager
 def of_file(where: str) -> Iterator[None]:
-    """Within the block, errors are those of a file: `where` stands before them."""
+    """Inside the block, InputErrors are those of a file: `where` is put before each message."""
     try:
         with options_written("file"):
             yield

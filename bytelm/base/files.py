@@ -1,4 +1,7 @@
-"""Files that are whole or not there: write aside, sync, rename."""
+"""Write files and folders atomically: to a temporary name, then sync, then rename.
+
+A reader sees the old content or the new, and never a part of either.
+"""
 
 import contextlib
 import fcntl
@@ -15,7 +18,7 @@ from bytelm.base.errors import InputError
 
 
 def sync(path: Path) -> None:
-    """Make a file's content, or the renames inside a folder, durable."""
+    """Sync a file's content, or the renames inside a folder, to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -31,7 +34,7 @@ def sha256_of(path: Path) -> str:
 
 @contextlib.contextmanager
 def _saying_where(path: Path) -> Iterator[None]:
-    """Give an OSError that names no file (a full disk, above all) the name `path`."""
+    """Add `path` to an OSError that names no file, such as that of a full disk."""
     try:
         yield
     except OSError as error:
@@ -42,9 +45,9 @@ def _saying_where(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def claimed(folder: Path) -> Iterator[None]:
-    """Keep other processes from claiming `folder` for the time of the block.
+    """Lock `folder` against other processes that claim it, for the length of the block.
 
-    A process that dies lets go. Raises InputError where another one is at work.
+    The lock ends with the process. Raises InputError if another process holds it.
     """
     descriptor = os.open(folder, os.O_RDONLY)
     try:
@@ -55,7 +58,7 @@ def claimed(folder: Path) -> Iterator[None]:
                 f"another process is writing to {folder}: wait for it, stop it, or choose another"
             ) from None
         except OSError:
-            # Some network file systems know no locks.
+            # Some network file systems have no locks. Then the folder is used without one.
             pass
         yield
     finally:
@@ -63,7 +66,7 @@ def claimed(folder: Path) -> Iterator[None]:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write `content` so that a reader of `path` sees the old file or the new one, whole."""
+    """Write `content` to `path` atomically. Raises OSError, which leaves the old file in place."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     aside = Path(name)
@@ -81,17 +84,21 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
+    """Write `text` as UTF-8; see write_bytes. Lone surrogates are written too."""
     write_bytes(path, text.encode("utf-8", "surrogatepass"))
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write `value` as indented JSON, keys in the order given."""
+    """Write `value` as indented JSON, keys in their own order; see write_bytes."""
     write_text(path, json.dumps(value, indent=2) + "\n")
 
 
 @contextlib.contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
-    """Yield a folder aside; on success it replaces what was at `path`, on failure it is gone."""
+    """Yield a temporary folder. After the block it replaces what was at `path`.
+
+    If the block raises, the temporary folder is removed and `path` is unchanged.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:

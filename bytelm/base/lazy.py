@@ -1,4 +1,4 @@
-"""Modules whose names are imported on first use."""
+"""Lazy imports: a module's names are imported on first use."""
 
 import importlib
 from collections.abc import Callable, Mapping
@@ -6,7 +6,10 @@ from typing import Any
 
 
 def importer(module: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
-    """A `__getattr__` for `module`: it finds each name of `homes` in the module given for it."""
+    """Make a `__getattr__` for `module` that imports names on first use.
+
+    `homes`: for each public name, the module that defines it.
+    """
 
     def find(name: str) -> Any:
         if name not in homes:

@@ -1,4 +1,4 @@
-"""Options as fields of dataclasses: what values they take is said once, at the field.
+"""Options are fields of dataclasses, and each field declares the values that it takes.
 
     @dataclass(frozen=True)
     class Options:
@@ -8,7 +8,7 @@
         def __post_init__(self) -> None:
             check_options(self, "train.")
 
-The command line shows the range in its help; Python and preset files meet the same check.
+The command line shows the range in its help. Python and preset files use the same check.
 """
 
 import difflib
@@ -24,16 +24,16 @@ from bytelm.base.errors import InputError, option
 
 @dataclass(frozen=True)
 class Range:
-    """Numbers from `low` to `high`, both among them unless `above` or `below` says otherwise."""
+    """The numbers from `low` to `high`. Both are included, except with `above` or `below`."""
 
     low: float = -math.inf
     high: float = math.inf
     above: bool = False
-    """`low` itself is not in the range."""
+    """Exclude `low` itself."""
     below: bool = False
-    """`high` itself is not in the range."""
+    """Exclude `high` itself."""
     infinite: bool = False
-    """Infinity may be given."""
+    """Allow infinity."""
 
     def __contains__(self, value: float) -> bool:
         endless = isinstance(value, float) and not math.isfinite(value)
@@ -64,7 +64,7 @@ def _hints(kind: Any) -> dict[str, Any]:
 
 
 def range_of(annotation: Any) -> Range | None:
-    """The range in the metadata of a type, or of a part of it (`X | None`, `tuple[X, ...]`)."""
+    """The Range that annotates a type or a part of it (`X | None`, `tuple[X, ...]`), or None."""
     if get_origin(annotation) is Annotated:
         for entry in annotation.__metadata__:
             if isinstance(entry, Range):
@@ -74,7 +74,7 @@ def range_of(annotation: Any) -> Range | None:
 
 
 def kind_of(annotation: Any) -> str | None:
-    """What numbers a type holds, in words; None for a type of no numbers."""
+    """The numbers that a type holds, in words, or None if it holds no numbers."""
     origin, parts = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return kind_of(parts[0])
@@ -87,13 +87,16 @@ def kind_of(annotation: Any) -> str | None:
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """ "; did you mean ...?", or nothing where no known name is like it."""
+    """The text "; did you mean ...?", or an empty text if no known name is similar."""
     close = difflib.get_close_matches(name, list(known), n=1)
     return f"; did you mean {close[0]}?" if close else ""
 
 
 def check_names(values: Mapping[str, object], kind: type, prefix: str = "") -> None:
-    """Raise InputError unless `values` has all that the dataclass `kind` needs, and no more."""
+    """Raise InputError if `values` has a name that is no field of `kind`, or lacks a required one.
+
+    `kind` is a dataclass. `prefix` is put before the names in errors: "model.".
+    """
     known = {field.name: field for field in fields(kind)}
     for name in values:
         if name not in known:
@@ -107,8 +110,8 @@ def check_names(values: Mapping[str, object], kind: type, prefix: str = "") -> N
 def check_options(options: Any, prefix: str = "") -> None:
     """Raise InputError unless each field of the dataclass `options` has a value of its type.
 
-    `prefix` stands before the fields' names in errors: "model.". Types other than numbers, texts,
-    choices, and tuples of them are not looked at.
+    `prefix` is put before the names in errors: "model.". Only numbers, texts, choices and tuples of
+    these are checked.
     """
     kind: Any = type(options)
     hints = _hints(kind)
@@ -120,7 +123,10 @@ def check_options(options: Any, prefix: str = "") -> None:
 
 
 def _why_not(value: Any, annotation: Any, limits: Range | None = None) -> tuple[str, Any]:
-    """What a value of this type must be, empty if `value` is it; and which part of it is not."""
+    """What a value of this type must be, and the part of `value` that is not that.
+
+    The text is empty if `value` has the type.
+    """
     origin, parts = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return _why_not(value, parts[0], range_of(annotation) or limits)

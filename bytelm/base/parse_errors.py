@@ -1,4 +1,4 @@
-"""What is said of words that tyro does not understand: one line, with a suggestion."""
+"""One-line errors, with a suggestion, for arguments that tyro does not accept."""
 
 import contextlib
 import re
@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-# tyro calls these hooks experimental, so its version is pinned. The public way is a box of text.
+# tyro calls these hooks experimental, so its version is pinned. Its public interface prints errors
+# as a box of several lines.
 from tyro import _errors
 
 from bytelm.base.errors import InputError
@@ -15,7 +16,11 @@ from bytelm.base.options import kind_of, suggestion
 
 @dataclass(frozen=True)
 class Known:
-    """What an error needs to know of a command: its name, its options, and what decides instead."""
+    """A command as errors describe it.
+
+    `command`: its name. `flags`: returns its options. `elsewhere`: for a field that is no option of
+    this command, the option that sets it.
+    """
 
     command: str
     flags: Callable[[], list[str]]
@@ -24,11 +29,11 @@ class Known:
 
 @contextlib.contextmanager
 def one_line_errors(known: Known) -> Iterator[None]:
-    """Turn what tyro has to say of wrong words into an InputError."""
+    """Inside the block, raise InputError for arguments that tyro does not accept."""
 
     def complain(event: _errors.ParseErrorEvent) -> None:
         text = _text(event, known)
-        # None: something that no command here can cause. tyro says it in its own way.
+        # None means an error that no command here can cause. Then tyro prints its own message.
         if text is not None:
             told = any(words in text for words in ("did you mean", "is now", "is set by"))
             raise InputError(text if told else f"{text}; see python -m {known.command} --help")
@@ -50,7 +55,7 @@ def _text(event: _errors.ParseErrorEvent, known: Known) -> str | None:
         case _errors.BadValue(argument=argument, reason="too_few_values"):
             return f"{_flag(argument)} needs a value"
         case _errors.InstantiationFailure(argument=None, message=message):
-            # Said by a dataclass itself, which names its options.
+            # The message comes from a dataclass, which names its options itself.
             return message
         case _errors.InstantiationFailure(argument=argument, message=message):
             return _not_a_value(argument, message)
@@ -58,7 +63,7 @@ def _text(event: _errors.ParseErrorEvent, known: Known) -> str | None:
 
 
 def _flag(argument: Any) -> str:
-    """An option's name; what stands before it are aliases."""
+    """The name of an option. Its aliases come before the name."""
     return str(argument.lowered.name_or_flags[-1])
 
 
@@ -91,14 +96,14 @@ def _no_option(name: str, known: Known) -> str:
 
 
 def _suggestion(name: str, known: Sequence[str]) -> str:
-    # Often it is only the table that is missing: --matrix-lr, --train.matrix-lr.
+    # Often only the table is missing: --matrix-lr for --train.matrix-lr.
     last = name.lstrip("-").rpartition(".")[2]
     same = [flag for flag in known if flag.lstrip("-").rpartition(".")[2] == last]
     return suggestion(name, same[:1] or known)
 
 
 def _set_is_gone(tokens: list[str], known: Known) -> str:
-    """What `--set model.width=64`, as it was up to version 0.1, is now."""
+    """The new form of `--set model.width=64`, which versions up to 0.1 had."""
     at = next(index for index, token in enumerate(tokens) if token.startswith("--set"))
     text = tokens[at].partition("=")[2] or "".join(tokens[at + 1 : at + 2])
     name, equals, value = text.partition("=")

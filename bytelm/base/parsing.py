@@ -1,9 +1,9 @@
-"""From words to a command, by tyro: nested dataclasses become options, and errors one line.
+"""Parse a command line by tyro: fields of dataclasses become options, and errors are one line.
 
-tyro reads a command's fields, and those of dataclasses inside: `--model.width 256`. Two things are
-added. Help shows the range that a field's `Range` gives. And the default of a nested dataclass may
-depend on another option, as those of model and training depend on `--preset`: a command class says
-so by a class method `defaults`.
+tyro reads a command's fields and those of nested dataclasses: `--model.width 256`. This module adds
+two things. The help shows the `Range` of a field. And the defaults of a nested dataclass may depend
+on another option, as those of model and training depend on `--preset`. A command class provides
+such defaults by a static method `defaults`.
 """
 
 import contextlib
@@ -25,14 +25,14 @@ from bytelm.base.parse_errors import Known, one_line_errors
 
 @dataclass(frozen=True)
 class Defaults:
-    """The default of a nested dataclass, found when the words are known."""
+    """The default of a nested dataclass, which depends on other arguments."""
 
     value: Any
-    """An instance."""
+    """The default: an instance of the dataclass."""
     source: str
-    """Where it comes from; help names it."""
+    """Where the default comes from, for the help."""
     fixed: Mapping[str, str] = field(default_factory=dict)
-    """Fields that are no options of this command, and the options that decide instead."""
+    """Fields that are no options of this command, and for each the option that sets it."""
 
 
 DefaultsByType = Mapping[type, Defaults]
@@ -44,10 +44,10 @@ def parse(
     commands: Mapping[str, Callable[..., Any]],
     words: Sequence[str],
 ) -> Any:
-    """The command that `words` ask for, its fields checked against their ranges.
+    """Make the command that the arguments `words` ask for, and check its fields.
 
-    Raises InputError for words that are wrong, and SystemExit after help. Of `commands` only the
-    one that is named is looked up.
+    Raises InputError for wrong arguments, and SystemExit after printing help. Of `commands` only
+    the named one is looked up.
     """
     name = next(iter(words), None)
     if name is None:
@@ -73,7 +73,7 @@ def parse(
 
 
 def peek(words: Sequence[str], name: str, default: str) -> str:
-    """The value of the option `name` among `words`, before the others can be understood."""
+    """The value of the option `name` in `words`, ignoring all other arguments."""
     kind: Any = dataclasses.make_dataclass("Peek", [(name, str, default)])
     found, _ = tyro.cli(kind, args=words, return_unknown_args=True, add_help=False)
     return str(getattr(found, name))
@@ -90,7 +90,7 @@ def _cli(
         Annotated[Any, tyro.conf.subcommand(name=name, constructor=command)]
         for name, command in commands.items()
     ]
-    # A union needs two members.
+    # tyro makes subcommands of a union, and a union needs two members.
     padding = [Annotated[None, tyro.conf.Suppress]]
     one_of: Any = Union[tuple(subcommands + padding)]  # noqa: UP007
     return tyro.cli(
@@ -104,7 +104,7 @@ def _cli(
 
 
 def _registry(defaults: DefaultsByType) -> ConstructorRegistry:
-    """tyro's rules, and for dataclasses the defaults given and ranges in the help."""
+    """tyro's own rules, with the given defaults and with ranges in the help."""
     registry = ConstructorRegistry()
     inside: list[Any] = []
 
@@ -115,7 +115,7 @@ def _registry(defaults: DefaultsByType) -> ConstructorRegistry:
         known = defaults.get(info.type)
         if known is not None:
             info = dataclasses.replace(info, default=known.value)
-        # tyro's own rule, which this one must not take the place of.
+        # Look up tyro's own rule. `inside` keeps this rule from being found again.
         inside.append(info.type)
         try:
             spec = ConstructorRegistry.get_struct_spec(info)
@@ -132,7 +132,7 @@ def _registry(defaults: DefaultsByType) -> ConstructorRegistry:
 
 
 def _shown(entry: Any, known: Defaults | None) -> Any:
-    """The field with its range in the help, and with the source of its default."""
+    """Add a field's range and the source of its default to its help."""
     limits, text = range_of(entry.type), entry.helptext
     if limits is not None:
 
@@ -151,7 +151,7 @@ def _shown(entry: Any, known: Defaults | None) -> Any:
 
 
 def _flags(program: str, name: str, command: Callable[..., Any]) -> list[str]:
-    """The options of a command, read from its help."""
+    """The options of a command, taken from its help."""
     with contextlib.redirect_stdout(io.StringIO()) as text, contextlib.suppress(SystemExit):
         find = getattr(command, "defaults", None)
         _cli(program, "", {name: command}, [name, "--help"], find([]) if find else {})

@@ -1,8 +1,8 @@
-"""Processes that work together: which one this is, and how they share work and exchange results.
+"""Ranks: the processes that torchrun starts, how they divide work and exchange results.
 
-torchrun starts the processes, tells each its rank by environment variables, and ends all of them
-when one fails. Without it there is one rank, the first, and no process group: every function here
-then does what one process needs. A command that may run on many ranks wraps its work in `joined`.
+torchrun gives each process its rank in environment variables, and ends all processes when one
+fails. Without torchrun there is one rank, rank 0, and no process group; every function here works
+then too. A command that may run on several ranks wraps its work in `joined`.
 """
 
 import atexit
@@ -18,8 +18,8 @@ from bytelm.base.errors import InputError, setting
 
 T = TypeVar("T")
 
-# How long a rank waits for another's results. A rank that ends is noticed at once, by its closed
-# connection; this is for one that takes longer than the others, which is no failure.
+# How long a rank waits for the results of another. Being slow is no failure, so the limit is long.
+# It is not needed for a rank that ends: its closed connection is noticed at once.
 PATIENCE = timedelta(days=30)
 
 _results: list[Any] = []
@@ -31,37 +31,39 @@ def launched() -> bool:
 
 
 def rank() -> int:
+    """The number of this rank, from 0; 0 without torchrun."""
     return int(os.environ["RANK"]) if launched() else 0
 
 
 def world_size() -> int:
+    """The number of ranks; 1 without torchrun."""
     return int(os.environ["WORLD_SIZE"]) if launched() else 1
 
 
 def local_rank() -> int:
-    """The rank among those of this machine: the number of its GPU."""
+    """The number of this rank among those of this machine, which is also that of its GPU."""
     return int(os.environ.get("LOCAL_RANK", 0)) if launched() else 0
 
 
 def local_world_size() -> int:
-    """The ranks of this machine."""
+    """The number of ranks on this machine."""
     return int(os.environ.get("LOCAL_WORLD_SIZE", 1)) if launched() else 1
 
 
 def is_first() -> bool:
-    """Whether this rank is the one that writes files, shows progress and prints figures."""
+    """Whether this is rank 0, which writes files, shows progress and prints figures."""
     return rank() == 0
 
 
 def share(items: Sequence[T]) -> list[T]:
-    """This rank's part of `items`, which are dealt out one by one."""
+    """This rank's part of `items`: every world_size()-th, beginning at its own number."""
     return list(items[rank() :: world_size()])
 
 
 def gather_objects(value: T) -> list[T]:
-    """Every rank's `value`, in the order of the ranks, on every rank.
+    """Gather `value` from all ranks; every rank returns the list, in the order of the ranks.
 
-    Waits for the slowest. Raises ConnectionError if a rank ends meanwhile.
+    Every rank must call this, inside `joined`. Raises ConnectionError if a rank ends meanwhile.
     """
     if world_size() == 1:
         return [value]
@@ -77,7 +79,7 @@ def gather_objects(value: T) -> list[T]:
 
 
 def is_lost(error: Exception) -> bool:
-    """Whether an error says that another rank does not answer any more."""
+    """Whether `error` means that the connection to another rank was lost."""
     import torch.distributed as dist
 
     return isinstance(error, dist.DistError) or "gloo" in str(error)
@@ -90,11 +92,14 @@ def barrier() -> None:
 
 @contextlib.contextmanager
 def joined(device: str = "cpu") -> Iterator[str]:
-    """The ranks' process group, for the length of the block; yields this rank's device.
+    """Join the ranks' process group for the length of the block; yields this rank's device.
 
-    Tensors travel by NCCL between GPUs and by gloo between CPUs, objects by gloo. `cuda` becomes
-    the GPU of the rank's own. CPU threads are divided among a machine's ranks, unless
-    OMP_NUM_THREADS says how many (torchrun sets it to 1).
+    Tensors are sent by NCCL between GPUs and by gloo between CPUs, objects by gloo. The device
+    `cuda` becomes the rank's own GPU. The CPU threads of a machine are divided among its ranks,
+    unless OMP_NUM_THREADS sets their number (torchrun sets it to 1).
+
+    Raises InputError if the machine has fewer GPUs than ranks, and ConnectionError if another rank
+    is lost.
     """
     if not launched():
         yield device
@@ -117,13 +122,14 @@ def joined(device: str = "cpu") -> Iterator[str]:
     with _ended_by_sigterm():
         dist.init_process_group("cpu:gloo,cuda:nccl" if on_gpu else "gloo")
         _results.append(dist.new_group(backend="gloo", timeout=PATIENCE))
-    # After a failure the group stays: the others learn of it when this process has said why.
+    # After a failure the group is kept. The other ranks notice when this process ends, which is
+    # after it has printed its error.
     try:
         yield device
     except RuntimeError as error:
         if not is_lost(error):
             raise
-        # Of gloo's text: neither the place in its source nor its advice.
+        # Leave out the place in gloo's source and its advice.
         why = str(error).splitlines()[0].partition("] ")[2].partition(". ")[0][:160]
         raise ConnectionError(f"another rank was lost{f' ({why})' * bool(why)}") from error
     _results.pop()
@@ -132,9 +138,9 @@ def joined(device: str = "cpu") -> Iterator[str]:
 
 @contextlib.contextmanager
 def _ended_by_sigterm() -> Iterator[None]:
-    """Let SIGTERM end the process at once, also inside a call that Python cannot interrupt.
+    """Inside the block, SIGTERM ends the process at once, even during a call into C++.
 
-    That is how torchrun ends a rank that waits for one that never came.
+    torchrun sends SIGTERM to a rank that waits here for a rank that never starts.
     """
     handler = signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
@@ -144,9 +150,9 @@ def _ended_by_sigterm() -> Iterator[None]:
 
 
 def first_to_fail() -> bool:
-    """Whether no other rank has said yet why it fails. The first speaks for all.
+    """Whether this rank is the first to report a failure. Only the first prints its error.
 
-    A wrong option is wrong on every rank, and one that ends takes the others with it.
+    A wrong option fails on every rank, and a rank that ends makes the others fail too.
     """
     if world_size() == 1:
         return True
@@ -158,16 +164,16 @@ def first_to_fail() -> bool:
         attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
         return int(store.add(f"bytelm/failed/{attempt}", 1)) == 1
     except (RuntimeError, KeyError, ValueError):
-        # No store to ask: better said twice than never.
+        # The store cannot be reached. Printing an error twice is better than not at all.
         return True
 
 
 def leave(status: int) -> NoReturn:
-    """End the process with `status`; a rank without the end of its interpreter.
+    """End the process with `status`. On a rank, skip the shutdown of the Python interpreter.
 
-    gloo's threads outlive the process group: DTensor's caches hold it. One that lets go of a tensor
-    while the interpreter ends is ended by Python, out of a destructor, and that aborts the process:
-    all the work would be done and torchrun call it failed.
+    DTensor's caches keep the process group alive, and with it gloo's threads. If such a thread
+    frees a tensor during shutdown, Python ends the thread inside a destructor, which aborts the
+    process. torchrun would then report a failure although the work was done.
     """
     if not launched():
         sys.exit(status)

@@ -1,21 +1,24 @@
-"""What this machine reaches, measured: a step's time is told in shares of it."""
+"""Measure this machine's peak rates. A step's time is compared with them."""
 
 import time
 from collections.abc import Callable
 
 import torch
 
-# Large enough for a GPU that what is measured is its work and not the call.
+# Large enough that a GPU's work takes much longer than the call that starts it.
 GPU_ROWS, CPU_ROWS = 8192, 1024
 GPU_READ_BYTES, CPU_READ_BYTES = 8 * 2**30, 2**28
 
 
-# A processor without bfloat16 takes seconds for one product: more rounds say nothing new there.
+# A processor without bfloat16 takes seconds for one product, so not all rounds are run there.
 MOST_S = 1.0
 
 
 def shortest_s(work: Callable[[], object], rounds: int, most_s: float = MOST_S) -> float:
-    """Seconds of the shortest of `rounds` calls; no further call begins after `most_s` seconds."""
+    """The shortest time of up to `rounds` calls of `work`, in seconds.
+
+    After `most_s` seconds no further call begins.
+    """
     best, started = float("inf"), time.perf_counter()
     for _ in range(rounds):
         begun = time.perf_counter()
@@ -27,17 +30,17 @@ def shortest_s(work: Callable[[], object], rounds: int, most_s: float = MOST_S) 
 
 
 def matmul_flops_per_s(dtype: torch.dtype, device: str) -> float:
-    """The rate of a large square matrix product, the best of some."""
+    """Floating-point operations per second of a large square matrix product, the best of 12."""
     rows = GPU_ROWS if device.startswith("cuda") else CPU_ROWS
     a = torch.randn(rows, rows, device=device).to(dtype)
     return 2 * rows**3 / shortest_s(lambda: float((a @ a)[0, 0]), 12)
 
 
 def bandwidth_bytes_per_s(device: str) -> float:
-    """The best of a few reads of memory that no cache holds."""
+    """Bytes per second of reading memory that is larger than the caches, the best of 6."""
     size = CPU_READ_BYTES
     if device.startswith("cuda"):
-        # Half of what is free, on a small card: it may hold a model by now.
+        # On a small card, half of the free memory: the rest may be needed for a model.
         size = min(GPU_READ_BYTES, torch.cuda.mem_get_info(device)[0] // 2)
     data = torch.ones(size // 4, device=device)
     return data.nbytes / shortest_s(lambda: float(data.sum()), 6)

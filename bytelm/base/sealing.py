@@ -1,4 +1,4 @@
-"""Results are sealed: figures travel with what made them (machine, versions, command)."""
+"""Seal results: store figures together with the machine, versions and command they came from."""
 
 import importlib.metadata
 import os
@@ -22,7 +22,7 @@ def _processor() -> str:
 
 
 def machine() -> dict[str, Any]:
-    """The processor, its cores that this process may use, the GPU if any, and the ranks."""
+    """The processor, the cores that this process may use, the GPU if there is one, the ranks."""
     import torch
 
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
@@ -38,6 +38,7 @@ def machine() -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
+    """The versions of Python, bytelm and PACKAGES."""
     found = {"python": platform.python_version()}
     for package in ("bytelm", *PACKAGES):
         try:
@@ -48,9 +49,10 @@ def versions() -> dict[str, str]:
 
 
 def command_line() -> str:
-    """The command as it was typed, as far as Python knows; paths in this folder relative to it.
+    """The command that started this process, as far as Python knows it.
 
-    A result is read elsewhere, where that folder has another name.
+    Paths inside the current folder are made relative, since that folder has another name on the
+    machine where the result is read.
     """
     program, start = Path(sys.argv[0]), "python -m"
     if ranks.world_size() > 1:
@@ -58,12 +60,13 @@ def command_line() -> str:
         nodes = f" --nnodes {ranks.world_size() // each}" * (ranks.world_size() > each)
         start = f"torchrun{nodes} --nproc-per-node {each} -m"
     name = f"{start} {program.parent.name}" if program.name == "__main__.py" else str(program)
-    # At the start of an argument or of an option's value; elsewhere it is part of another path.
+    # Only at the start of an argument or of an option's value. Elsewhere the text is part of
+    # another path.
     here = re.compile(rf"(^|=){re.escape(str(Path.cwd()))}({os.sep}|$)")
     arguments = [here.sub(lambda m: m[1] if m[2] else f"{m[1]}.", part) for part in sys.argv[1:]]
     return shlex.join([*name.split(), *arguments])
 
 
 def seal(figures: dict[str, Any]) -> dict[str, Any]:
-    """`figures` with the machine, the versions and the command that made them."""
+    """Add the machine, the versions and the command to `figures`."""
     return {**figures, "machine": machine(), "versions": versions(), "command": command_line()}

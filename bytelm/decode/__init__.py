@@ -1,1 +1,1 @@
-"""A checkpoint and prompts become completions: greedy self-speculation."""
+"""Decoding: complete prompts by self-speculation, greedy or sampled."""

@@ -1,4 +1,4 @@
-"""`python -m bytelm generate`: prompts become completions, in files or on stdout."""
+"""`python -m bytelm generate`: complete prompts, to a file or to stdout."""
 
 import base64
 import binascii
@@ -26,12 +26,13 @@ if TYPE_CHECKING:
 
 @dataclass
 class Generate:
-    """Complete prompts, with the model's heads drafting for the model itself.
+    """Complete prompts. The model's own heads draft, and head 1 verifies the drafts.
 
     Greedy by default. The text is exactly what head 1 alone would write, byte by byte.
 
-    With --prompt-file the completion's bytes go to stdout as they are accepted. With --prompts, one
-    JSON row a prompt goes to --out (or stdout), in order; torchrun's ranks share these prompts.
+    With --prompt-file, the completion's bytes are written to stdout as they are accepted. With
+    --prompts, one JSON row per completion is written to --out (or stdout), in the order of the
+    prompts. The ranks of torchrun divide these prompts among them.
     """
 
     on_ranks: ClassVar[bool] = True
@@ -39,50 +40,53 @@ class Generate:
     checkpoint: Path
     """A run folder, or one of its checkpoints."""
     prompt_file: Path | None = None
-    """A file whose bytes are the prompt; - for standard input."""
+    """A file whose bytes are the prompt; - is standard input."""
     prompts: Path | None = None
-    """jsonl with rows of "id" and "prompt" (or "prompt_base64")."""
+    """A JSONL file; each row has "id" and "prompt" (or "prompt_base64")."""
     out: Path | None = None
-    """Where the rows go; without it, to stdout."""
+    """The JSONL file to write; stdout if not given."""
     max_bytes: Annotated[int, Range(1)] = 1024
-    """Bytes of a completion at most."""
+    """The largest number of bytes of a completion."""
     heads: int | None = None
-    """k: head 1 and k - 1 drafting heads; 1 is plain decoding. Default: all that the model has."""
+    """k: use head 1 and k - 1 heads that draft; 1 decodes without drafts. Default: all heads."""
     batch: Annotated[int, Range(1)] = 16
-    """Prompts that run side by side."""
+    """How many completions run at a time."""
     stop: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
-    r"""Text that ends a completion; repeatable; \n, \t, \\ and \xNN are understood."""
+    r"""Text that ends a completion; may be given several times. \n, \t, \\ and \xNN are escapes."""
     with_prompt: bool = False
     """Add "text" to each row: the prompt and its completion."""
     stops_span_prompt: bool = False
-    """Let a stop begin in the prompt's last bytes."""
+    """Also end at a stop that begins in the last bytes of the prompt."""
     sampling: Annotated[SamplingOptions, tyro.conf.arg(name="")] = field(
         default_factory=SamplingOptions
     )
     samples: Annotated[int, Range(1)] = 1
-    """Completions of each prompt."""
+    """How many completions to sample for each prompt."""
     gate: Annotated[float, Range(0, 1, below=True)] | None = None
-    """Feed a draft only if its head is at least this sure of it, 0: always. Default: as sure as
-    pays here, by the measured cost of a step. Changes the speed alone (under --draft-rule sampled
-    also which text a seed gives, though not its distribution; the default is 0.4 there)."""
+    """Verify a draft only if its head gives it at least this probability; 0: verify every draft.
+    Default: chosen by the measured cost of a step; with --draft-rule sampled, 0.4. Changes only the
+    speed. With --draft-rule sampled it also changes which text a seed gives, but not the
+    distribution."""
     dtype: Literal["float32", "bfloat16"] = "float32"
-    """Of weights, keys and values; bfloat16 is about twice as fast where the processor has it."""
+    """Type of weights, keys and values; bfloat16 is about twice as fast if the CPU supports it."""
     exact: bool = False
-    """Run plain decoding in blocks as wide as speculation's (the native engine has no need of it):
-    the same bytes at every --heads in bfloat16 as well."""
+    """Feed blocks of the same width at every --heads, so that rounding, and so the text, is the
+    same in bfloat16 too. The native engine does not need this."""
     engine: Engine = "auto"
-    """native: C++ on a CPU; compiled: torch.compile, on a GPU with CUDA graphs; eager: plain."""
+    """native: C++ on a CPU; compiled: torch.compile, with CUDA graphs on a GPU; eager: plain torch;
+    auto: the fastest of these that works here."""
     device: str = "cpu"
-    """cpu or cuda."""
+    """cpu, cuda or cuda:N."""
 
     def options(self) -> DecodeOptions:
-        """What this command line asks of decoding."""
+        """The decoding options of this command line."""
         return DecodeOptions(
             self.max_bytes, self.heads, self.batch, tuple(unescape(stop) for stop in self.stop),
             self.stops_span_prompt, self.sampling, self.samples, self.gate, self.engine, self.exact,
         )  # fmt: skip
 
     def run(self) -> dict[str, Any] | None:
+        """Complete the prompts. Returns the figures of --out, or None if stdout has the text."""
         with ranks.joined(self.device) as device:
             return self._complete(device)
 
@@ -97,7 +101,7 @@ class Generate:
             raise InputError("--prompt-file is for one process: start it without torchrun")
         if self.prompt_file is not None and self.out is not None:
             raise InputError("--out goes with --prompts; with --prompt-file, redirect stdout")
-        # Prompts first: a broken file should not wait for a model to load.
+        # Read the prompts first, so that a wrong file is reported before the model is loaded.
         prompts = _read_prompts(self.prompts) if self.prompts is not None else []
         prompt = _read_prompt(self.prompt_file) if self.prompt_file is not None else b""
         options = self.options()
@@ -154,7 +158,7 @@ class Generate:
         }
 
     def _lines(self, prompts: list[tuple[object, bytes]], found: dict[int, Completion]) -> bytes:
-        """A JSON row a completion, in the order of the prompts and of their samples."""
+        """One JSON row per completion, in the order of the prompts and of their samples."""
         lines = []
         for index, completion in sorted(found.items()):
             name, prompt = prompts[index // self.samples]
@@ -198,7 +202,10 @@ def _stream(model: "Model", prompt: bytes, options: DecodeOptions) -> None:
 
 
 def unescape(text: str) -> bytes:
-    r"""The bytes of `text` with Python's escapes for bytes (\n, \t, \\, \xNN) read."""
+    r"""Decode Python's escapes for bytes in `text`: \n, \t, \\, \xNN.
+
+    Raises InputError if `text` is empty or has a wrong escape.
+    """
     if not text:
         raise InputError("--stop '': an empty stop would end every completion at once")
     try:

@@ -1,9 +1,9 @@
-"""The torch engine's step compiled (torch.compile), and on a GPU captured as a CUDA graph.
+"""The torch engine's step, compiled by torch.compile, and captured as a CUDA graph on a GPU.
 
-What is compiled is one layer, and all layers share that code: a model of 32 layers compiles in the
-time of one. A step has fixed shapes and works in place, so that one CUDA graph, of the compiled
-layers and the little around them, serves every step of a view of the cache. Views grow in buckets,
-and each bucket is compiled and captured once.
+Only one layer is compiled, and all layers share its code. A model of 32 layers compiles as fast as
+a model of one. A step has fixed shapes and works in place, so one CUDA graph serves all steps that
+read the same number of cache slots. This number grows in buckets. Each bucket is compiled and
+captured once.
 """
 
 from collections.abc import Callable
@@ -17,25 +17,28 @@ from bytelm.model.cache import Cache
 from bytelm.model.layers import Layer
 
 Advance = Callable[[], tuple[Tensor, Tensor]]
-# Shapes (batch, width, view of the cache) that a layer is compiled for in one process; torch's own
-# limit of 8 would leave the rest eager.
+# How many shapes (batch, width, slots that attention reads) a layer may be compiled for in one
+# process. With torch's default limit of 8, further shapes would run eager.
 SHAPES = 1024
 
 
 class Captured(Protocol):
-    """What a step works on: the view that it is compiled for, and the state that it changes."""
+    """What a step works on: the cache, and the state that it changes."""
 
     cache: Cache
 
     def view(self) -> int:
-        """Slots that attention reads."""
+        """How many slots attention reads."""
 
     def changing(self) -> list[Tensor]:
-        """The tensors that a step changes in place, but for the cache."""
+        """The tensors, apart from the cache, that a step changes in place."""
 
 
 class CompiledStep:
-    """`advance`, compiled at its first call; eager, with one line that says so, if that fails."""
+    """Calls `advance`, and compiles it at the first call.
+
+    If compiling fails, a message says so once and the steps run eager.
+    """
 
     def __init__(self, advance: Advance, of: Captured, device: torch.device) -> None:
         self._advance, self._of = advance, of
@@ -74,7 +77,11 @@ class CompiledStep:
             tensor.copy_(value)
 
     def _capture(self) -> tuple[Any, tuple[Tensor, Tensor]]:
-        """Record a step; what warming up does to the state is undone, and in the cache redone."""
+        """Capture a step as a CUDA graph.
+
+        The steps that warm up change the state, which is restored. The cache needs no restoring:
+        the next step writes the same slots again.
+        """
         assert self._graphs is not None
         before = [tensor.clone() for tensor in self._of.changing()]
         side = torch.cuda.Stream()  # type: ignore[no-untyped-call]

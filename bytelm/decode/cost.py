@@ -1,4 +1,4 @@
-"""What one decoding step costs, for any model and any width, without decoding anything."""
+"""Measure the time of one decoding step, for any model and width, without decoding a text."""
 
 import time
 
@@ -14,7 +14,7 @@ from bytelm.model.model import SLACK, Model
 
 
 def preset_model(preset: str, dtype: torch.dtype, device: str) -> Model:
-    """A preset's model with random weights, made in `dtype` on `device`."""
+    """A preset's model with random weights, created in `dtype` on `device`."""
     config = model_config(load_preset(preset)["model"], f"preset {preset}")
     with torch.device("meta"):
         model = Model(config)
@@ -29,9 +29,11 @@ def preset_model(preset: str, dtype: torch.dtype, device: str) -> Model:
 def step_costs(
     model: Model, batch: int, widths: list[int], position: int, rounds: int, engine: Engine = "auto"
 ) -> dict[int, float]:
-    """Seconds of a step by width, every row at `position`: the shortest of `rounds`, in turns.
+    """Seconds of a decoding step, by width, with every row at `position`.
 
-    A width of 1 is plain decoding; a width w feeds w - 1 drafts and drafts as many anew.
+    Width 1 is plain decoding. Width w feeds w - 1 drafts and makes w - 1 new ones. The widths are
+    measured in turns, and the shortest of `rounds` times counts. Raises InputError for a width that
+    exceeds the model's heads, or a position outside the context.
     """
     n, longest = model.config.prediction_heads, model.config.context - 1
     for width in widths:

@@ -1,15 +1,18 @@
-"""Where a completion ends: stops, the end of document, the length; and what may be shown of it.
+"""Find stops in a completion, and the bytes that may already be shown.
 
-A stop is found wherever it falls, inside an accepted block or across several. The first to be
-complete ends the completion, as it would if bytes came one by one, so the result does not depend
-on how many bytes a step accepts; of two that are complete at the same byte the longer wins.
+A stop may lie inside an accepted block or span several. The stop that is complete first ends the
+completion, as if bytes were decoded one by one. The result therefore does not depend on how many
+bytes a step accepts. Of two stops that are complete at the same byte, the longer one counts.
 """
 
 from collections.abc import Sequence
 
 
 def find_stop(text: bytes | bytearray, stops: Sequence[bytes], seen: int) -> int | None:
-    """Where the first stop to be complete begins, or None; before `seen` no stop was complete."""
+    """The index where the first complete stop begins, or None.
+
+    `seen`: no stop is complete within the first `seen` bytes, so the search can skip them.
+    """
     best: tuple[int, int] | None = None
     for stop in stops:
         start = text.find(stop, max(0, seen - len(stop) + 1))
@@ -19,7 +22,7 @@ def find_stop(text: bytes | bytearray, stops: Sequence[bytes], seen: int) -> int
 
 
 def undecided(text: bytes | bytearray, stops: Sequence[bytes]) -> int:
-    """How many bytes at the end of `text` may yet turn out to begin a stop."""
+    """How many bytes at the end of `text` may be the beginning of a stop."""
     longest = max((len(stop) for stop in stops), default=0)
     for size in range(min(longest - 1, len(text)), 0, -1):
         if any(stop.startswith(text[-size:]) for stop in stops if len(stop) > size):
@@ -28,7 +31,7 @@ def undecided(text: bytes | bytearray, stops: Sequence[bytes]) -> int:
 
 
 def incomplete_utf8(text: bytes) -> int:
-    """How many bytes at the end of `text` are the beginning of one UTF-8 character."""
+    """How many bytes at the end of `text` are an incomplete UTF-8 character."""
     for size in range(1, min(3, len(text)) + 1):
         lead = text[-size]
         if lead & 0xC0 == 0x80:
@@ -40,7 +43,7 @@ def incomplete_utf8(text: bytes) -> int:
 
 
 def _may_begin(piece: bytes) -> bool:
-    """Whether a valid character can begin with `piece`: Unicode, table 3-7, on second bytes."""
+    """Whether a valid UTF-8 character can begin with `piece` (Unicode standard, table 3-7)."""
     if len(piece) < 2:
         return True
     ranges = {0xE0: (0xA0, 0xBF), 0xED: (0x80, 0x9F), 0xF0: (0x90, 0xBF), 0xF4: (0x80, 0x8F)}
@@ -49,19 +52,19 @@ def _may_begin(piece: bytes) -> bool:
 
 
 class Utf8Gate:
-    """Passes bytes on, but never a part of a UTF-8 character; invalid bytes pass unchanged."""
+    """Passes bytes on in whole UTF-8 characters. Invalid bytes pass unchanged."""
 
     def __init__(self) -> None:
         self._held = b""
 
     def push(self, piece: bytes) -> bytes:
-        """What may be shown now that `piece` has come."""
+        """Add `piece`; returns the bytes that can be shown now."""
         text = self._held + piece
         cut = len(text) - incomplete_utf8(text)
         self._held = text[cut:]
         return text[:cut]
 
     def flush(self) -> bytes:
-        """What is left when nothing more will come."""
+        """Return the bytes that are left at the end of the text."""
         held, self._held = self._held, b""
         return held

@@ -1,8 +1,8 @@
-"""Self-speculation over many prompts: the host's loop around the steps.
+"""Complete many prompts by self-speculative decoding: the host's loop around the engine's steps.
 
-Rows do not wait for each other: each advances by what it accepts, and a row that ends is replaced
-by the next prompt. The engine decides acceptance, ends of documents and limits; the host looks
-every few steps, finds the stops, and admits.
+Rows do not wait for each other. Each row advances by the bytes that it accepts, and a row that ends
+is replaced by the next prompt. The engine accepts drafts and handles ends of documents and length
+limits. Every few steps the host reads the new bytes, searches them for stops, and admits prompts.
 """
 
 from collections import deque
@@ -19,9 +19,9 @@ from bytelm.decode.stepper import Stepper, TorchStepper
 from bytelm.model.model import SLACK, Model
 from bytelm.native.build import NoCompilerError
 
-# Steps between the host's looks at the engine; a row that a stop ended idles for at most these.
+# Steps between two reads by the host. A row that has reached a stop idles for at most this many.
 STEPS_PER_CHECK = 8
-# Text that is being watched comes step by step.
+# When text is streamed, the host reads after every step.
 STEPS_PER_CHECK_STREAMING = 1
 
 _said: set[str] = set()
@@ -34,7 +34,11 @@ def generate(
     show: Callable[[int, bytes], None] | None = None,
     drafter: Drafter | None = None,
 ) -> list[Completion]:
-    """Complete every prompt, in order; `options.samples` of each, side by side in the list."""
+    """Complete every prompt; returns the completions in the order of the prompts.
+
+    With `options.samples` of n, the n completions of a prompt follow each other in the list. The
+    arguments and errors are those of `generate_rows`.
+    """
     found = dict(generate_rows(model, prompts, options, show, drafter))
     return [found[index] for index in range(len(prompts) * options.samples)]
 
@@ -47,14 +51,18 @@ def generate_rows(
     drafter: Drafter | None = None,
     only: Sequence[int] | None = None,
 ) -> Iterator[tuple[int, Completion]]:
-    """Complete every prompt; yields (index, completion) as they end.
+    """Complete every prompt; yields (index, completion) for each completion when it ends.
 
-    With `options.samples` of n, sample i of prompt p has the index p * n + i. Greedy text is head
-    1's choice, and sampled text is drawn from head 1's distribution, whatever `options.heads` and
-    `options.batch`. With `show`, a completion's bytes are handed over as soon as no stop can take
-    them back. `drafter` replaces the model's own heads as the source of drafts. `only`: the indices
-    to complete, by default all; a completion is the same whichever are done beside it. Raises
-    InputError for a prompt that does not fit the context, or options the model cannot serve.
+    With `options.samples` of n, sample i of prompt p has the index p * n + i. Head 1 alone decides
+    the text: greedy text is its argmax, and sampled text follows its distribution, whatever
+    `options.heads` and `options.batch` are.
+
+    `show`: called with (index, piece) as soon as a piece is final, that is, cannot belong to a
+    stop. `drafter`: makes the drafts instead of the model's own heads. `only`: the indices to
+    complete, by default all; this does not change any completion.
+
+    Raises InputError for a prompt that does not fit the context, and for options that this model
+    or machine cannot use.
     """
     _check(model, prompts, options)
     indices = range(len(prompts) * options.samples) if only is None else only
@@ -65,10 +73,10 @@ def generate_rows(
 def stream(
     model: Model, prompt: bytes, options: DecodeOptions, drafter: Drafter | None = None
 ) -> Generator[bytes, None, None]:
-    """Complete one prompt; yields its bytes as soon as no stop can take them back.
+    """Complete one prompt; yields its bytes in pieces, as soon as they cannot belong to a stop.
 
-    Each step runs when the next bytes are asked for. Closing the generator ends the decoding and
-    frees the engine. Raises as `generate_rows` does, at the call and not at the first piece.
+    A step runs only when the next piece is requested. Closing the generator ends the decoding and
+    frees the engine. The errors are those of `generate_rows`, raised at the call.
     """
     _check(model, [prompt], options)
     pieces: list[bytes] = []
@@ -104,10 +112,10 @@ def _say_once(text: str) -> None:
 def make_stepper(
     model: Model, batch: int, reach: int, options: DecodeOptions, drafter: Drafter | None = None
 ) -> Stepper:
-    """The engine that `options.engine` asks for; `auto` takes the fastest that works here.
+    """Make the engine that `options.engine` names; `auto` is the fastest one that works here.
 
-    `reach`: the positions that any row may come to. Raises InputError for an engine that cannot
-    serve.
+    `batch`: the number of rows. `reach`: how many positions a row may use. Raises InputError if the
+    engine does not work for this model, drafter or machine.
     """
     device, wanted = model.embedding.weight.device.type, options.engine
     if wanted == "native" and (device != "cpu" or drafter is not None):
@@ -143,15 +151,15 @@ class _Loop:
         self.queue = deque(indices)
 
     def _limit(self, prompt: bytes) -> int:
-        """The position of a row's last id at most; the prompt's own last is at len(prompt)."""
+        """The last position that a row may reach. The prompt's last byte is at len(prompt)."""
         return min(len(prompt) + self.options.max_bytes, self.model.config.context - 1)
 
     def run(self) -> Iterator[tuple[int, Completion]]:
-        """The completions as they end."""
+        """Yield (index, completion) for each completion when it ends."""
         return (ended for ended in self.steps() if ended is not None)
 
     def steps(self) -> Iterator[tuple[int, Completion] | None]:
-        """The completions as they end, and None whenever the host has taken what steps gave."""
+        """Like `run`, but also yields None after each read of new bytes."""
         while True:
             for slot, row in enumerate(self.rows):
                 if row is None and self.queue:

@@ -1,4 +1,4 @@
-"""What a caller may ask of decoding."""
+"""The options of decoding."""
 
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
@@ -12,63 +12,69 @@ DraftRule = Literal["argmax", "sampled"]
 
 @dataclass(frozen=True)
 class SamplingOptions:
-    """How bytes are chosen from head 1's distribution."""
+    """How a byte is chosen from head 1's distribution."""
 
     temperature: Annotated[float, Range(0)] = 0.0
-    """0 is greedy; above, bytes are drawn from head 1's distribution at this temperature."""
+    """0 is greedy; above 0, bytes are sampled from head 1's distribution at this temperature."""
     top_k: Annotated[int, Range(0, 2**63 - 1)] = 0
-    """Draw from the k most probable bytes only; 0: from all."""
+    """Sample from the k most probable bytes only; 0: from all."""
     top_p: Annotated[float, Range(0, 1, above=True)] = 1.0
-    """Draw from the most probable bytes that together reach this probability."""
+    """Sample from the most probable bytes whose probabilities reach this sum."""
     seed: Annotated[int, Range(0, 2**64 - 1)] = 0
-    """Replays the same samples."""
+    """The same seed gives the same samples."""
     draft_rule: DraftRule = "argmax"
-    """In sampling, drafts are each head's best byte (then the text is the same with any number of
-    heads), or drawn from the head's own distribution (then only the distribution is)."""
+    """How heads draft when sampling. argmax: each head's most probable byte; a seed gives the same
+    text with any number of heads. sampled: a sample of the head's own distribution; only the
+    distribution of the text is the same with any number of heads."""
 
     def check(self) -> None:
-        """Raise InputError for values that make no sense."""
+        """Raise InputError for a value of a wrong type or outside its range."""
         check_options(self)
 
 
 @dataclass(frozen=True)
 class DecodeOptions:
-    """`heads`, `batch`, `gate` and `engine` change no byte of greedy output, only the speed.
+    """The options of decoding.
 
-    (Two engines add in different orders, so at a tie of two logits to the last bits they may part;
-    each agrees with itself.)
+    `heads`, `batch`, `gate` and `engine` change only the speed of greedy decoding, not its output.
+    Two engines add in different orders, so they can differ where two logits are equal up to
+    rounding. Each engine alone always gives the same output.
     """
 
     max_bytes: Annotated[int, Range(1)] = 1024
-    """Bytes of a completion at most."""
+    """The largest number of bytes of a completion."""
     heads: int | None = None
-    """k: head 1 and k - 1 heads that draft; 1 is plain decoding. None: all heads of the model."""
+    """k: use head 1 and k - 1 heads that draft; 1 decodes without drafts. None: all heads."""
     batch: Annotated[int, Range(1)] = 16
-    """Rows that run side by side."""
+    """How many completions run at a time."""
     stops: tuple[bytes, ...] = ()
-    """Byte strings that end a completion; the earliest wins and is not part of it."""
+    """Byte strings that end a completion. The first one to occur ends it, and is not part of it."""
     stops_span_prompt: bool = False
-    """Let a stop begin in the prompt's last bytes."""
+    """Also end at a stop that begins in the last bytes of the prompt."""
     sampling: SamplingOptions = field(default_factory=SamplingOptions)
-    """Greedy by default."""
+    """How bytes are chosen; greedy by default."""
     samples: Annotated[int, Range(1)] = 1
-    """Completions of each prompt."""
+    """How many completions to sample for each prompt."""
     gate: Annotated[float, Range(0, 1, below=True)] | None = None
-    """Feed a draft only if its head, and each before it, is at least this sure of its byte;
-    0: feed every draft. None: as sure as pays on this machine, by the cost of a step; for drafts
-    that are drawn (draft_rule "sampled"), whose choice must not depend on other rows, 0.4."""
+    """Verify a draft only if its head, and each head before it, gives its draft at least this
+    probability; 0: verify every draft. None: chosen by the measured cost of a step. With draft_rule
+    "sampled" None means 0.4, since a choice by cost would depend on the other rows."""
     engine: Engine = "auto"
-    """`native` (C++ on a CPU), `compiled` (torch.compile, with CUDA graphs on a GPU) or `eager`."""
+    """`native` (C++ on a CPU), `compiled` (torch.compile, with CUDA graphs on a GPU), `eager`
+    (plain torch), or `auto`, the fastest of these that works here."""
     exact: bool = False
-    """Run plain decoding in blocks as wide as speculation's, so that both see the same kernels.
-    The native engine needs no such thing: its sums do not depend on the width."""
+    """Feed blocks of the same width for any number of heads, so that torch uses the same kernels.
+    The native engine does not need this, since its sums do not depend on the width."""
 
     def k(self, prediction_heads: int) -> int:
-        """k for a model with so many heads."""
+        """The number of heads to use for a model with `prediction_heads` heads."""
         return prediction_heads if self.heads is None else self.heads
 
     def check(self, prediction_heads: int | None = None) -> None:
-        """Raise InputError for values that make no sense, or more heads than the model has."""
+        """Raise InputError for wrong values, or for more heads than the model has.
+
+        `prediction_heads`: the model's heads, if they are known yet.
+        """
         check_options(self)
         self.sampling.check()
         if prediction_heads is not None and not 1 <= self.k(prediction_heads) <= prediction_heads:
@@ -81,5 +87,5 @@ class DecodeOptions:
         if self.samples > 1 and self.sampling.temperature == 0:
             raise InputError(
                 f"{setting('samples', self.samples)} at {setting('temperature', 0)} would be "
-                f"{self.samples} times the same completion; give a temperature"
+                f"{self.samples} times the same completion; set a temperature above 0"
             )

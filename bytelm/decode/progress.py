@@ -1,4 +1,4 @@
-"""Decoding many prompts with a progress bar, on as many ranks as there are."""
+"""Complete many prompts with a progress bar, on one or several ranks."""
 
 from collections.abc import Sequence
 
@@ -18,12 +18,14 @@ def generate_with_progress(
     label: str = "completing",
     found: dict[int, Completion] | None = None,
 ) -> list[Completion]:
-    """`generate`, with a tqdm bar on stderr: completions done, bytes a second and a forward.
+    """`generate`, with a tqdm bar on stderr: completions, bytes per second, bytes per forward.
 
-    Many ranks share the work, and each returns all of it, the same as one process would: samples
-    are numbered through, and none depends on what is decoded beside it. The bar is of the first
-    rank's share. `found` is filled as completions end, for a caller who wants them if the rest is
-    interrupted; those of the other ranks come last.
+    Several ranks divide the completions among them. Every rank returns all of them, and they are
+    the same as those of one process, since no completion depends on the others in its batch. The
+    bar shows the first rank's share.
+
+    `label`: the text of the bar. `found`: a dict that is filled while completions end, so that the
+    caller keeps them after an interruption. Completions of other ranks are added at the end.
     """
     found = {} if found is None else found
     size = forwards = 0

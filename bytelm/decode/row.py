@@ -1,4 +1,4 @@
-"""One completion in the making: what the host knows of a batch row."""
+"""The host's state of one batch row: a completion that is being decoded."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,16 +17,20 @@ class Completion:
     text: bytes
     """The bytes after the prompt, without the stop that ended them."""
     finish_reason: FinishReason
-    """`stop`, `end_of_document` (the model ended it), or `length` (max_bytes or the context)."""
+    """`stop`, `end_of_document` (by the model), or `length` (max_bytes or a full context)."""
     forwards: int
-    """Forwards that gave it bytes or its end."""
+    """The number of forward passes that gave it bytes or its end."""
     accepted: tuple[int, ...]
-    """Bytes that each of these forwards gave, where it gave any; their sum is len(text)."""
+    """The bytes of each of these forwards that gave any. Their sum is len(text)."""
 
 
 @dataclass
 class Row:
-    """A prompt that is being completed. `before`: bytes of the prompt that a stop may begin in."""
+    """A prompt that is being completed.
+
+    `index`: the number of the completion. `show`: called with (index, piece) for final bytes.
+    `before`: the bytes of the prompt in which a stop may begin.
+    """
 
     index: int
     max_bytes: int
@@ -50,7 +54,7 @@ class Row:
         ended = ids[-1] == EOD
         self.text += bytes(ids[:-1] if ended else ids)
         self.accepted.append(len(self.text) - seen)
-        # A stop counts before the length does: both may fall into one block.
+        # A block can contain a stop and exceed the length. Then the stop ends the completion.
         start = self._find_stop(seen) if self.stops else None
         if start is not None:
             self._cut(start)
@@ -62,12 +66,12 @@ class Row:
         self._stream()
 
     def _find_stop(self, seen: int) -> int | None:
-        """Where in the text the first stop begins, 0 if it began in the prompt; see find_stop."""
+        """The index in the text where the first stop begins; 0 if it begins in the prompt."""
         start = find_stop(self.before + self.text, self.stops, len(self.before) + seen)
         return None if start is None else max(0, start - len(self.before))
 
     def _cut(self, size: int) -> None:
-        """Shorten text and blocks together to `size` bytes."""
+        """Shorten the text, and the sizes in `accepted`, to `size` bytes."""
         extra = len(self.text) - size
         del self.text[size:]
         for block in range(len(self.accepted) - 1, -1, -1):
@@ -85,6 +89,7 @@ class Row:
             self.shown = safe
 
     def completion(self) -> Completion:
+        """The finished completion."""
         assert self.finish_reason is not None
         accepted = tuple(length for length in self.accepted if length)
         return Completion(bytes(self.text), self.finish_reason, len(self.accepted), accepted)

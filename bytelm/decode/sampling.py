@@ -1,29 +1,29 @@
-"""Exact speculative sampling: what head 1 draws, at the speed of the heads' drafts.
+"""Exact speculative sampling: ids follow head 1's distribution, and drafts only change the speed.
 
-Every id is drawn from head 1's distribution after temperature, top-k and top-p; the drafts change
-the speed alone (Leviathan et al. 2023, arXiv 2211.17192; Chen et al. 2023, arXiv 2302.01318; heads
-as drafters: Stern et al. 2018, arXiv 1811.03115). Two rules:
+Every id is sampled from head 1's distribution after temperature, top-k and top-p. The method is
+from Leviathan et al. 2023 (arXiv 2211.17192) and Chen et al. 2023 (arXiv 2302.01318), with heads as
+drafters as in Stern et al. 2018 (arXiv 1811.03115). There are two rules:
 
-- "argmax": a head drafts its best id x. Head 1's id y is drawn with the uniform of its position,
-  x is accepted iff y == x, and y is emitted in either case. So x is accepted with p(x), and what
-  replaces it follows p without x: the rule of the papers for a draft that is certain, coupled with
-  plain sampling. One seed therefore gives the same ids at every k, batch and drafter.
-- "sampled": a head draws x from its own distribution q, and x is accepted with min(1, p(x) / q(x)),
-  else replaced by a draw from max(0, p - q). That accepts with sum min(p, q) in place of p(x): more
-  where p is broad and q near it. For one seed the ids differ between k (only their distribution is
-  equal), or in which drafts are fed
-  (the gate), but not between batches.
+- "argmax": a head drafts its most probable id x. Head 1's id y is sampled with the uniform of its
+  position. x is accepted iff y == x, and y is emitted in either case. So x is accepted with
+  probability p(x), as in the papers for a draft with q(x) = 1. y is the id that plain sampling
+  gives, so a seed gives the same ids at every k, batch and drafter.
+- "sampled": a head samples x from its own distribution q. x is accepted with probability
+  min(1, p(x) / q(x)), else replaced by a sample from max(0, p - q). The probability of acceptance
+  is sum min(p, q) instead of p(x), which is more where p is broad and q is close to it. For one
+  seed, the ids depend on k and on which drafts are fed (the gate), but not on the batch. Their
+  distribution depends on none of these.
 
-Randomness is a function of (seed, sample, position, stream), so a sample depends neither on its
-batch mates nor on the batch's size, and a seed replays it. A position's uniforms may serve in more
-than one step (a draft behind a rejected one is drawn again); that keeps the draws exact, because
-what is emitted before a position depends only on the uniforms of the positions before it.
+Random numbers are a function of (seed, sample, position, stream). A sample therefore does not
+depend on the other rows of its batch, and the same seed repeats it. A position's uniforms can be
+used in more than one step, since a draft after a rejected one is sampled again. The samples stay
+exact, because the ids before a position depend only on the uniforms of the positions before it.
 
-Everything is float64: uniforms have 53 bits, a float32 sum over the ids would move probabilities
-by 1e-7, and with a few hundred ids the cost is nothing beside a forward. Weights are rounded to
-whole numbers first (2^-44 of the largest for 264 ids), so that their sums are exact in any order:
-a kernel that adds differently for another batch draws the same id. All functions have fixed shapes
-and never wait for the host; options are constants to a compiler.
+All arithmetic is float64. Uniforms have 53 bits, and a float32 sum over the ids would change
+probabilities by 1e-7. With a few hundred ids the cost is small beside a forward. Weights are first
+rounded to whole numbers (to 2^-44 of the largest for 264 ids), so their sums are exact in any
+order. A kernel that adds in another order for another batch then samples the same id. All
+functions have fixed shapes and never wait for the host. Options are constants to the compiler.
 
 Shapes: B batch row, T = k position in block, V id, K head that drafts (k - 1 of them); a
 leading "..." is any shape.
@@ -35,8 +35,8 @@ from torch import Tensor
 from bytelm.decode.options import SamplingOptions
 from bytelm.decode.step import lowest_argmax
 
-# Streams of randomness: one number of each for a position of a sample.
-DRAW = 0  # head 1's own draw: plain, after the last draft, or in place of a rejected one
+# Streams of random numbers. Each has one uniform for each position of a sample.
+DRAW = 0  # for head 1's id: without drafts, after the last draft, or in place of a rejected one
 ACCEPT = 1
 DRAFT = 2
 
@@ -44,16 +44,17 @@ _MASK = 0xFFFFFFFF
 
 
 def _whole(weights: Tensor) -> Tensor:
-    """Weights of 0 to 1 as whole numbers in float64, small enough that sums over V are exact."""
+    """Scale weights of 0 to 1 to whole numbers (float64) whose sums over V are exact."""
     return (weights * 2.0 ** (53 - weights.shape[-1].bit_length())).round()
 
 
 def filtered(logits: Tensor, options: SamplingOptions) -> Tensor:
-    """Probabilities (..., V) in float64 of `logits` (..., V), where -inf is an id not to be said.
+    """Float64 probabilities (..., V) of `logits` (..., V); a logit of -inf excludes its id.
 
-    Temperature, then top-k, then top-p on what is left of the mass: the order of transformers
-    (llama.cpp by default applies the temperature last). Top-p keeps an id if those before it hold
-    less than `top_p`. Of ids with equal logits the lowest stay, and the best id always does.
+    The order is temperature, then top-k, then top-p of the remaining probability, as in
+    transformers. (llama.cpp by default applies the temperature last.) Top-p keeps an id if the more
+    probable ids have less than `top_p` together. Of ids with equal logits the lowest are kept. The
+    most probable id is always kept.
     """
     if options.temperature == 0:
         ids = torch.arange(logits.shape[-1], device=logits.device)
@@ -74,7 +75,7 @@ def filtered(logits: Tensor, options: SamplingOptions) -> Tensor:
 
 
 def _multiply(x: Tensor, constant: int) -> tuple[Tensor, Tensor]:
-    """The high and low 32 bits of x * constant, in halves: int64 never overflows."""
+    """The high and low 32 bits of x * constant, computed in parts that fit into int64."""
     high = x * (constant >> 16)
     low = x * (constant & 0xFFFF)
     return (high + (low >> 16)) >> 16, (((high & 0xFFFF) << 16) + low) & _MASK
@@ -83,11 +84,12 @@ def _multiply(x: Tensor, constant: int) -> tuple[Tensor, Tensor]:
 def philox(
     counter: tuple[Tensor, Tensor, Tensor, Tensor], key: tuple[int, int]
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Philox4x32-10 (Salmon et al. 2011): four 32-bit words, in int64, from four and a key.
+    """Philox4x32-10 (Salmon et al. 2011): four random 32-bit words from a counter and a key.
 
-    A bijection of the counter for every key, so no two counters share a block; it passes BigCrush
-    on plain counters, which a bare multiply-and-shift hash does not promise, and has published
-    vectors to test against. Its 32-bit words suit int64 tensors, which have no unsigned shift.
+    All words are int64 tensors, of any one shape. For each key this is a bijection of the counter,
+    so different counters give different words. Philox passes BigCrush on consecutive counters and
+    has published test vectors; a plain multiply-and-shift hash has neither. Its 32-bit words suit
+    int64 tensors, which have no unsigned shift.
     """
     a, b, c, d = counter
     key_0, key_1 = key
@@ -102,8 +104,8 @@ def philox(
 def uniforms(seed: int, samples_B: Tensor, positions_BT: Tensor, stream: int) -> Tensor:
     """Uniforms (B, T) in [0, 1), multiples of 2^-53, by sample and position in the text.
 
-    `samples_B` are the caller's numbers (int64) for the texts, not rows: two prompts that share
-    one share their uniforms, so number the prompts' samples through.
+    `samples_B`: the number (int64) of each row's sample. Samples with equal numbers have equal
+    uniforms, so the samples of all prompts need different numbers.
     """
     samples_BT = samples_B[:, None].expand_as(positions_BT)
     counter = (
@@ -117,10 +119,10 @@ def uniforms(seed: int, samples_B: Tensor, positions_BT: Tensor, stream: int) ->
 
 
 def draw(probabilities: Tensor, u: Tensor) -> Tensor:
-    """Ids (...) drawn from `probabilities` (..., V) by the uniforms `u` (...): the inverse CDF.
+    """Sample ids (...) from `probabilities` (..., V) by the uniforms `u` (...): the inverse CDF.
 
-    They need not sum to 1, but one must be positive. An id of probability 0 is never drawn: the
-    sums are exact, and u's place is held below the whole, so it lies within some id's own share.
+    The probabilities need not sum to 1, but one must be positive. An id of probability 0 is never
+    sampled: the sums are exact, and u times the total is kept below the total.
     """
     shares = _whole(probabilities / probabilities.amax(-1, keepdim=True))
     sums = shares.cumsum(-1)
@@ -132,10 +134,10 @@ def draw(probabilities: Tensor, u: Tensor) -> Tensor:
 def draft_ids(
     logits_BKV: Tensor, samples_B: Tensor, positions_B: Tensor, options: SamplingOptions
 ) -> tuple[Tensor, Tensor | None]:
-    """Drafts `ids_BK` and, under the rule "sampled", the `q_BKV` that they were drawn from.
+    """Make drafts: `ids_BK` and, with the rule "sampled", the `q_BKV` that they were sampled from.
 
-    `logits_BKV`: the biased logits of heads 2..k. `positions_B`: where the next block's first id,
-    the last accepted one, lies; the drafts lie behind it.
+    `logits_BKV`: the logits of heads 2..k, -inf for ids that are not allowed. `positions_B`: the
+    position of the next block, whose first id is the last accepted one; the drafts follow it.
     """
     if options.draft_rule == "argmax":
         return lowest_argmax(logits_BKV), None
@@ -154,17 +156,20 @@ def verify(
     positions_B: Tensor,
     options: SamplingOptions,
 ) -> tuple[Tensor, Tensor]:
-    """Accept drafts and draw the id after them: `ids_BT`, and `at_B`, how many were accepted.
+    """Accept drafts and sample the id after them.
 
-    The first at_B + 1 entries of `ids_BT` are the accepted drafts and the new id.
-    `block_BT`: the last accepted id and the drafts; `positions_B`: where the block lies.
-    `logits_BTV`: head 1's biased logits after each id of the block. `widths_B`: how many entries of
-    the block are real, 1 to T; no draft past them is accepted. Under the rule "sampled", `q_BKV`
-    holds what the drafts were drawn from (one-hot for a drafter that is certain), and a width must
-    not depend on the drafts' values, or it would choose among them.
+    Returns `ids_BT` and `at_B`, the number of accepted drafts. The first at_B + 1 entries of
+    `ids_BT` are the accepted drafts and the new id.
 
-    Rule "argmax": the same ids as at k = 1, for the same seed, sample and position. Rule "sampled":
-    the same distribution as at k = 1; the ids depend on k, but not on the batch.
+    `block_BT`: the last accepted id and the drafts. `positions_B`: the position of the block.
+    `logits_BTV`: head 1's logits after each id of the block, -inf for ids that are not allowed.
+    `widths_B`: how many entries of the block are real, 1 to T; drafts after them are not accepted.
+    `q_BKV`: with the rule "sampled", the distributions that the drafts were sampled from (one-hot
+    for a drafter that does not sample). A width must then not depend on the drafts' values, since
+    that would change the distribution.
+
+    Rule "argmax" gives the same ids as k = 1 for the same seed, sample and position. Rule "sampled"
+    gives the same distribution as k = 1. Its ids depend on k, but not on the batch.
     """
     T = block_BT.shape[1]
     index_T = torch.arange(T, device=block_BT.device)
@@ -190,14 +195,14 @@ def verify(
 
 
 def _rest(p_BTV: Tensor, q_BKV: Tensor, at_B: Tensor, rejected_B: Tensor) -> Tensor:
-    """What the id after the accepted drafts is drawn from, (B, 1, V), up to its sum.
+    """The distribution of the id after the accepted drafts, (B, 1, V), not normalized.
 
-    max(0, p - q) where a draft was rejected, else p. (Should rounding leave nothing of the
-    difference, p and q are the same, and either will do.)
+    It is max(0, p - q) where a draft was rejected, and else p. If that difference is zero
+    everywhere, p equals q up to rounding, and p is used.
     """
     at_B1V = at_B[:, None, None].expand(-1, 1, p_BTV.shape[2])
     p_B1V = p_BTV.gather(1, at_B1V)
-    # Where all drafts were accepted there is no q; any will do, as it is not used.
+    # A row whose drafts were all accepted has no q here. It reads the last one, which is not used.
     q_B1V = q_BKV.gather(1, at_B1V.clamp(max=q_BKV.shape[1] - 1))
     more_B1V = (p_B1V - q_B1V).clamp(min=0)
     use_B1V = rejected_B[:, None, None] & (more_B1V > 0).any(-1, keepdim=True)

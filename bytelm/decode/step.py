@@ -1,9 +1,10 @@
-"""One decoding step: verify the drafts and draft anew, in one forward.
+"""One decoding step: verify the drafts and make the next ones, in one forward pass.
 
-A block is the last accepted id and the drafts. Head 1 says at each position what comes next; the
-drafts that agree with it are accepted, and so is its own word after the last of them: 1 to k ids a
-step. The heads at the last accepted position draft the next block (Stern et al. 2018; paper,
-section 2 and Table S3). A rejected draft is undone by the position alone.
+A block is the last accepted id and the drafts. Head 1 predicts the next id at each position of the
+block. Drafts are accepted up to the first that differs from head 1's prediction, and then head 1's
+own prediction is accepted too: 1 to k ids per step. The heads at the last accepted position draft
+the next block (Stern et al. 2018; paper, section 2 and Table S3). A rejected draft needs no
+undoing: the row's position stays before it, and the next block overwrites it.
 
 Shapes: B batch row, T = k position in block, V id, K prediction head.
 """
@@ -19,13 +20,13 @@ from bytelm.model.cache import Cache
 from bytelm.model.heads import Output
 from bytelm.model.model import Model
 
-# A drafter gives the next drafts: (output, at_B, positions_B) -> ids (B, k - 1), where `at_B` is
-# the index in the block of each row's last accepted id, and positions_B where the next block lies.
+# A drafter makes the next drafts: (output, at_B, positions_B) -> ids (B, k - 1). `at_B`: the index
+# in the block of each row's last accepted id. `positions_B`: the position of the next block.
 Drafter = Callable[[Output, Tensor, Tensor], Tensor]
 
 
 def sayable(device: torch.device) -> Tensor:
-    """What is added to logits (V,) so that only bytes and the end of document can be chosen."""
+    """The bias (V,) to add to logits: 0 for bytes and end of document, -inf for all other ids."""
     bias = torch.full((VOCAB,), -torch.inf, device=device)
     bias[:BYTES] = 0
     bias[EOD] = 0
@@ -33,7 +34,7 @@ def sayable(device: torch.device) -> Tensor:
 
 
 def lowest_argmax(logits: Tensor) -> Tensor:
-    """The argmax over the last axis; of equal ones the lowest id, which torch does not promise."""
+    """The argmax over the last axis, of equal values the lowest id. (torch.argmax may differ.)"""
     ids = torch.arange(logits.shape[-1], device=logits.device)
     best = logits == logits.amax(-1, keepdim=True)
     return torch.where(best, ids, logits.shape[-1]).amin(-1)
@@ -41,10 +42,11 @@ def lowest_argmax(logits: Tensor) -> Tensor:
 
 @dataclass
 class State:
-    """Where every row of a batch is.
+    """The state of the rows of a batch.
 
-    `block_BT`: the next block to feed. `positions_B`: its position. `limits_B`: no row goes past.
-    `done_B`: rows that have ended on their own (end of document, limit), which then stand still.
+    `block_BT`: the next block to feed. `positions_B`: the position of that block. `limits_B`: the
+    last position that each row may reach. `done_B`: rows that have ended (by end of document or
+    limit) and do not advance any more.
     """
 
     block_BT: Tensor
@@ -54,15 +56,15 @@ class State:
 
     @staticmethod
     def empty(batch: int, width: int, device: torch.device) -> "State":
-        """All rows done, waiting for prompts."""
+        """The state of `batch` rows without prompts, all done."""
         zeros = torch.zeros(batch, dtype=torch.int64, device=device)
         block = torch.full((batch, width), PAD, dtype=torch.int64, device=device)
         return State(block, zeros, zeros.clone(), torch.ones_like(zeros, dtype=torch.bool))
 
     def feed(self, last_B1: Tensor, drafts_BK: Tensor | None) -> None:
-        """The next block: the last accepted ids, then the drafts; PAD, which is never said, after.
+        """Set the next block: the last accepted ids, then the drafts. Further entries stay PAD.
 
-        In place, for whoever has captured these tensors' addresses.
+        Writes in place, since CUDA graphs use the addresses of these tensors.
         """
         self.block_BT[:, :1] = last_B1
         if drafts_BK is not None:
@@ -82,10 +84,12 @@ class HeadDrafter:
 
 
 def settle(ids_BT: Tensor, at_B: Tensor, state: State) -> tuple[Tensor, Tensor]:
-    """How many ids each row takes, and which rows end: `counts_B` (0 for rows done before), done.
+    """Cut accepted ids at ends of documents and limits; returns `counts_B` and `done_B`.
 
-    A row takes its accepted drafts and the id after them, up to its first end of document and to
-    its limit.
+    `ids_BT`, `at_B`: the ids of the step and the number of accepted drafts. A row takes its
+    accepted drafts and the id after them, up to its first end of document and to its limit.
+    `counts_B`: how many ids each row takes, 0 for rows that were done. `done_B`: which rows have
+    ended.
     """
     T = ids_BT.shape[1]
     index_T = torch.arange(T, device=ids_BT.device)
@@ -94,17 +98,17 @@ def settle(ids_BT: Tensor, at_B: Tensor, state: State) -> tuple[Tensor, Tensor]:
     first_B = torch.where(ended_BT, index_T, T).amin(1)
     counts_B = torch.minimum(counts_B, first_B + 1)
     counts_B = torch.minimum(counts_B, state.limits_B - state.positions_B)
-    # The end of document counts only where it was reached.
+    # An end of document after the limit does not count.
     ended_B = first_B < counts_B
     done_B = state.done_B | ended_B | (state.positions_B + counts_B >= state.limits_B)
     return counts_B, done_B
 
 
 def agree(said_BT: Tensor, block_BT: Tensor) -> tuple[Tensor, Tensor]:
-    """The longest run of drafts that head 1 agrees with, and its own word after them.
+    """Accept drafts up to the first that differs from head 1's choice, then head 1's own choice.
 
-    `said_BT`: head 1's choice after each id of the block. Returns `ids_BT`, the accepted ids first,
-    and `at_B`, how many drafts were accepted.
+    `said_BT`: head 1's choice after each id of `block_BT`. Returns `ids_BT`, the accepted ids
+    first, and `at_B`, the number of accepted drafts.
     """
     agreed = (block_BT[:, 1:] == said_BT[:, :-1]).long().cumprod(1)
     at_B = agreed.sum(1)
@@ -118,9 +122,9 @@ def step(
 ) -> tuple[Tensor, Tensor]:
     """Advance every row that is not done by 1 to T ids, greedily.
 
-    Returns `ids_BT`, the ids of the step (the accepted ones first), and `counts_B`, how many were
-    accepted (0 for rows that were done). Changes `state` and `cache` in place. `drafter` is None
-    where nothing drafts (k = 1).
+    Returns `ids_BT`, the accepted ids first, and `counts_B`, the number of accepted ids (0 for rows
+    that were done). Changes `state` and `cache` in place. `drafter`: None for k = 1. `bias_V`: from
+    `sayable`.
     """
     output = model(state.block_BT, cache, state.positions_B)
     said_BT = lowest_argmax(model.logits(output).float() + bias_V)

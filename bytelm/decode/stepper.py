@@ -1,7 +1,7 @@
-"""A batch of rows that advance together: what the host loop needs of an engine, and torch's.
+"""The interface of a decoding engine to the host's loop, and the engine in torch.
 
-The torch engine runs blocks of one shape (batch, width) over a static cache, attention reading a
-slice of it that grows in buckets; the native engine (`bytelm.decode.native`) runs ragged batches.
+The torch engine runs blocks of one shape (batch, width) over a static cache. Attention reads a part
+of the cache that grows in buckets. The native engine (`bytelm.decode.native`) runs ragged batches.
 
 Shapes: B batch row, T position in block, V id.
 """
@@ -20,33 +20,39 @@ from bytelm.decode.step import Drafter, HeadDrafter, State, sayable, settle, ste
 from bytelm.model.cache import Cache
 from bytelm.model.model import Model
 
-# Attention reads the cache in multiples of this many slots; each is compiled anew, so there are
-# fewer of them where code is compiled.
+# Attention reads a multiple of this many slots. Code is compiled again for each multiple, so
+# compiled code uses fewer and larger steps.
 BUCKET = 128
 COMPILED_BUCKET = 512
-# Prompt ids a forward in prefill; with a window, fewer, since the cache holds window + block.
+# Prompt ids in one forward of prefill. With a window it is fewer, since the cache then has only
+# window + CHUNK slots.
 CHUNK = 512
 WINDOW_CHUNK = 64
 
 
 class Stepper(Protocol):
-    """The rows of a batch, and steps that advance them all."""
+    """An engine: the rows of a batch, and steps that advance all of them."""
 
     def admit(self, slot: int, ids: Sequence[int], limit: int, sample: int) -> None:
-        """Begin a row with the ids known so far; it ends at position `limit` at the latest.
+        """Begin row `slot` with the ids of its prompt.
 
-        `sample` numbers its randomness.
+        `limit`: the last position that the row may reach. `sample`: the number that selects its
+        random numbers.
         """
 
     def release(self, slot: int) -> None:
-        """End a row."""
+        """End row `slot`."""
 
     def run(self, steps: int) -> tuple[Tensor, Tensor]:
-        """`steps` steps: ids (steps, B, T), the accepted ones first, and counts (steps, B)."""
+        """Run `steps` steps.
+
+        Returns, on the CPU, int64 ids (steps, B, T), of each step the accepted ones first, and
+        counts (steps, B) of accepted ids.
+        """
 
 
 class TorchStepper:
-    """The model's own forward, on any device; eager, or compiled by `bytelm.decode.compiled`."""
+    """The engine in torch, for any device: eager, or compiled by `bytelm.decode.compiled`."""
 
     def __init__(
         self,
@@ -63,8 +69,8 @@ class TorchStepper:
         width = max(self.k, model.config.prediction_heads) if options.exact else self.k
         window = model.config.window
         self.chunk = WINDOW_CHUNK if window else CHUNK
-        # A ring of one size, so that slots, and with them the order of sums, never depend on
-        # what else is asked for.
+        # With a window the cache has a fixed size. The slot of a position, and so the order of
+        # sums, then does not depend on other prompts or options.
         self.cache = model.new_cache(batch, window + self.chunk if window else reach)
         self.state = State.empty(batch, width, self.device)
         self.bias_V = sayable(self.device)
@@ -86,17 +92,17 @@ class TorchStepper:
             self.advance = CompiledStep(self.advance, self, self.device)
 
     def view(self) -> int:
-        """Slots that attention reads."""
+        """How many slots attention reads."""
         return self.cache.stop
 
     def changing(self) -> list[Tensor]:
-        """What a step changes in place, but for the cache."""
+        """The tensors, apart from the cache, that a step changes in place."""
         state = [self.state.block_BT, self.state.positions_B, self.state.done_B]
         return state if self.q_BKV is None else [*state, self.q_BKV]
 
     @torch.inference_mode()
     def admit(self, slot: int, ids: Sequence[int], limit: int, sample: int) -> None:
-        """See Stepper. Prefills all but the last id, which the next step feeds."""
+        """See Stepper. Prefills all ids but the last, which the next step feeds."""
         ids_S = torch.tensor(ids, dtype=torch.int64, device=self.device)
         last = len(ids) - 1
         cache = self.cache.row(slot)
@@ -110,7 +116,8 @@ class TorchStepper:
         self.samples_B[slot] = sample
         self.live[slot] = True
         if self.q_BKV is not None:
-            # What PAD was drawn from: certainly PAD, and head 1 never says it.
+            # The first block has PAD in place of drafts, so q is one-hot at PAD. Head 1 gives PAD
+            # probability 0, so it is never accepted.
             self.q_BKV[slot] = 0
             self.q_BKV[slot, :, PAD] = 1
 
@@ -138,15 +145,15 @@ class TorchStepper:
         return torch.stack(ids).cpu(), torch.stack(counts).cpu()
 
     def _narrow(self, steps: int) -> None:
-        """Let attention read only the slots that some row may fill in the next steps."""
+        """Make attention read only the slots that a row may reach in the next steps."""
         state, slots = self.state, self.cache.slots
         standing = self.live.index(True) if True in self.live else 0
         for slot, live in enumerate(self.live):
             if not live:
-                # An idle row stands where a live one does, so that it widens nobody's view.
+                # Move an idle row to the position of a live one, so that it needs no more slots.
                 state.positions_B[slot] = state.positions_B[standing]
         if self.options.exact:
-            # One view for all: a bucket's edge would depend on how far the others have come.
+            # Read all slots: the size of a bucket would depend on how far other rows have come.
             return self.cache.look_at(slots)
         last = int(state.positions_B.max()) + state.block_BT.shape[1] * steps
         return self.cache.look_at(min(-(-last // self.bucket) * self.bucket, slots))
@@ -159,7 +166,7 @@ class TorchStepper:
         output = self.model(state.block_BT, self.cache, state.positions_B)
         logits_BTV = (self.model.logits(output).float() + self.bias_V)[:, : self.k]
         block_BT = state.block_BT[:, : self.k]
-        # PAD marks what is no draft: it has no probability, so it is never accepted.
+        # PAD marks an entry that is no draft. Head 1 gives it probability 0, so it is rejected.
         widths_B = (block_BT[:, 1:] != PAD).long().cumprod(1).sum(1) + 1
         ids_BT, at_B = verify(
             logits_BTV, block_BT, self.q_BKV, widths_B, self.samples_B, state.positions_B, options

@@ -1,1 +1,1 @@
-"""Checkpoints for other engines: a model that is a Llama, in the formats that these read."""
+"""Export checkpoints for other engines, as a Llama in the formats that they read."""

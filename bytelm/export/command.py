@@ -1,4 +1,4 @@
-"""`python -m bytelm export`: a checkpoint for transformers or llama.cpp, or to hand on."""
+"""`python -m bytelm export`: write a checkpoint for transformers, llama.cpp or publication."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,28 +11,29 @@ from bytelm.base.errors import InputError
 class Export:
     """Write a checkpoint for other engines (hf, gguf), or its weights alone (bytelm).
 
-    For other engines it is the trunk and head 1, which are a Llama. Only a model without n-gram
-    tables and without a window is one; others are refused. The heads that draft stay behind, so
-    other engines give the same bytes one at a time.
+    Other engines get the trunk and head 1, which form a Llama if the model has no n-gram tables and
+    no window. Other models are refused. The heads that draft are left out, so other engines write
+    the same bytes, but one per forward.
     """
 
     checkpoint: Path
     """A run folder, or one of its checkpoints."""
     format: Literal["hf", "gguf", "bytelm"]
-    """hf: a folder for transformers; gguf: a file for llama.cpp; bytelm: any checkpoint of
-    ours with all its heads, without what resuming needs."""
+    """hf: a folder for transformers; gguf: a file for llama.cpp; bytelm: a checkpoint with all
+    heads, without the optimizers' state. bytelm works for any model."""
     out: Path
-    """Where it goes; an earlier export there is replaced, anything else is not."""
+    """The file or folder to write. An earlier export (hf, gguf) is replaced, nothing else is."""
     dtype: Literal["float32", "bfloat16"] = "float32"
-    """Type of the matrices; the norms' weights stay float32."""
+    """The type of the matrices. With hf and gguf the norms' weights stay float32."""
 
     def run(self) -> dict[str, Any]:
+        """Write the export; returns its figures."""
         from bytelm.checkpoint import load_checkpoint
         from bytelm.export.gguf_file import gguf_package, write_gguf_file
         from bytelm.export.hf_folder import write_hf_folder
         from bytelm.export.llama import check_is_llama, parts
 
-        # What is cheap to refuse comes before a model that is slow to load.
+        # Check the options first, since loading the model is slow.
         check_out(self.out, self.format)
         if self.format == "bytelm":
             return self._weights()
@@ -72,7 +73,7 @@ class Export:
 
 
 def check_out(out: Path, format: str) -> None:
-    """Raise InputError where the export would replace what no export of `format` has written."""
+    """Raise InputError if `out` exists and is not an earlier export of the same `format`."""
     from bytelm.export.gguf_file import is_gguf_export
     from bytelm.export.hf_folder import is_hf_export
 
@@ -82,11 +83,11 @@ def check_out(out: Path, format: str) -> None:
         raise InputError(f"--out {out} is there; give a folder that is not")
     if format == "hf":
         if not out.is_dir() or out.is_symlink():
-            raise InputError(f"--out {out} is there and no folder, and --format hf makes a folder")
+            raise InputError(f"--out {out} is there and not a folder; --format hf writes a folder")
         if any(out.iterdir()) and not is_hf_export(out):
             raise InputError(f"--out {out} holds other things than an export; give another folder")
         return
     if not out.is_file() or out.is_symlink():
-        raise InputError(f"--out {out} is there and no plain file, and --format gguf makes a file")
+        raise InputError(f"--out {out} is there and not a file; --format gguf writes a file")
     if out.stat().st_size and not is_gguf_export(out):
         raise InputError(f"--out {out} is there and not an export; give another name")

@@ -1,4 +1,4 @@
-"""The GGUF file that llama.cpp loads."""
+"""Write and recognize the GGUF file that llama.cpp loads."""
 
 import contextlib
 import importlib
@@ -20,12 +20,12 @@ from bytelm.config import ModelConfig
 from bytelm.export.llama import FORMAT, SPECIALS, Part, in_dtype, parts
 
 _MARK = "bytelm.export"
-# The marks lie in the metadata, which come first.
+# How many bytes to read of a file to find the marks. They are in the metadata, at the beginning.
 _HEAD = 1 << 16
 
 
 def gguf_package() -> Any:
-    """The package `gguf`, an extra. Raises InputError where it is missing."""
+    """Import the optional package `gguf`. Raises InputError if it is not installed."""
     try:
         return importlib.import_module("gguf")
     except ImportError as error:
@@ -35,10 +35,9 @@ def gguf_package() -> Any:
 
 
 def byte_token(byte: int) -> str:
-    """The character that stands for `byte` in GPT-2's alphabet of bytes, which llama.cpp reads.
+    """The character for `byte` in GPT-2's byte alphabet, which llama.cpp requires.
 
-    What prints stands for itself; the others are numbered from U+0100 on. With any other alphabet
-    llama.cpp would neither find the bytes of a text nor write them.
+    Printable characters stand for themselves. The other bytes are numbered from U+0100 on.
     """
     return chr(byte) if _prints(byte) else chr(0x100 + sum(not _prints(b) for b in range(byte)))
 
@@ -48,7 +47,10 @@ def _prints(byte: int) -> bool:
 
 
 def write_gguf_file(checkpoint: Checkpoint, out: Path, dtype: str) -> None:
-    """Write the file, whole or not at all; what stood at `out` is replaced."""
+    """Write the file `out` atomically; it replaces what was there. `dtype`: float32 or bfloat16.
+
+    Raises InputError if the package gguf is missing, and OSError if writing fails.
+    """
     gguf = gguf_package()
     with _aside(out) as path:
         writer = gguf.GGUFWriter(path, "llama")
@@ -79,7 +81,10 @@ def is_gguf_export(path: Path) -> bool:
 
 @contextlib.contextmanager
 def _aside(out: Path) -> Iterator[Path]:
-    """Yield a path to write; on success it replaces `out`, on failure it is gone."""
+    """Yield a temporary path to write. After the block its file replaces `out`.
+
+    If the block raises, the file is removed and `out` is unchanged.
+    """
     out.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(prefix=f".{out.name}.", dir=out.parent)
     os.close(descriptor)
@@ -115,7 +120,7 @@ def _add_vocabulary(writer: Any, gguf: Any) -> None:
     writer.add_tokenizer_pre("default")
     writer.add_token_list([*map(byte_token, range(BYTES)), *SPECIALS])
     writer.add_token_types([normal] * BYTES + [control] * len(SPECIALS))
-    # llama.cpp wants merges; no text holds this pair, so bytes stay alone.
+    # llama.cpp needs at least one merge. This pair occurs in no text, so no bytes are merged.
     writer.add_token_merges([" ".join(SPECIALS[-2:])])
     writer.add_bos_token_id(BOS)
     writer.add_eos_token_id(EOD)
@@ -124,7 +129,10 @@ def _add_vocabulary(writer: Any, gguf: Any) -> None:
 
 
 def _interleaved(rows_ND: Tensor, heads: int) -> Tensor:
-    """Each head's rows with the halves of its rotary pairs side by side, as llama.cpp rotates."""
+    """Reorder each head's rows so that the two channels of a rotary pair are adjacent.
+
+    llama.cpp rotates adjacent channels, bytelm the channels c and c + C / 2.
+    """
     N, D = rows_ND.shape
     return rows_ND.view(heads, 2, N // heads // 2, D).transpose(1, 2).reshape(N, D)
 
@@ -134,7 +142,7 @@ def _add_tensor(writer: Any, gguf: Any, part: Part, dtype: str) -> None:
     if part.rotary_heads:
         tensor = _interleaved(tensor, part.rotary_heads)
     if tensor.dtype == torch.bfloat16:
-        # numpy has no bfloat16: the bytes go as they are.
+        # numpy has no bfloat16, so the values are passed as raw bytes.
         raw = tensor.view(torch.int16).numpy().view(np.uint8)
         writer.add_tensor(part.gguf, raw, raw_dtype=gguf.GGMLQuantizationType.BF16)
     else:

@@ -1,4 +1,4 @@
-"""The folder that transformers loads: `LlamaForCausalLM.from_pretrained(folder)`."""
+"""Write the folder that transformers loads: `LlamaForCausalLM.from_pretrained(folder)`."""
 
 import json
 from pathlib import Path
@@ -16,7 +16,10 @@ _MARK = "bytelm_export"
 
 
 def write_hf_folder(checkpoint: Checkpoint, out: Path, dtype: str) -> None:
-    """Write the folder, whole or not at all; what stood at `out` is replaced."""
+    """Write the folder `out` atomically; it replaces what was there. `dtype`: float32 or bfloat16.
+
+    Raises OSError if writing fails.
+    """
     with new_folder(out) as aside:
         config = _config(checkpoint.config, dtype)
         config[_MARK] = {"format": FORMAT, "checkpoint_sha256": checkpoint.sha256}
@@ -25,7 +28,7 @@ def write_hf_folder(checkpoint: Checkpoint, out: Path, dtype: str) -> None:
         tensors = {part.hf: in_dtype(part, dtype) for part in parts(checkpoint.model)}
         weights = aside / "model.safetensors"
         save_file(tensors, weights, metadata={"format": "pt"})
-        # The library writes for the owner's eyes alone.
+        # safetensors makes files that only the owner can read.
         weights.chmod(0o644)
 
 
@@ -52,7 +55,7 @@ def _config(config: ModelConfig, dtype: str) -> dict[str, Any]:
         "hidden_act": "silu",
         "max_position_embeddings": config.context,
         "rms_norm_eps": config.norm_eps,
-        # transformers 5 reads the second, older ones the first.
+        # transformers 5 reads rope_parameters, older versions read rope_theta.
         "rope_theta": config.rope_base,
         "rope_parameters": {"rope_type": "default", "rope_theta": config.rope_base},
         "attention_bias": False,
@@ -67,7 +70,7 @@ def _config(config: ModelConfig, dtype: str) -> dict[str, Any]:
 
 
 def _generation_config() -> dict[str, Any]:
-    # As in bytelm, only bytes and the end of the document can be said.
+    # As in bytelm, only bytes and the end of document can be chosen.
     unsayable = [special for special in range(BOS, VOCAB) if special != EOD]
     return {
         "bos_token_id": BOS,

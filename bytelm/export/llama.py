@@ -1,10 +1,10 @@
-"""A model as a Llama: what can be one, and its tensors under the names of others.
+"""A model as a Llama: which models are one, and their tensors under the names of other engines.
 
-The trunk and head 1 are a Llama as they stand: RMSNorm before attention and SwiGLU, half-split
-rotary pairs as in transformers, grouped keys and values, no biases, an unembedding of its own. The
-layers that lie between trunk and next byte (one of `block` and `causal` heads, all of `anticausal`
-ones) are the Llama's last; the matrix of a `linear` head is multiplied into its unembedding. The
-other heads stay behind: no engine here could draft with them.
+The trunk and head 1 together are a Llama: RMSNorm before attention and SwiGLU, half-split rotary
+pairs as in transformers, grouped keys and values, no biases, and an unembedding that is not tied to
+the embedding. The layers of head 1 (one for `block` and `causal` heads, all for `anticausal` heads)
+become the Llama's last layers. The matrix of a `linear` head is multiplied into the unembedding.
+The other heads are left out, since the other engines cannot draft with them.
 
 Shapes: D width, V id, H attention head, G KV head, C head dim, N rows of a matrix.
 """
@@ -31,14 +31,14 @@ _NAMES = {
     PAD: "<|pad|>",
 }
 SPECIALS = tuple(_NAMES.get(id, f"<|reserved_{id}|>") for id in range(BOS, VOCAB))
-"""Names of the ids from 256 on, in order."""
+"""The names of the ids from 256 on, in order."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """One tensor, under its name in transformers and in GGUF.
+    """One tensor and its names in transformers (`hf`) and in GGUF (`gguf`).
 
-    `rotary_heads` is the number of heads whose channels rotate in pairs (queries and keys only).
+    `rotary_heads`: the number of heads in a matrix of queries or keys, else 0.
     """
 
     hf: str
@@ -48,11 +48,15 @@ class Part:
 
     @property
     def is_norm(self) -> bool:
+        """Whether this is the weight of a norm, which always stays float32."""
         return self.tensor.dim() == 1
 
 
 def check_is_llama(config: ModelConfig, where: str) -> None:
-    """Raise InputError for a model that no Llama engine would run as bytelm does."""
+    """Raise InputError if a Llama cannot compute what this model computes.
+
+    `where` names the checkpoint in the error.
+    """
     reasons = []
     if config.ngram_orders:
         orders = ", ".join(map(str, config.ngram_orders))
@@ -62,17 +66,17 @@ def check_is_llama(config: ModelConfig, where: str) -> None:
         )
     if config.window:
         reasons.append(
-            f"each position attends to the last {config.window} only (window), where a Llama "
+            f"each position attends to the last {config.window} only (window), while a Llama "
             "attends to all"
         )
     if reasons:
         raise InputError(
-            f"{where} cannot be exported: {'; '.join(reasons)}. Models of the preset plain-5m can"
+            f"{where} cannot be exported: {'; '.join(reasons)}. Try one like preset plain-5m"
         )
 
 
 def parts(model: Model) -> Iterator[Part]:
-    """The tensors of trunk and head 1, views of the model's own where that can be."""
+    """Yield the tensors of the trunk and head 1, as views of the weights where possible."""
     config = model.config
     H, G, C = config.attention_heads, config.kv_heads, config.head_size
     yield Part("model.embed_tokens.weight", "token_embd.weight", model.embedding.weight)
@@ -96,6 +100,6 @@ def parts(model: Model) -> Iterator[Part]:
 
 
 def in_dtype(part: Part, dtype: str) -> Tensor:
-    """The part's values to write: norms in float32 always, matrices in `dtype`."""
+    """The part's tensor to write, on the CPU: norms in float32, matrices in `dtype`."""
     wanted = torch.float32 if part.is_norm else DTYPES[dtype]
     return part.tensor.detach().to("cpu", wanted).contiguous()

@@ -1,10 +1,10 @@
-"""The static cache: keys, values and ids, each written at its row's own position.
+"""The static cache: keys, values and ids, written at each row's own position.
 
-Slot s holds the newest position p that was written with p = s (mod slots). Where the slots hold
-the whole context no position is ever displaced; a model that looks back over a window needs only
-window + block slots, and the cache is a ring. Either way a rejected draft is undone by the position
-alone: the next block overwrites it, and no query looks past its own position. The ids are kept
-because the n-gram embeddings hash the bytes before a block.
+Slot s holds the newest position p that was written with p = s (mod slots). With as many slots as
+the context, no position is ever overwritten by a later one. A model with an attention window needs
+only window + block slots, and its cache is a ring. In both cases a rejected draft needs no undoing:
+the row's position stays before it, the next block overwrites it, and no query attends past its own
+position. The cache keeps the ids because the n-gram embeddings hash the bytes before a block.
 
 Shapes: B batch row, T position in block, S cache slot, L ids of history, G KV head, C head dim.
 """
@@ -21,7 +21,7 @@ from bytelm.config import ModelConfig
 
 @dataclass
 class Held:
-    """The cache of one layer; attention reads its first `stop` slots."""
+    """The cache of one layer. Attention reads its first `stop` slots."""
 
     keys_BSGC: Tensor
     values_BSGC: Tensor
@@ -30,7 +30,11 @@ class Held:
     def write(
         self, flat_slots: Tensor, keys_BTGC: Tensor, values_BTGC: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Store a block's keys and values; returns the slots that attention reads."""
+        """Store a block's keys and values; returns those of the slots that attention reads.
+
+        `flat_slots`: (B * T,), from `Cache.flat_slots`. Returns keys and values, each
+        (B, stop, G, C), views of the cache.
+        """
         self.keys_BSGC.flatten(0, 1).index_copy_(0, flat_slots, keys_BTGC.flatten(0, 1))
         self.values_BSGC.flatten(0, 1).index_copy_(0, flat_slots, values_BTGC.flatten(0, 1))
         return self.keys_BSGC[:, : self.stop], self.values_BSGC[:, : self.stop]
@@ -38,11 +42,11 @@ class Held:
 
 @dataclass
 class Cache:
-    """Keys and values of every layer (the trunk's, then the heads'), and the ids, by slot.
+    """Keys and values of every layer (the trunk's, then the heads') and the ids, by slot.
 
-    Attention reads the first `stop` slots: a caller who knows that no row has gone further lowers
-    it, and steps get cheaper. By default all. `compute`, if given, runs a layer in place of
-    Layer.compute: compiled code, for blocks that are fed with this cache.
+    `stop`: attention reads the first `stop` slots, by default all. A caller that knows that no row
+    has reached further can lower it to make steps cheaper. `compute`: replaces Layer.compute for
+    blocks that use this cache, for example by compiled code.
     """
 
     keys_BSGC: list[Tensor]
@@ -73,10 +77,11 @@ class Cache:
 
     @property
     def slots(self) -> int:
+        """S: the number of slots of a row."""
         return self.ids_BS.shape[1]
 
     def row(self, index: int) -> "Cache":
-        """Row `index` alone, as a cache of batch 1 that shares this one's memory."""
+        """Row `index` as a cache of batch size 1. It shares memory with this cache."""
         rows = slice(index, index + 1)
         return Cache(
             [keys[rows] for keys in self.keys_BSGC],
@@ -85,29 +90,36 @@ class Cache:
         )
 
     def look_at(self, stop: int) -> None:
-        """Let attention read slots 0..stop-1 only; no row may hold a position beyond."""
+        """Make attention read slots 0..stop-1 only. No row may have reached a position beyond."""
         assert 0 < stop <= self.slots
         self.stop = stop
 
     def flat_slots(self, positions_BT: Tensor) -> Tensor:
-        """Where a block is written: (B * T,) indices into the rows laid end to end."""
+        """The slots of a block's positions, as (B * T,) indices into the concatenated rows."""
         rows_B1 = torch.arange(len(positions_BT), device=positions_BT.device)[:, None]
         return (rows_B1 * self.slots + positions_BT % self.slots).flatten()
 
     def held(self, last_B1: Tensor) -> Tensor:
-        """The position each slot holds once `last_B1` is written, (B, stop); negative: none."""
+        """The position that each slot holds after position `last_B1` is written: (B, stop).
+
+        A negative value means that the slot is empty.
+        """
         slots_S = torch.arange(self.stop, device=last_B1.device)
         return last_B1 - (last_B1 - slots_S) % self.slots
 
     def of_layer(self, layer: int) -> "Held":
-        """What layer number `layer` reads and writes."""
+        """The cache of layer number `layer`."""
         return Held(self.keys_BSGC[layer], self.values_BSGC[layer], self.stop)
 
     def write_ids(self, flat_slots: Tensor, ids_BT: Tensor) -> None:
+        """Store a block's ids. `flat_slots`: (B * T,), from `flat_slots`."""
         self.ids_BS.flatten().index_copy_(0, flat_slots, ids_BT.flatten())
 
     def history(self, positions_B: Tensor, length: int) -> Tensor:
-        """The `length` ids before each row's block, PAD where the document had not begun."""
+        """The `length` ids before each row's block, (B, L); PAD before the document's begin.
+
+        `positions_B`: the position of each row's block.
+        """
         back = torch.arange(-length, 0, device=positions_B.device)
         positions_BL = positions_B[:, None] + back
         ids_BL = self.ids_BS.gather(1, positions_BL % self.slots)

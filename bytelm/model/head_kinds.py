@@ -1,10 +1,11 @@
 """The kinds of prediction heads (paper, section 2, Tables S4 and S13, Figure S11).
 
-    unembed      n unembedding matrices on the trunk's normed output: the paper's byte models
-    linear       one matrix a head, added to what it reads, before a shared unembedding
-    block        one transformer layer a head, side by side, before a shared unembedding
-    causal       the same in a row: each head reads the output of the one before it
-    anticausal   in a row from the last: head i reads head i + 1, so head 1 comes after all others
+    unembed      n unembedding matrices, applied to the trunk's normed output (the paper's byte
+                 models)
+    linear       one square matrix per head with a residual, then a shared unembedding
+    block        one transformer layer per head, in parallel, then a shared unembedding
+    causal       one transformer layer per head, in series: head i reads the output of head i - 1
+    anticausal   the same in reverse: head i reads the output of head i + 1, so head 1 runs last
 
 Shapes: B batch row, T position in block, D width, V id, K prediction head.
 """
@@ -26,11 +27,11 @@ def _draw_unembedding(weight_VD: Tensor, generator: torch.Generator) -> None:
 
 
 class UnembedHeads(Heads):
-    """Heads that are one matrix: nothing happens between the trunk's norm and the logits."""
+    """Each head is its own unembedding matrix, applied to the trunk's normed output."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__(config)
-        # A list and not one tensor: each head's backward then touches its own matrix only.
+        # A list instead of one tensor, so that a head's backward touches its own matrix only.
         self.weights_VD = nn.ParameterList(
             nn.Parameter(torch.empty(VOCAB, config.width)) for _ in range(self.n)
         )
@@ -64,7 +65,7 @@ class UnembedHeads(Heads):
 
 
 class LinearHeads(Heads):
-    """z + A_i z, with A_i zero at first: the heads begin alike."""
+    """Head i computes z + A_i z. A_i is initialized to zero, so all heads begin equal."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__(config)
@@ -79,7 +80,7 @@ class LinearHeads(Heads):
             nn.init.zeros_(self.matrix(index))
 
     def matrix(self, index: int) -> Tensor:
-        """A_i."""
+        """A_i, (D, D)."""
         linear = self.linears[index]
         assert isinstance(linear, nn.Linear)
         return linear.weight
@@ -115,7 +116,7 @@ class LinearHeads(Heads):
 
 
 class BlockHeads(Heads):
-    """One transformer layer a head, in parallel; and what those in a row share with them."""
+    """One transformer layer per head, in parallel. Also the base of the heads in series."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__(config)
@@ -146,14 +147,14 @@ class BlockHeads(Heads):
 
     def drafts(self, k: int) -> Drafts:
         def draft(output: Output, at_B: Tensor) -> Tensor:
-            # Every position goes through the layers, since later queries need keys and values.
+            # The layers run at every position, since later queries need its keys and values.
             outputs = [gather(self.output(head, output), at_B) for head in range(1, k)]
             return F.linear(self.leave(torch.stack(outputs, dim=1)), self.weight_VD)
 
         return draft
 
     def full_heads(self, k: int) -> list[int]:
-        # Later queries need keys and values of every position.
+        # Later queries need the keys and values of every position.
         return self.running(k)
 
     @property
@@ -171,14 +172,17 @@ class BlockHeads(Heads):
 
 
 class CausalHeads(BlockHeads):
-    """Head i reads head i - 1."""
+    """Transformer layers in series: head i reads the output of head i - 1."""
 
     def source(self, index: int) -> int | None:
         return index - 1 if index > 0 else None
 
 
 class AnticausalHeads(BlockHeads):
-    """Head i reads head i + 1, so that no head has anything that head 1 does not go through."""
+    """Transformer layers in series: head i reads head i + 1.
+
+    Head 1 depends on the layers of all heads, so no parameter affects the drafts alone.
+    """
 
     def source(self, index: int) -> int | None:
         return index + 1 if index + 1 < self.n else None

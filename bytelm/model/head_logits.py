@@ -1,4 +1,4 @@
-"""The logits of every head in one call, for who wants to study or tune a model.
+"""The logits of all heads in one call, for studying or fine-tuning a model.
 
 Shapes: B batch row, T position, n prediction heads, V id.
 """
@@ -12,9 +12,9 @@ from bytelm.model.model import Model
 
 
 class HeadLogits(nn.Module):
-    """A model as a plain module: ids (B, T) in, logits (B, T, n, V) out.
+    """A plain torch module: ids (B, T) in, logits (B, T, n, V) out.
 
-    `model` is the model itself, for those who want its cache, its trunk or one head alone.
+    `model`: the underlying Model, with its cache, its trunk and its single heads.
     """
 
     def __init__(self, model: Model) -> None:
@@ -22,13 +22,14 @@ class HeadLogits(nn.Module):
         self.model = model
 
     def forward(self, ids_BT: Tensor) -> Tensor:
-        """Logits (B, T, n, V) of ids (B, T) of type int64, in the model's type.
+        """Compute the logits (B, T, n, V) of int64 ids (B, T), in the type of the weights.
 
-        `logits[:, t, i]` is head i + 1's prediction, made at position t, of the id at t + i + 1.
-        The first id of a text should be `bytelm.alphabet.BOS`: the models were trained so. Bytes
-        are their own ids, 0 to 255. V counts the bytes and the special ids.
+        `logits[:, t, i]` are head i + 1's logits at position t, for the id at position t + i + 1.
+        The first id of a text should be `bytelm.alphabet.BOS`, as in training. A byte is its own
+        id, 0 to 255. V counts the bytes and the special ids.
 
-        Raises InputError where ids have another type or shape, are not ids, or exceed the context.
+        Raises InputError if `ids_BT` has another type or shape, contains a value that is no id, or
+        is longer than the context.
         """
         self._check(ids_BT)
         output = self.model(ids_BT)

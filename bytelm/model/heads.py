@@ -1,16 +1,16 @@
-"""Prediction heads behind one interface.
+"""The interface of the prediction heads.
 
 Head i (counted from 0 in code, from 1 in print) reads the trunk's output at position t and
-predicts the id at t + i + 1. A kind of head says
+predicts the id at t + i + 1. A kind of head defines
 
-    enter(x)              what all heads share of the way out of the trunk, computed once
-    source(i)             whose output head i reads: another head's, or (None) what `enter` gave
-    run(i, x, place)      what head i does with what it reads, at every position of a block
-    leave(y)              what all heads share of the way to their logits
-    unembedding(i)        the matrix that then gives the logits
+    enter(x)              the first step, shared by all heads and computed once
+    source(i)             the head whose output head i reads, or None for the output of `enter`
+    run(i, x, place)      what head i computes at every position of a block
+    leave(y)              the last step before the unembedding, the same for all heads
+    unembedding(i)        the matrix that gives head i's logits
 
-so that training runs one head at a time, and decoding only those that it needs, where it needs
-them. The kinds are in `head_kinds`.
+With these, training can run one head at a time, and decoding can run only the heads and positions
+that it needs. The kinds are in `head_kinds`.
 
 Shapes: B batch row, T position in block, D width, V id, K prediction head.
 """
@@ -29,9 +29,9 @@ from bytelm.model.layers import Layer, Place, RMSNorm
 
 @dataclass
 class Output:
-    """What the trunk gives the heads: the hidden states of a block, and where the block lies.
+    """The trunk's output for a block: its hidden states after `enter`, and its place.
 
-    `heads` remembers what heads have made of it, for those that read it and for who asks again.
+    `heads` stores the outputs of heads, so that each is computed once per block.
     """
 
     z_BTD: Tensor
@@ -43,12 +43,12 @@ Drafts = Callable[[Output, Tensor], Tensor]
 
 
 def gather(z_BTD: Tensor, at_B: Tensor) -> Tensor:
-    """One position of each row: (B, D)."""
+    """The hidden state of row b at position `at_B[b]` of the block: (B, D)."""
     return z_BTD[torch.arange(len(at_B), device=at_B.device), at_B]
 
 
 class Heads(nn.Module, ABC):
-    """The interface, and what every kind has: the final norm."""
+    """The interface of a kind of heads, and the final norm that every kind has."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -57,30 +57,30 @@ class Heads(nn.Module, ABC):
 
     @abstractmethod
     def initialize(self, generator: torch.Generator) -> None:
-        """Draw the weights anew."""
+        """Draw random weights."""
 
     @abstractmethod
     def enter(self, x_BTD: Tensor) -> Tensor:
-        """See the module."""
+        """The step that all heads share, (B, T, D) -> (B, T, D)."""
 
     def source(self, index: int) -> int | None:
-        """See the module; by default every head reads the trunk."""
+        """The head whose output head `index` reads; None, the default: the output of `enter`."""
         return None
 
     @abstractmethod
     def run(self, index: int, x_BTD: Tensor, place: Place) -> Tensor:
-        """See the module."""
+        """What head `index` computes of its input, (B, T, D) -> (B, T, D)."""
 
     @abstractmethod
     def leave(self, y_BTD: Tensor) -> Tensor:
-        """See the module."""
+        """The last step before the unembedding, of any leading shape: (..., D) -> (..., D)."""
 
     @abstractmethod
     def unembedding(self, index: int) -> Tensor:
-        """See the module."""
+        """The matrix (V, D) that gives head `index`'s logits."""
 
     def running(self, k: int) -> list[int]:
-        """The heads that must run for heads 0..k-1 to speak, each after the one that it reads."""
+        """The heads that must run to get the logits of heads 0..k-1, each after its source."""
         order: list[int] = []
         for head in range(k):
             chain, at = [], head
@@ -95,13 +95,14 @@ class Heads(nn.Module, ABC):
 
     @property
     def chained(self) -> bool:
-        """Whether heads read one another."""
+        """Whether any head reads the output of another head."""
         return any(self.source(head) is not None for head in range(self.n))
 
     def output(self, index: int, output: Output) -> Tensor:
-        """What head `index` makes of a block, (B, T, D), before `leave`; computed once a block.
+        """The output of head `index` for a block, (B, T, D), before `leave`.
 
-        Heads with layers leave in the block's cache what they will want of it later.
+        It is computed once per block and stored in `output`. Heads with layers write the block's
+        keys and values to the cache.
         """
         if index not in output.heads:
             source = self.source(index)
@@ -110,47 +111,50 @@ class Heads(nn.Module, ABC):
         return output.heads[index]
 
     def logits(self, index: int, output: Output) -> Tensor:
-        """Head `index` at every position: (B, T, V)."""
+        """The logits of head `index` at every position: (B, T, V)."""
         return F.linear(self.leave(self.output(index, output)), self.unembedding(index))
 
     @abstractmethod
     def drafts(self, k: int) -> Drafts:
-        """A function (output, at_B) -> logits (B, k - 1, V) of heads 1..k-1 at `at_B`.
+        """Make the function (output, at_B) -> logits (B, k - 1, V) that decoding drafts from.
 
-        What decoding drafts from.
+        It returns the logits of heads 1..k-1 at position `at_B[b]` of each row b's block.
         """
 
     def fill(self, k: int, output: Output) -> None:
-        """Leave in the cache what heads 0..k-1 will want of a block (prefill)."""
+        """Write to the cache what heads 0..k-1 need later of a block, for prefill."""
 
     def layers_of(self, index: int) -> list[Layer]:
-        """The transformer layers of head `index`; none by default."""
+        """The transformer layers of head `index`; by default none."""
         return []
 
     def own_modules(self, index: int) -> list[nn.Module]:
-        """What head `index` has for itself before the unembedding; nothing by default."""
+        """The modules of head `index` alone, without the unembedding; by default its layers."""
         return list(self.layers_of(index))
 
     def full_heads(self, k: int) -> list[int]:
-        """The heads that run at every position of a block where heads 0..k-1 speak in decoding.
+        """The heads that run at every position of a block when decoding uses heads 0..k-1.
 
-        By default those that head 0 needs: the others run at the last accepted position alone.
+        By default those that head 0 needs. The others run only at the last accepted position.
         """
         return self.running(1)
 
     @property
     def norms_outputs(self) -> bool:
-        """Whether the norm is applied to each head's output, and not once before all heads."""
+        """Whether the norm is applied to each head's output, instead of once before all heads."""
         return False
 
     def next_layers(self) -> list[Layer]:
-        """The layers between trunk and next byte, in order: with them, head 1 is a Llama."""
+        """The layers between the trunk and head 1's logits, in order.
+
+        The trunk with these layers is a Llama.
+        """
         return [layer for head in self.running(1) for layer in self.layers_of(head)]
 
     def folded(self, index: int) -> Tensor:
-        """`unembedding(index)` with what head `index` does linearly before it multiplied in."""
+        """The unembedding (V, D) of head `index`, times the head's own matrix if it has one."""
         return self.unembedding(index)
 
     def drafting_parameters(self) -> list[nn.Parameter]:
-        """What heads 1.. have for themselves: changing it changes drafts, and never the text."""
+        """The parameters that only heads 1.. use. They change the drafts, but never the text."""
         return []

@@ -15,23 +15,22 @@ from torch import Tensor, nn
 from bytelm.config import ModelConfig
 from bytelm.model.cache import Cache, Held
 
-# Layer.compute, or what computes the same: (layer, x_BTD, place, held) -> x_BTD.
+# Layer.compute or a replacement of it: (layer, x_BTD, place, held) -> x_BTD.
 Compute = Callable[["Layer", Tensor, "Place", Held | None], Tensor]
 
-# Causal attention of a block without a cache: q_BTHC, k_BTGC, v_BTGC and, unless every position
-# sees all before it, the first that each sees (B or 1, T). Returns (B, T, H, C).
+# Causal attention of a block without a cache: (q_BTHC, k_BTGC, v_BTGC, first_BT) -> (B, T, H, C).
+# first_BT, (B or 1, T), is the first position that each position attends to. None stands for 0.
 Attend = Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]
 
 
 @dataclass
 class Place:
-    """Where a block lies: its positions, their rotations, and what each may attend to.
+    """The place of a block: the rotations of its positions, and what each may attend to.
 
-    `mask` is additive, (B or 1, 1, R * T, S), with R copies of the block's mask since the queries
-    of a KV head's group are folded into the query length; None means causal within the block.
-    Where `attend` is given it computes the attention of a block without a cache, and `first_BT`
-    stands for the mask. `compute`, if given, runs every layer in place of Layer.compute: compiled
-    code, for example.
+    `mask`: additive, (B or 1, 1, R * T, S). The R queries of a KV head are folded into the query
+    length, so the block's mask is repeated R times. None: causal attention within the block.
+    `attend`: computes the attention of a block without a cache; `first_BT` then takes the place of
+    the mask. `compute`: replaces Layer.compute in every layer, for example by compiled code.
     """
 
     cos_BT1C: Tensor
@@ -45,6 +44,8 @@ class Place:
 
 
 class RMSNorm(nn.Module):
+    """Root mean square normalization over the last axis (Zhang and Sennrich 2019)."""
+
     def __init__(self, width: int, eps: float) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.ones(width))
@@ -55,9 +56,12 @@ class RMSNorm(nn.Module):
 
 
 def rotations(config: ModelConfig, positions: int) -> tuple[Tensor, Tensor]:
-    """Cosines and sines, each (positions, C / 2), of the rotary embedding (Su et al. 2021)."""
+    """Cosines and sines of the rotary embedding (Su et al. 2021).
+
+    Each is float32, (positions, C / 2).
+    """
     half = config.head_size // 2
-    # Arithmetic on the meta device would import the compiler as well.
+    # On the CPU, since arithmetic on the meta device imports the compiler, which is slow.
     with torch.device("cpu"):
         rates = config.rope_base ** (-torch.arange(half, dtype=torch.float64) / half)
         angles = torch.arange(positions, dtype=torch.float64)[:, None] * rates
@@ -65,13 +69,15 @@ def rotations(config: ModelConfig, positions: int) -> tuple[Tensor, Tensor]:
 
 
 def rotate(x_BTHC: Tensor, place: Place) -> Tensor:
-    """Rotate each half-split pair of channels by its position's angle."""
+    """Rotate the pairs of channels (c, c + C / 2) of each position by the position's angles."""
     one, two = x_BTHC.float().chunk(2, dim=-1)
     cos, sin = place.cos_BT1C, place.sin_BT1C
     return torch.cat((one * cos - two * sin, two * cos + one * sin), dim=-1).to(x_BTHC.dtype)
 
 
 class Attention(nn.Module):
+    """Grouped-query attention with rotary positions, with or without a cache."""
+
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.heads, self.kv_heads = config.attention_heads, config.kv_heads
@@ -81,6 +87,7 @@ class Attention(nn.Module):
         self.out = nn.Linear(config.width, config.width, bias=False)
 
     def forward(self, x_BTD: Tensor, place: Place, held: Held | None) -> Tensor:
+        """(B, T, D) -> (B, T, D). `held`: the layer's cache; None: attend within the block."""
         B, T, D = x_BTD.shape
         H, G, C = self.heads, self.kv_heads, self.head_size
         qkv = self.qkv(x_BTD).view(B, T, H + 2 * G, C)
@@ -90,7 +97,8 @@ class Attention(nn.Module):
             return self.out(_attend_causally(q_BTHC, k_BTGC, v_BTGC, place).reshape(B, T, D))
         assert place.flat_slots is not None
         keys, values = held.write(place.flat_slots, k_BTGC, v_BTGC)
-        # A group's queries share their keys: fold them into the query length instead of copying.
+        # The queries of a group share their keys. Fold them into the query length, which avoids
+        # copying the keys.
         folded = q_BTHC.view(B, T, G, H // G, C).permute(0, 2, 3, 1, 4).reshape(B, G, -1, C)
         y = F.scaled_dot_product_attention(
             folded, keys.transpose(1, 2), values.transpose(1, 2), attn_mask=place.mask
@@ -117,7 +125,7 @@ def _attend_causally(q_BTHC: Tensor, k_BTGC: Tensor, v_BTGC: Tensor, place: Plac
 
 
 class FeedForward(nn.Module):
-    """SwiGLU (Shazeer 2020), gate and value in one matrix."""
+    """SwiGLU (Shazeer 2020), with gate and value in one matrix."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -130,7 +138,7 @@ class FeedForward(nn.Module):
 
 
 class Layer(nn.Module):
-    """One pre-norm transformer layer. `layer` is its place in the cache."""
+    """One pre-norm transformer layer. `layer`: the number of its cache."""
 
     def __init__(self, config: ModelConfig, layer: int) -> None:
         super().__init__()
@@ -141,19 +149,23 @@ class Layer(nn.Module):
         self.feed_forward = FeedForward(config)
 
     def initialize(self, generator: torch.Generator) -> None:
-        """Fan-in scaled matrices; what writes to the residual stream starts at zero."""
+        """Draw matrices scaled by fan-in. Those that write to the residual stream start at zero."""
         for matrix in (self.attention.qkv.weight, self.feed_forward.up.weight):
             nn.init.normal_(matrix, std=1 / math.sqrt(matrix.shape[1]), generator=generator)
         nn.init.zeros_(self.attention.out.weight)
         nn.init.zeros_(self.feed_forward.down.weight)
 
     def forward(self, x_BTD: Tensor, place: Place) -> Tensor:
+        """Run the layer on a block, (B, T, D) -> (B, T, D), with the cache of `place` if any."""
         if place.cache is None:
             return (place.compute or Layer.compute)(self, x_BTD, place, None)
         compute = place.cache.compute or Layer.compute
         return compute(self, x_BTD, place, place.cache.of_layer(self.layer))
 
     def compute(self, x_BTD: Tensor, place: Place, held: Held | None) -> Tensor:
-        """The arithmetic. Nothing in it depends on which layer this is: compile one, serve all."""
+        """The arithmetic of the layer, (B, T, D) -> (B, T, D).
+
+        It does not depend on the layer's number, so code compiled for one layer serves all.
+        """
         x_BTD = x_BTD + self.attention(self.attention_norm(x_BTD), place, held)
         return x_BTD + self.feed_forward(self.feed_forward_norm(x_BTD))

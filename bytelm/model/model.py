@@ -1,6 +1,7 @@
-"""The model: embeddings, trunk, heads, one forward path, and its own accounting.
+"""The model: embeddings, trunk, prediction heads, one forward path, and counts of its costs.
 
-`forward` serves training (no cache), prefill, verification and plain decoding; only T differs.
+`forward` serves training (without a cache), prefill, verifying drafts and plain decoding. These
+differ only in T.
 
 Shapes: B batch row, T position in block, S cache slot, D width, V id, R query heads of a KV head.
 """
@@ -19,12 +20,12 @@ from bytelm.model.layers import Attend, Layer, Place, rotations
 from bytelm.model.ngrams import NgramEmbedding
 from bytelm.model.work import Work
 
-# Slots and rotations past the context: a block that begins at the last position still fits.
+# Slots and rotations past the context, so that a block that begins at the last position still fits.
 SLACK = 32
 
 
 class Model(nn.Module):
-    """A byte-level transformer with n prediction heads.
+    """A byte-level transformer with n prediction heads. `seed`: for the random weights.
 
     >>> model = Model(config)
     >>> cache = model.new_cache(batch=2)
@@ -35,7 +36,7 @@ class Model(nn.Module):
     def __init__(self, config: ModelConfig, seed: int = 0) -> None:
         super().__init__()
         self.config = config
-        # Without torch's initialisation, which on the meta device imports the compiler: a second.
+        # Skip torch's initialization: on the meta device it imports the compiler, which takes 1 s.
         empty = torch.empty(VOCAB, config.width)
         self.embedding = nn.Embedding(VOCAB, config.width, _weight=empty)
         self.ngrams = (
@@ -52,7 +53,7 @@ class Model(nn.Module):
             self.initialize(seed)
 
     def build_constants(self) -> None:
-        """Compute what is derived from the configuration; again after `to_empty`."""
+        """Compute the buffers that follow from the configuration. Needed again after `to_empty`."""
         cos, sin = rotations(self.config, self.config.context + SLACK)
         device = self.embedding.weight.device
         self.register_buffer("cos_SC", cos.to(device), persistent=False)
@@ -62,7 +63,7 @@ class Model(nn.Module):
 
     @torch.no_grad()
     def initialize(self, seed: int) -> None:
-        """Draw the weights anew from `seed`."""
+        """Draw random weights from `seed`."""
         generator = torch.Generator(self.embedding.weight.device).manual_seed(seed)
         nn.init.normal_(self.embedding.weight, std=0.5, generator=generator)
         if self.ngrams is not None:
@@ -72,13 +73,15 @@ class Model(nn.Module):
         self.heads.initialize(generator)
 
     def trunk(self) -> list[Layer]:
+        """The layers of the trunk, in order."""
         return [layer for layer in self.layers if isinstance(layer, Layer)]
 
     def new_cache(self, batch: int, slots: int | None = None) -> Cache:
-        """An empty cache for `batch` rows in the model's type and on its device.
+        """Make an empty cache for `batch` rows, in the model's type and on its device.
 
-        `slots` below the context plus a block will do only for a model with a window, and then
-        must be at least the window plus the longest block that will be fed.
+        `slots`: by default the context plus SLACK. A model with a window can use fewer, but at
+        least the window plus the longest block. A model without a window can use fewer if no row
+        reaches further.
         """
         weight = self.embedding.weight
         slots = self.config.context + SLACK if slots is None else slots
@@ -87,10 +90,11 @@ class Model(nn.Module):
     def forward(
         self, ids_BT: Tensor, cache: Cache | None = None, positions_B: Tensor | None = None
     ) -> Output:
-        """Run the trunk over a block of T ids a row.
+        """Run the trunk over a block `ids_BT` of T ids in each row; int64.
 
-        Without a cache the block begins at position 0. With one, row b's block begins at
-        `positions_B[b]`, sees what the cache holds before it, and is written into the cache.
+        Without a cache the block begins at position 0. With a cache, row b's block begins at
+        `positions_B[b]`, attends to the earlier positions in the cache, and is written to the
+        cache. The result is the input of `logits`.
         """
         if cache is None:
             place = self.place_alone(ids_BT)
@@ -111,9 +115,10 @@ class Model(nn.Module):
         history_BL: Tensor | None = None,
         starts_BT: Tensor | None = None,
     ) -> Tensor:
-        """The trunk's input: each byte's embedding and those of the n-grams that end there.
+        """The trunk's input (B, T, D): embeddings of the ids, plus those of the n-grams.
 
-        N-grams reach back no further than `starts_BT`, as if nothing had been before.
+        `history_BL`: the ids before the block; by default PAD. `starts_BT`: for each position, the
+        index in the block where its document begins; ids before it count as PAD.
         """
         x_BTD = self.embedding(ids_BT)
         if self.ngrams is None:
@@ -123,29 +128,30 @@ class Model(nn.Module):
         return x_BTD + self.ngrams(history_BL, ids_BT, starts_BT)
 
     def run_trunk(self, x_BTD: Tensor, place: Place) -> Tensor:
-        """The trunk's layers, and what all heads share after them: (B, T, D)."""
+        """Run the trunk's layers and the heads' shared `enter`: (B, T, D) -> (B, T, D)."""
         return self.heads.enter(self.run_layers(x_BTD, place))
 
     def run_layers(self, x_BTD: Tensor, place: Place) -> Tensor:
-        """The trunk's layers: (B, T, D)."""
+        """Run the trunk's layers: (B, T, D) -> (B, T, D)."""
         for layer in self.layers:
             x_BTD = layer(x_BTD, place)
         return x_BTD
 
     def logits(self, output: Output, head: int = 0) -> Tensor:
-        """Head `head` (0: the next byte) at every position of the block: (B, T, V)."""
+        """The logits (B, T, V) of head `head` at every position; 0 is the next byte's head."""
         return self.heads.logits(head, output)
 
     def drafts(self, k: int) -> Drafts:
-        """See Heads.drafts."""
+        """Make the function that decoding with k heads drafts from; see Heads.drafts."""
         return self.heads.drafts(k)
 
     def place_alone(
         self, ids_BT: Tensor, starts_BT: Tensor | None = None, attend: Attend | None = None
     ) -> Place:
-        """Where a block without a cache lies: at position 0. `attend`: see Place.
+        """The place of a block without a cache, which begins at position 0.
 
-        Positions see none before `starts_BT`, the index in the block where their document begins.
+        `starts_BT`: for each position, the index in the block where its document begins; it attends
+        to no position before that. `attend`: see Place.
         """
         T, window = ids_BT.shape[1], self.config.window
         assert len(self.cos_SC) >= T, f"a block of {T} exceeds the context"
@@ -178,10 +184,10 @@ class Model(nn.Module):
         zero = torch.zeros((), dtype=self.embedding.weight.dtype, device=seen.device)
         return torch.where(seen, zero, -torch.inf)
 
-    # Accounting: training, benchmarks and reports all ask here.
+    # Counts of costs. Training, benchmarks and reports all use these.
 
     def parameters_by_part(self) -> dict[str, int]:
-        """Parameter counts: `trunk`, `heads`, `embedding`, `tables` (n-grams) and their `total`."""
+        """The numbers of parameters: `trunk`, `heads`, `embedding`, `tables` (n-grams), `total`."""
         parts = {
             "trunk": sum(p.numel() for p in self.layers.parameters()),
             "heads": sum(p.numel() for p in self.heads.parameters()),
@@ -191,24 +197,25 @@ class Model(nn.Module):
         return {**parts, "total": sum(parts.values())}
 
     def flops_per_byte(self, attended: int, training: bool = False) -> int:
-        """Floating-point operations a byte costs with `attended` positions in view, all heads.
+        """Floating-point operations per byte of all heads, with `attended` positions in view.
 
-        Three times as many in training (Kaplan et al. 2020). What is counted: bytelm.model.work.
+        Training costs three times the forward (Kaplan et al. 2020). `bytelm.model.work` defines
+        what is counted.
         """
         forward = work.training_flops(self.config, self.trunk(), self.heads, attended)
         return 3 * forward if training else forward
 
     def decoding_work(self, rows: int, width: int, position: int, value_bytes: int) -> Work:
-        """What a decoding step costs at least; see bytelm.model.work.
+        """The least work of a decoding step; see `bytelm.model.work`.
 
-        It feeds `width` ids (at most n) to each of `rows` rows whose cache holds `position`
-        positions, in weights, keys and values of `value_bytes` bytes.
+        The step feeds `width` ids (at most n) to each of `rows` rows. The cache of each row holds
+        `position` positions. `value_bytes`: the size of a weight, key or value.
         """
         return work.decoding_work(
             self.config, self.trunk(), self.heads, rows, width, position, value_bytes
         )
 
     def kv_bytes_per_position(self, bytes_per_value: int = 4) -> int:
-        """Cache memory of one position of one row, keys and values of every layer."""
+        """Bytes of the keys and values of all layers for one position of one row."""
         layers = self.config.trunk_layers + self.config.head_layers
         return work.kv_bytes(self.config, layers, bytes_per_value)

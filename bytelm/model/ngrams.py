@@ -1,8 +1,8 @@
-"""Hashed byte n-gram embeddings: what the last few bytes were, looked up instead of computed.
+"""Hashed byte n-gram embeddings: a lookup of the last few bytes at each position.
 
-For each order m, the m ids that end at a position are hashed to a row of that order's table; the
-rows of all orders are added to the byte's own embedding. The idea is BLT's (Pagnoni et al. 2024,
-section 3.2.1). Collisions are left to the model.
+For each order m, the m ids that end at a position are hashed to a row of that order's table. The
+rows of all orders are added to the byte's own embedding. The method is from BLT (Pagnoni et al.
+2024, section 3.2.1). Nothing resolves hash collisions.
 
 Shapes: B batch row, T position in block, L ids of history, O order, D width.
 """
@@ -28,8 +28,8 @@ def _multiplier(index: int) -> int:
 class NgramEmbedding(nn.Module):
     """The sum of one table row per order.
 
-    `history` is the number of ids before a block that its first positions need. With `sparse`,
-    the table's gradient names the touched rows only (for optimizers that take it).
+    `history`: how many ids before a block its first position needs. `sparse`: make the table's
+    gradient a sparse tensor of the rows in use, for optimizers that accept one.
     """
 
     def __init__(self, orders: tuple[int, ...], rows: int, width: int) -> None:
@@ -43,7 +43,7 @@ class NgramEmbedding(nn.Module):
         self.build_constants()
 
     def build_constants(self) -> None:
-        """The hash functions: vector multiply-shift (Dietzfelbinger 1996), high bits count."""
+        """Compute the hash functions' constants: vector multiply-shift (Dietzfelbinger 1996)."""
         multipliers = [
             [
                 _multiplier(order * 64 + back) if back < order else 0
@@ -59,10 +59,11 @@ class NgramEmbedding(nn.Module):
     def hash(self, history_BL: Tensor, ids_BT: Tensor, starts_BT: Tensor | None = None) -> Tensor:
         """The table rows (B, T, O) of a block, given the `history` ids before it.
 
-        With `starts_BT`, ids before that index of the block count as PAD.
+        `starts_BT`: for each position, the index in the block where its document begins; ids before
+        it count as PAD.
         """
         stream = torch.cat((history_BL, ids_BT), dim=1) + 1
-        # windows[..., j] is the id j places back.
+        # windows_BTL[..., j] is the id j positions back.
         windows_BTL = stream.unfold(1, self.history + 1, 1).flip(-1)
         if starts_BT is not None:
             back_L = torch.arange(self.history + 1, device=ids_BT.device)
@@ -75,6 +76,7 @@ class NgramEmbedding(nn.Module):
     def forward(
         self, history_BL: Tensor, ids_BT: Tensor, starts_BT: Tensor | None = None
     ) -> Tensor:
+        """The sum of the table rows at each position: (B, T, D). Arguments as for `hash`."""
         rows_BTO = self.hash(history_BL, ids_BT, starts_BT)
         bags = rows_BTO.view(-1, len(self.orders))
         x = F.embedding_bag(bags, self.weight, mode="sum", sparse=self.sparse)

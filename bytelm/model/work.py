@@ -1,12 +1,12 @@
-"""What a model computes and reads: in training by the byte, in decoding by the step.
+"""Counts of what a model computes and reads: per byte in training, per step in decoding.
 
-The rules, for training and decoding alike: two operations a weight and position that goes through
-it (norms' weights among them), and four a channel, query and attended position. Lookups, softmax
-and activations are not counted. An unembedding that heads share is multiplied by once a head.
+Training and decoding count by the same rules. Each weight costs two operations per position that
+uses it, norms included. Attention costs four operations per channel, query and attended position.
+Lookups, softmax and activations are not counted. A shared unembedding counts once per head.
 
-All positions of a query's view count as attended, whatever of the view a kernel computes: a mean
-position of a causal block of T attends to T / 2, a position of a model with a window to no more
-than the window.
+All positions in view of a query count as attended, even if a kernel skips some. On average a
+position of a causal block of T attends to T / 2 positions. With a window, a position attends to at
+most `window` positions.
 """
 
 from collections.abc import Iterable
@@ -22,34 +22,34 @@ from bytelm.model.layers import Layer
 
 @dataclass(frozen=True)
 class Work:
-    """Floating-point operations, and bytes of weights, keys and values that must be read."""
+    """Floating-point operations, and bytes of weights, keys and values to read from memory."""
 
     flops: int
     bytes: int
 
 
 def values(modules: Iterable[nn.Module]) -> int:
-    """How many weights `modules` have."""
+    """The number of weights in `modules`."""
     return sum(p.numel() for module in modules for p in module.parameters())
 
 
 def kv_bytes(config: ModelConfig, layers: int, value_bytes: int) -> int:
-    """Keys and values of one position of one row in so many layers."""
+    """Bytes of the keys and values of one position of one row in `layers` layers."""
     return 2 * layers * config.kv_heads * config.head_size * value_bytes
 
 
 def attended(config: ModelConfig, positions: int) -> int:
-    """How many of `positions` positions attention sees."""
+    """How many of the last `positions` positions a query attends to."""
     return min(positions, config.window) if config.window else positions
 
 
 def attention_flops(config: ModelConfig, layers: int, seen: int) -> int:
-    """Of one query in so many layers: its products with keys, and of weights with values."""
+    """Operations of one query in `layers` layers: products with keys and with values."""
     return 4 * layers * config.width * seen
 
 
 def training_flops(config: ModelConfig, trunk: list[Layer], heads: Heads, seen: int) -> int:
-    """Of one position, forward: the trunk and every head."""
+    """Operations of one position in the forward pass of the trunk and every head."""
     own = [module for head in range(heads.n) for module in heads.own_modules(head)]
     weights = values([*trunk, *own, heads.norm]) + heads.n * VOCAB * config.width
     layers = config.trunk_layers + config.head_layers
@@ -65,19 +65,19 @@ def decoding_work(
     position: int,
     value_bytes: int,
 ) -> Work:
-    """One step that feeds `width` ids to each of `rows` rows and drafts `width` - 1 anew.
+    """The work of a step that feeds `width` ids to each of `rows` rows, and drafts `width` - 1 ids.
 
-    Head 1 runs at all positions of the block and verifies it. A drafting head runs at the last
-    accepted position alone, but for heads with layers: their later queries need the keys of every
-    position, and only the norm and the unembedding are spared. Weights are read once, those of
-    heads that do not run not at all; of the cache, what the rows attend to.
+    Head 1 runs at all positions of the block, to verify it. The heads that draft run only at the
+    last accepted position. Heads with layers are an exception: later queries need their keys and
+    values, so their layers run at all positions, and only norm and unembedding run at one. The
+    weights of the heads in use are read once, and of the cache the positions attended to.
     """
     full_heads = heads.full_heads(width)
     everywhere = [module for head in full_heads for module in heads.own_modules(head)]
     drafting = [head for head in range(width) if head not in full_heads]
     once = [module for head in drafting for module in heads.own_modules(head)]
     block = rows * width
-    # Logits: head 1's at every position, and those of the drafts.
+    # Positions with logits: head 1 at every position, and each draft.
     spoken = block + rows * (width - 1)
     unembedding = VOCAB * config.width
     full = values([*trunk, *everywhere])

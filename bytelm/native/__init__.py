@@ -1,1 +1,1 @@
-"""What the C++ of training and of decoding share: a compiler's call, vectors, storage types."""
+"""What the C++ of training and of decoding share: compiling, vectors, storage types."""

@@ -1,4 +1,4 @@
-"""Compile C++ once for this machine and keep it beside the package's own bytecode."""
+"""Compile C++ once for this machine, and keep the library in the package's `__pycache__`."""
 
 import contextlib
 import ctypes
@@ -20,11 +20,11 @@ FLAGS = ("-std=c++17", "-O3", "-march=native", "-ffp-contract=fast", "-fno-math-
 
 
 class NoCompilerError(Exception):
-    """Why there is no compiled code, in one line."""
+    """C++ cannot be compiled or loaded. The message says why, in one line."""
 
 
 def _processor() -> str:
-    """What the code is compiled for: the processor's name and its features."""
+    """The name and the features of the processor that code is compiled for."""
     path = Path("/proc/cpuinfo")
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     kept = {line for line in lines if line.startswith(("model name", "flags", "Features"))}
@@ -40,7 +40,7 @@ def _compiler() -> str:
 
 
 def _folder() -> Path:
-    """`__pycache__`, where compiled code of this package lies anyway; else one of the user's."""
+    """The folder for libraries: `__pycache__`, or a folder of the user if that is read-only."""
     folder = HERE / "__pycache__"
     try:
         folder.mkdir(exist_ok=True)
@@ -57,12 +57,14 @@ def _folder() -> Path:
 
 @functools.cache
 def library(source: Path, *options: str, structs: tuple[Struct, ...] = ()) -> ctypes.CDLL:
-    """The compiled `source`, with the headers beside it and those in this folder.
+    """Compile `source` to a shared library, unless that is done already, and load it.
 
-    `options` are more flags of the compiler. `structs` cross the border: that C++ defines them in
-    the same way is checked when it is compiled (see `bytelm.native.headers`). Flags, headers,
-    alphabet and structs name the file in the cache, so a change of any of them compiles anew.
-    Raises NoCompilerError with the reason where there can be no library.
+    `source` can include headers of its own folder and of this one. `options`: further flags for
+    the compiler. `structs`: ctypes structs that C++ defines too; the compiler checks that both
+    agree (see `bytelm.native.headers`). The library's name is a hash of the source, flags, headers,
+    alphabet, structs and processor, so a change of any of these compiles it again.
+
+    Raises NoCompilerError, with the reason, if there is no compiler or compiling fails.
     """
     headers = sorted([*HERE.glob("*.h"), *source.parent.glob("*.h")])
     command = (_compiler(), *FLAGS, *options, *sanitizer_flags())
@@ -80,7 +82,7 @@ def library(source: Path, *options: str, structs: tuple[Struct, ...] = ()) -> ct
 
 
 def _compile(command: list[str], generated: dict[str, str], target: Path) -> None:
-    """Compile aside and rename, so that two processes may do it at once."""
+    """Compile to a temporary file and rename it, so that two processes can do so at once."""
     with tempfile.TemporaryDirectory(dir=target.parent) as aside:
         for name, text in generated.items():
             (Path(aside) / name).write_text(text, encoding="utf-8")
@@ -96,7 +98,7 @@ def _compile(command: list[str], generated: dict[str, str], target: Path) -> Non
 
 def _run_compiler(command: list[str]) -> None:
     compiler = command[0]
-    # A sanitizer that is loaded into this process is not for the compiler.
+    # The compiler must not load a sanitizer that this process runs under.
     environment = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
     try:
         done = subprocess.run(

@@ -1,8 +1,9 @@
-"""Headers made for C++ when it is compiled, so that nothing is typed in two languages unchecked.
+"""Generate C++ headers at compile time, so that definitions in Python and C++ cannot differ.
 
-`alphabet.h` holds the ids of `bytelm.alphabet`. `layouts.h` holds one `static_assert` for the size
-of each struct and the place of each field that Python's `ctypes.Structure` of the same name has: if
-one side gains, loses, renames or moves a field alone, the code does not compile.
+`alphabet.h` defines the ids of `bytelm.alphabet`. `layouts.h` checks each struct against Python's
+`ctypes.Structure` of the same name, with a `static_assert` for its size and for each field's offset
+and size. If a field is added, removed, renamed or moved on one side only, the code does not
+compile.
 """
 
 import ctypes
@@ -15,7 +16,7 @@ IDS = ("BYTES", "BOS", "EOD", "PAD", "VOCAB")
 
 
 def generated_headers(structs: tuple[Struct, ...]) -> dict[str, str]:
-    """The text of each header by its name."""
+    """The text of each header, by file name."""
     return {"alphabet.h": _alphabet(), "layouts.h": "".join(map(_layout, structs))}
 
 
@@ -25,7 +26,7 @@ def _alphabet() -> str:
 
 
 def _layout(struct: Struct) -> str:
-    """Checks of one struct. The header that defines it comes before `layouts.h`."""
+    """The checks of one struct. Its definition must be included before `layouts.h`."""
     name = struct.__name__
     lines = ["#include <cstddef>", _check(f"sizeof({name})", ctypes.sizeof(struct), name)]
     for field, *_ in struct._fields_:

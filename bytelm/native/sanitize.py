@@ -1,10 +1,10 @@
-"""Run a Python module with all C++ under a sanitizer, which ends the process at a fault.
+"""Run a Python module with our C++ under a sanitizer, which ends the process at the first fault.
 
     python -m bytelm.native.sanitize address pytest tests/bytelm/decode/native
 
-`address` is ASan with UBSan: reads and writes outside of memory, undefined arithmetic. `thread` is
-TSan: races. Only our C++ is compiled with them; Python and torch are not, so the sanitizer's
-library is loaded before all others.
+`address` is ASan with UBSan, which find reads and writes outside of memory, and undefined
+arithmetic. `thread` is TSan, which finds data races. Only our C++ is compiled with a sanitizer.
+Python and torch are not, so the sanitizer's library must be loaded before all others.
 """
 
 import ctypes
@@ -19,13 +19,13 @@ FLAGS = {
     "address": ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", *COMMON_FLAGS),
     "thread": ("-fsanitize=thread", *COMMON_FLAGS),
 }
-# Loaded first. libstdc++ too: ASan looks for what throws exceptions when it starts.
+# Libraries to load first. ASan needs libstdc++ at its start, to find the functions for exceptions.
 LIBRARIES = {
     "address": ("libasan.so", "libubsan.so", "libstdc++.so"),
     "thread": ("libtsan.so", "libstdc++.so"),
 }
-# Python and torch leave memory to the system when they end, and free what others allocated.
-# TSan must not judge what torch's own threads do, since it does not see how they wait.
+# Python and torch do not free all memory when they end, and free memory that others allocated, so
+# those checks are off. TSan ignores torch's threads, since it cannot see how they synchronize.
 OPTIONS = {
     "ASAN_OPTIONS": "detect_leaks=0:alloc_dealloc_mismatch=0",
     "UBSAN_OPTIONS": "print_stacktrace=1",
@@ -35,13 +35,13 @@ ADDR_NO_RANDOMIZE = 0x0040000
 
 
 def sanitizer_flags() -> tuple[str, ...]:
-    """The compiler's flags for the sanitizer that this process runs under; none without one."""
+    """The compiler's flags for the sanitizer that this process runs under, if there is one."""
     name = os.environ.get(VARIABLE, "")
     return FLAGS[name] if name else ()
 
 
 def sanitized_environment(name: str) -> dict[str, str]:
-    """The environment of a process under the sanitizer `name`."""
+    """The environment variables of a process under the sanitizer `name`: address or thread."""
     compiler = os.environ.get("CXX") or "g++"
     paths = [
         subprocess.run(
@@ -51,19 +51,22 @@ def sanitized_environment(name: str) -> dict[str, str]:
     ]
     return {
         **os.environ, **OPTIONS, VARIABLE: name, "LD_PRELOAD": " ".join(paths),
-        # Torch's own threads are no subject here; tests give ours their number themselves.
+        # One thread for torch, whose threads are not tested. Tests set the number of our own.
         "OMP_NUM_THREADS": "1",
     }  # fmt: skip
 
 
 def execute(arguments: list[str], environment: Mapping[str, str]) -> None:
-    """Become this Python with other arguments, at addresses that TSan's shadow has room for."""
+    """Replace this process by Python with `arguments`.
+
+    Address randomization is turned off, since TSan cannot use all addresses.
+    """
     ctypes.CDLL(None).personality(ADDR_NO_RANDOMIZE)
     os.execve(sys.executable, [sys.executable, *arguments], environment)
 
 
 def main(arguments: list[str]) -> None:
-    """`arguments`: the sanitizer, the module, and what the module gets."""
+    """Run the tool. `arguments`: the sanitizer, the module, and the module's arguments."""
     if len(arguments) < 2 or arguments[0] not in FLAGS:
         usage = "python -m bytelm.native.sanitize address|thread MODULE [ARGUMENT ...]"
         sys.exit(f"error: usage: {usage}")

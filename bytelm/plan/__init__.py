@@ -1,1 +1,1 @@
-"""What training on many GPUs takes of memory, time and traffic, told before it begins."""
+"""Estimate the memory, time and traffic of training on many GPUs, before it begins."""

@@ -1,9 +1,10 @@
-"""What autograd keeps between forward and backward, derived from the code of the layers.
+"""Count the activations that autograd keeps between forward and backward, in bytes.
 
-All counts are of eager code (compiled code keeps less) and of one micro batch on one GPU. In the
-formulas N = rows x block is the number of positions, D the width, F the inner size, V the ids,
-H and G the heads of queries and of keys, C their size; c and r are the bytes of a value that a
-matrix product reads and of one of the residual stream.
+The counts follow the code of the layers. They hold for eager code (compiled code keeps less) and
+for one micro batch on one GPU. In the formulas N = rows x block is the number of positions, D the
+width, F the inner size of the feed-forward layers, V the number of ids, H the query heads, G the
+KV heads and C the head size. c is the bytes of a value in matrix products, and r of one in the
+residual stream.
 """
 
 from dataclasses import dataclass
@@ -17,44 +18,46 @@ FLOAT32, BFLOAT16 = 4, 2
 
 @dataclass(frozen=True)
 class Precision:
-    """Bytes of a value. By default those of bfloat16 under autocast on a GPU."""
+    """Bytes of a value. The defaults are those of bfloat16 under autocast on a GPU."""
 
     matrix: int = BFLOAT16
-    """c: what matrix products read and write."""
+    """c: a value that matrix products read or write."""
     residual: int = FLOAT32
-    """r: the residual stream."""
+    """r: a value of the residual stream."""
     fused_norm: bool = True
-    """A GPU's RMSNorm keeps its input; a CPU's keeps input and normed input, in float32."""
+    """Whether RMSNorm keeps only its input, as on a GPU. On a CPU it keeps its input and the normed
+    input, both in float32."""
 
     def norm(self, width: int) -> int:
-        """What one RMSNorm keeps of a position: its input and a scale (r D + 4), or 8 D + 4."""
+        """Bytes that one RMSNorm keeps per position: input and scale, r D + 4; unfused, 8 D + 4."""
         return (self.residual if self.fused_norm else 2 * FLOAT32) * width + FLOAT32
 
 
 @dataclass(frozen=True)
 class MicroBatch:
-    """What one GPU runs at a time."""
+    """The micro batch of one GPU: `rows` rows of `block` bytes."""
 
     rows: int
     block: int
 
     @property
     def positions(self) -> int:
+        """N: the number of positions."""
         return self.rows * self.block
 
 
 def layer_bytes(config: ModelConfig, micro: MicroBatch, precision: Precision) -> int:
-    """What one transformer layer keeps for its backward.
+    """Bytes that one transformer layer keeps for its backward.
 
-    A position costs, the weights apart,
+    Apart from the weights, a position keeps
 
         two norms      2 (r D + 4)      see Precision.norm
         qkv            c D              its input
-        attention      c (H + G) C      queries and keys after rotation, which are one tensor
-                       c (H + 2 G) C    values: a view of what the qkv matrix wrote, all of it kept;
+        attention      c (H + G) C      queries and keys after rotation, in one tensor
+                       c (H + 2 G) C    values, a view that keeps the whole output of qkv;
                                         if G < H instead 2 c H C: keys and values, repeated
-                       4 H              each query's log-sum-exp
-        out            c D              its input, which is also attention's output
+                       4 H              the log-sum-exp of each query
+        out            c D              its input, which is also the output of attention
         up             c D              its input
         SwiGLU         4 c F            gate and value, silu(gate), and the input of `down`
     """
@@ -67,9 +70,9 @@ def layer_bytes(config: ModelConfig, micro: MicroBatch, precision: Precision) ->
 
 
 def trunk_bytes(config: ModelConfig, micro: MicroBatch, precision: Precision) -> int:
-    """What the trunk's forward keeps: its layers, the final norm, the ids.
+    """Bytes that the trunk's forward keeps: its layers, the final norm, the ids.
 
-    A window adds its T x T mask; autocast casts it anew for each layer.
+    A window adds a T x T mask. With autocast, each layer keeps its own cast of the mask.
     """
     masks = 0
     if 0 < config.window < micro.block:
@@ -80,44 +83,47 @@ def trunk_bytes(config: ModelConfig, micro: MicroBatch, precision: Precision) ->
 
 
 def inputs_bytes(config: ModelConfig, micro: MicroBatch, precision: Precision) -> int:
-    """What the trunk's forward keeps where the backward runs each layer anew.
+    """Bytes that the trunk's forward keeps with activation checkpointing of each layer.
 
-    Of every layer its input, r D a position; the final norm and the ids as before. (That is
-    activation checkpointing, torch.utils.checkpoint around each layer.)
+    (torch.utils.checkpoint: the backward runs each layer's forward again.) Each layer keeps its
+    input, r D per position. The final norm and the ids are kept as in `trunk_bytes`.
     """
     inputs = config.trunk_layers * precision.residual * config.width
     return micro.positions * (inputs + precision.norm(config.width) + 8)
 
 
 def layer_backward_bytes(config: ModelConfig, micro: MicroBatch, precision: Precision) -> int:
-    """Gradients in flight at the widest moment of a layer's backward, the SwiGLU's.
+    """The peak bytes of gradients in a layer's backward, which is in the SwiGLU.
 
-    The residual stream's and, until the trunk is done, the trunk's output and its gradient: 3 r D.
-    In the product of gate and value, 3 c F come in and go out, and the input of `down` is gone.
+    3 r D: the gradient of the residual stream, the trunk's output and its gradient. 2 c F: in the
+    backward of the product of gate and value, 3 c F of gradients are alive, while the input of
+    `down`, c F, has been freed.
     """
     r, c = precision.residual, precision.matrix
     return micro.positions * (3 * r * config.width + 2 * c * config.hidden)
 
 
 def logits_bytes(micro: MicroBatch) -> int:
-    """The float32 logits of one head: 4 V a position."""
+    """Bytes of the float32 logits of one head: 4 V per position."""
     return micro.positions * FLOAT32 * VOCAB
 
 
 def loss_backward_bytes(micro: MicroBatch) -> int:
-    """What cross-entropy holds at most: the log-probabilities, their gradient, the logits': 12 V.
+    """The peak bytes of cross-entropy: 12 V per position.
 
-    The logits themselves are gone by then, and their bfloat16 gradient comes afterwards.
+    These are the log-probabilities, their gradient and the logits' gradient. The logits have been
+    freed by then, and their bfloat16 gradient is computed afterwards.
     """
     return 3 * logits_bytes(micro)
 
 
 def head_bytes(model: Model, micro: MicroBatch, precision: Precision) -> int:
-    """What the sequential loop over the heads holds at most, for one head at a time.
+    """The peak bytes of the sequential loop over the heads, which runs one head at a time.
 
-    What the layers of the head keep (of the head that has most), and the wider of their backward
-    and of the loss with what lies around it: the trunk's output and the buffer of its gradient,
-    2 r D; the input of the unembedding and its gradient, 2 c D; a norm, where heads have layers.
+    It is what the layers of a head keep (of the head with most layers), plus the larger of two
+    peaks. One is the backward of these layers. The other is the loss, with the trunk's output and
+    the buffer of its gradient, 2 r D, the input of the unembedding and its gradient, 2 c D, and,
+    if heads have layers, a norm.
     """
     config = model.config
     layers = max(len(model.heads.layers_of(index)) for index in range(model.heads.n))
@@ -127,17 +133,20 @@ def head_bytes(model: Model, micro: MicroBatch, precision: Precision) -> int:
         return loss
     loss += micro.positions * precision.norm(config.width)
     backward = layer_backward_bytes(config, micro, precision)
-    # The trunk's output is what the first layer keeps as its input.
+    # The first layer's input is the trunk's output, which is counted already.
     kept = layers * layer_bytes(config, micro, precision)
     kept -= micro.positions * precision.residual * config.width
     return kept + max(loss, backward)
 
 
 def working_bytes(model: Model, micro: MicroBatch, precision: Precision, recompute: bool) -> int:
-    """The wider of two moments that never meet: inside a head, and inside a layer's backward."""
+    """The larger of two peaks that never coincide: in a head, and in the backward of a layer.
+
+    `recompute`: with activation checkpointing.
+    """
     layer = layer_backward_bytes(model.config, micro, precision)
     if recompute:
-        # Its input was kept already.
+        # Its input is counted in `inputs_bytes`.
         layer += layer_bytes(model.config, micro, precision)
         layer -= micro.positions * precision.residual * model.config.width
     return max(head_bytes(model, micro, precision), layer)

@@ -1,4 +1,4 @@
-"""`python -m bytelm plan`: what training a preset on G GPUs takes, before a GPU is touched."""
+"""`python -m bytelm plan`: estimate the costs of training a preset on several GPUs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,44 +21,46 @@ Amount = Annotated[float, Range(0, above=True)]
 
 @dataclass
 class Plan:
-    """Say what training a preset on so many GPUs takes of memory, time and traffic.
+    """Estimate the memory, time and traffic of training a preset on several GPUs.
 
-    Counted for FSDP2 in bfloat16 with float32 weights; parameters, shards, optimizer state and
-    traffic exactly, activations by a formula (bytelm/plan/activations.py). No GPU is needed.
+    The plan is for FSDP2 in bfloat16 with float32 weights. Parameters, shards, optimizer state and
+    traffic are counted exactly, activations by a formula (bytelm/plan/activations.py). No GPU is
+    needed.
     """
 
     gpus: tuple[Count, ...]
-    """GPUs; several numbers give several columns."""
+    """The number of GPUs; several numbers give several columns."""
     model: ModelConfig
-    """The model. The defaults are the preset's."""
+    """The model; the defaults are those of the preset."""
     preset: str = "paper-7b"
-    """A preset's name, or the path of a .toml file like one."""
+    """The name of a preset, or the path of a .toml file of the same form."""
     batch: Count | None = None
-    """Rows of a micro batch on one GPU. Default: the preset's batch."""
+    """Rows of a micro batch on one GPU. Default: the batch of the preset."""
     block: Count | None = None
-    """Bytes of a row. Default: the preset's block."""
+    """Bytes of a row. Default: the block of the preset."""
     global_batch_bytes: Count = PAPER_BATCH
-    """Bytes of a step, all GPUs together. Default: the paper's 12 x 2^20."""
+    """Bytes of a step on all GPUs together. Default: the paper's 12 x 2^20."""
     bytes: Count = PAPER_BYTES
     """Bytes of training data. Default: the paper's 314.6e9."""
     memory_gb: Amount = 80.0
-    """Memory of a GPU, in 10^9 bytes. (A card sold as 80 GB has 85: the rest is left to CUDA,
-    NCCL and fragmentation.)"""
+    """Memory of a GPU to use, in 10^9 bytes. A card sold as 80 GB has 85; the default leaves the
+    rest to CUDA, NCCL and fragmentation."""
     peak_tflops: Amount = 989.0
-    """A GPU's peak, in 10^12 operations a second. Default: an H100's, bfloat16, dense."""
+    """Peak of a GPU, in 10^12 operations per second. Default: an H100 in dense bfloat16."""
     mfu: Annotated[float, Range(0, 1, above=True)] = 0.4
-    """The share of the peak that the model's own operations reach."""
+    """Model FLOPs utilization: the share of the peak that the model's operations reach."""
     bandwidth_gb_s: Amount = 50.0
-    """What a GPU sends to others, in 10^9 bytes a second. Default: 400 Gbit/s each."""
+    """Bandwidth from a GPU to the others, in 10^9 bytes per second. Default: 400 Gbit/s."""
     markdown: bool = False
-    """Write the table to stdout, for a page, and nothing else."""
+    """Print only the table, in Markdown, on stdout."""
 
     @staticmethod
     def defaults(words: Sequence[str]) -> DefaultsByType:
-        """Those of the model, which the preset gives."""
+        """The defaults of the model, which depend on the preset."""
         return preset_defaults(words, Plan.preset)
 
     def run(self) -> dict[str, Any] | None:
+        """Print the table. Returns the figures, or None with `markdown`."""
         import torch
 
         from bytelm.model.model import Model

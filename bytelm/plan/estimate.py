@@ -17,13 +17,13 @@ from bytelm.plan.activations import (
 from bytelm.plan.fsdp import Sharded
 from bytelm.training.optim.optimizer import parameters_by_optimizer
 
-# Iterations of torch.optim.Muon's Newton-Schulz, each three products of matrices.
+# Newton-Schulz iterations of torch.optim.Muon. Each has three matrix products.
 NEWTON_SCHULZ = 5
 
 
 @dataclass(frozen=True)
 class Hardware:
-    """What a GPU is taken to do. GB and TFLOPs are powers of ten."""
+    """The assumptions about a GPU. GB and TFLOPs are powers of ten."""
 
     memory_gb: float
     peak_tflops: float
@@ -31,14 +31,14 @@ class Hardware:
     bandwidth_gb_s: float
 
     def compute_s(self, flops: float) -> float:
-        """Seconds that one GPU takes for so many of the model's own operations."""
+        """Seconds that one GPU takes for `flops` operations of the model."""
         return flops / (self.mfu * self.peak_tflops * 1e12)
 
 
 def muon_flops(model: Model) -> int:
-    """Floating-point operations of Muon's iterations, once for every hidden matrix.
+    """Floating-point operations of Muon's iterations in one step, over all its matrices.
 
-    For m <= n: X X^T and B X take 2 m^2 n each, A A takes 2 m^3.
+    For a matrix of m x n, m <= n: X X^T and B X take 2 m^2 n each, A A takes 2 m^3.
     """
     total = 0
     for matrix in parameters_by_optimizer(model)["muon"]:
@@ -48,9 +48,12 @@ def muon_flops(model: Model) -> int:
 
 
 def run_figures(model: Model, block: int, total_bytes: int, global_batch: int) -> dict[str, Any]:
-    """What does not depend on the number of GPUs."""
+    """The figures that do not depend on the number of GPUs.
+
+    `block`: bytes of a row. `total_bytes`: bytes of training data. `global_batch`: bytes of a step.
+    """
     parameters = model.parameters_by_part()
-    # The mean position of a causal block sees half of it.
+    # On average, a position of a causal block attends to half of it.
     flops_per_byte = model.flops_per_byte(block // 2, training=True)
     weights = FLOAT32 * parameters["total"]
     return {
@@ -67,8 +70,10 @@ def run_figures(model: Model, block: int, total_bytes: int, global_batch: int) -
 
 
 def memory_figures(sharded: Sharded, micro: MicroBatch, precision: Precision) -> dict[str, int]:
-    """Bytes on one GPU by what they are for. `total` and `total_recomputed` sum what is alive at
-    once at most: with all that the trunk keeps, or with its layers run anew in the backward."""
+    """Bytes on one GPU, by purpose.
+
+    `total` is the peak without activation checkpointing, `total_recomputed` the peak with it.
+    """
     model, config = sharded.model, sharded.model.config
     fixed = {
         "weights": sharded.weights_bytes(),
@@ -98,7 +103,7 @@ def memory_figures(sharded: Sharded, micro: MicroBatch, precision: Precision) ->
 def gpus_figures(
     model: Model, run: dict[str, Any], gpus: int, micro: MicroBatch, hardware: Hardware
 ) -> dict[str, Any]:
-    """What `gpus` GPUs take for the run of `run_figures`."""
+    """The figures of training on `gpus` GPUs. `run`: the result of `run_figures`."""
     sharded = Sharded(model, gpus)
     memory = memory_figures(sharded, micro, Precision())
     micro_batches = run["global_batch_bytes"] // (gpus * micro.positions)

@@ -1,14 +1,14 @@
-"""What one of G GPUs holds and sends, counted as bytelm.training.device.fsdp cuts a model (FSDP2).
+"""Count what one of G GPUs stores and sends with FSDP2, as in bytelm.training.device.fsdp.
 
-The matrices of every layer, the trunk's and the heads', are a group, and each matrix is cut along
-its rows: each GPU has room for the largest piece, ceil(rows / G) rows. Everything else (embeddings,
-unembeddings, norms, n-gram tables) is whole on every GPU.
+The matrices of each layer, of the trunk and of the heads, form a group. Each matrix is sharded
+along its rows, and each GPU has room for the largest shard, ceil(rows / G) rows. All other
+parameters (embeddings, unembeddings, norms, n-gram tables) are replicated on every GPU.
 
-Weights, gradients and the optimizers' state are float32. To compute with a layer its matrices are
-gathered in bfloat16, in the forward and again in the backward; those of a head that runs backward
-at once stay. Gradients are reduce-scattered in float32 after every micro batch, so that a step of
-many micro batches keeps no whole gradient. Once a step the gradients of what is whole are summed
-(all-reduce), and matrices travel to the rank that orthogonalises them, and back.
+Weights, gradients and the optimizers' state are float32. Before a layer computes, its matrices are
+gathered in bfloat16, once in the forward and once in the backward. A head whose backward follows
+its forward at once is gathered once. Gradients are reduce-scattered in float32 after every micro
+batch, so no GPU keeps a whole gradient. Once per step, the gradients of replicated parameters are
+all-reduced, and each of Muon's matrices is sent to the rank that orthogonalizes it, and back.
 """
 
 from collections.abc import Iterable
@@ -23,20 +23,24 @@ from bytelm.training.optim.optimizer import MOMENTS, parameters_by_optimizer
 
 
 def shard_size(parameter: Tensor, gpus: int) -> int:
-    """Values in the largest of the `gpus` pieces of a parameter."""
+    """The number of values in the largest of the `gpus` shards of a parameter."""
     rows = parameter.shape[0]
     return -(-rows // gpus) * (parameter.numel() // rows)
 
 
 @dataclass(frozen=True)
 class Group:
-    """Matrices that are gathered together. `size`: their values; `shard`: those of one GPU."""
+    """Matrices that are gathered together.
+
+    `size`: the number of their values. `shard`: the number of values on one GPU.
+    """
 
     size: int
     shard: int
 
     @staticmethod
     def of(matrices: Iterable[Tensor], gpus: int) -> "Group":
+        """The group of `matrices`, sharded over `gpus` GPUs."""
         found = list(matrices)
         return Group(sum(p.numel() for p in found), sum(shard_size(p, gpus) for p in found))
 
@@ -65,20 +69,28 @@ class Sharded:
 
     @property
     def values(self) -> int:
-        """Values of the parameters that lie on one GPU."""
+        """The number of parameter values on one GPU."""
         return sum(group.shard for group in self._layers) + self.whole
 
     def weights_bytes(self) -> int:
+        """Bytes of the weights on one GPU."""
         return FLOAT32 * self.values
 
     def gradients_bytes(self, touched_rows: int) -> int:
-        """Of the tables only the rows that a micro batch touches, each with its number."""
+        """Bytes of the gradients on one GPU.
+
+        `touched_rows`: the rows of n-gram tables that a micro batch uses. Only these rows have
+        gradients, each with its index.
+        """
         width = self.model.config.width
         dense = FLOAT32 * (self.values - self.tables)
         return dense + (touched_rows * (FLOAT32 * width + 8) if self.tables else 0)
 
     def optimizer_bytes(self) -> int:
-        """The moments, and for each of AdamW's parameters the number of its step."""
+        """Bytes of the optimizers' state on one GPU.
+
+        It is the moments, and a step count for each parameter of AdamW.
+        """
         total = 0
         for kind, parameters in parameters_by_optimizer(self.model).items():
             for parameter in parameters:
@@ -88,9 +100,11 @@ class Sharded:
         return total
 
     def copies_bytes(self) -> int:
-        """Whole matrices in bfloat16: two layers (one computes, one arrives), and the heads' own.
+        """Bytes of whole matrices in bfloat16.
 
-        Autocast keeps copies of those that are not cut; on a single GPU, of all.
+        They are the largest two layers, since one is gathered while another computes, and
+        autocast's copies of the heads' replicated matrices. On a single GPU, autocast keeps copies
+        of all matrices.
         """
         sizes = [group.size for group in self._layers]
         gathered = sum(sizes) if self.gpus == 1 else sum(sorted(sizes)[-2:])
@@ -98,25 +112,26 @@ class Sharded:
         return BFLOAT16 * (gathered + heads)
 
     def reducing_bytes(self) -> int:
-        """A layer's whole gradients on their way, in bfloat16 and in float32.
+        """Bytes of whole gradients that are being reduced.
 
-        They come while the float32 copy of the layer before may still be sent.
+        They are one layer's in bfloat16 and in float32, and the float32 gradients of the layer
+        before, which may still be in transfer.
         """
         layer = max(group.size for group in self._layers)
         return (BFLOAT16 + 2 * FLOAT32) * layer * (self.gpus > 1)
 
     def micro_traffic_bytes(self) -> int:
-        """What one GPU sends (and receives) for one micro batch."""
+        """Bytes that one GPU sends (and receives) for one micro batch."""
         trunk, heads = (sum(g.shard for g in groups) for groups in (self.trunk, self.heads))
         heads_gathers = 2 if self.model.heads.chained else 1
         gathers = BFLOAT16 * (2 * trunk + heads_gathers * heads)
         return (self.gpus - 1) * (gathers + FLOAT32 * (trunk + heads))
 
     def step_traffic_bytes(self) -> int:
-        """What one GPU sends once a step, the tables' gradients apart.
+        """Bytes that one GPU sends once per step, without the gradients of n-gram tables.
 
-        A ring's all-reduce of what is whole, and Muon's updates to where they are worked on and
-        back.
+        They are a ring all-reduce of the replicated parameters' gradients, and Muon's matrices to
+        the ranks that orthogonalize them and back.
         """
         cut = sum(group.shard for group in self._layers)
         reduced = 2 * FLOAT32 * (self.whole - self.tables)

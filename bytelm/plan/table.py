@@ -1,8 +1,8 @@
-"""A plan for people: one row a figure, one column a number of GPUs."""
+"""Print a plan as a table: a row for each figure, a column for each number of GPUs."""
 
 from typing import Any
 
-# Key of the memory's figures, and what it is.
+# The labels of the memory figures, by key.
 MEMORY = {
     "weights": "weights, float32",
     "gradients": "gradients, float32",
@@ -31,7 +31,7 @@ def _yes(value: bool) -> str:
 
 
 def rows(figures: dict[str, Any]) -> list[tuple[str, list[str]]]:
-    """(what, a cell for each number of GPUs); a row without cells is a heading."""
+    """The rows: a label, and a cell for each number of GPUs. A heading has no cells."""
     plans = figures["plans"]
 
     def row(what: str, cell: Any) -> tuple[str, list[str]]:
@@ -60,7 +60,7 @@ def rows(figures: dict[str, Any]) -> list[tuple[str, list[str]]]:
 
 
 def opening(figures: dict[str, Any]) -> list[str]:
-    """What holds for any number of GPUs, in sentences."""
+    """Sentences with the figures that do not depend on the number of GPUs."""
     parts = figures["parameters"]
     split = ", ".join(f"{name} {parts[name]:,}" for name in parts if name != "total")
     return [
@@ -75,7 +75,7 @@ def opening(figures: dict[str, Any]) -> list[str]:
 
 
 def text_table(figures: dict[str, Any]) -> list[str]:
-    """Aligned lines for a terminal."""
+    """The table as aligned lines, for a terminal."""
     body = [("GPUs", [str(plan["gpus"]) for plan in figures["plans"]]), *rows(figures)]
     indented = [(what if not cells else f"  {what}", cells) for what, cells in body]
     wide = max(len(what) for what, _ in indented)
@@ -87,7 +87,7 @@ def text_table(figures: dict[str, Any]) -> list[str]:
 
 
 def markdown_table(figures: dict[str, Any]) -> str:
-    """The same as a page's list and table."""
+    """The same as a list and a table in Markdown."""
     head = ["GPUs", *(str(plan["gpus"]) for plan in figures["plans"])]
     lines = [f"- {line}" for line in opening(figures)]
     lines += ["", "| " + " | ".join(head) + " |", "|---|" + "---:|" * (len(head) - 1)]

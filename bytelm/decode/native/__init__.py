@@ -1,1 +1,4 @@
-"""The decoding step in C++ for CPUs: one ragged batch, no dispatch, the same bits at any width."""
+"""The decoding step in C++ for CPUs.
+
+It runs ragged batches, and a row's logits have the same bits at any block width.
+"""

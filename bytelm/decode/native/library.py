@@ -1,7 +1,7 @@
-"""The C++ decoder as Python calls it: its structs and its functions.
+"""The structs and functions of the C++ decoder, for calls from Python.
 
-structs.h has the same structs and says what the fields are; that both agree is checked when C++ is
-compiled. `bytelm.decode.native.pack` makes the tensors.
+structs.h defines the same structs and documents their fields. The C++ compiler checks that both
+definitions agree. `bytelm.decode.native.pack` makes the tensors.
 
 Shapes: B batch row, S position in a row's text, V id, K head.
 """
@@ -18,12 +18,12 @@ from bytelm.native.build import library
 
 SOURCE = Path(__file__).with_name("decode.cpp")
 
-# structs.h's HeadChain.
+# The values of HeadChain in structs.h.
 HEAD_CHAINS = {"causal": 1, "anticausal": 2}
 
 
 def address(tensor: Tensor) -> int:
-    """Where the values of a contiguous tensor begin."""
+    """The address of a contiguous tensor's values."""
     assert tensor.is_contiguous()
     return tensor.data_ptr()
 
@@ -37,7 +37,7 @@ def _addresses(names: str) -> list[tuple[str, type]]:
 
 
 class Sizes(ctypes.Structure):
-    """The model's and the batch's sizes."""
+    """The sizes of the model and of the batch."""
 
     _fields_: ClassVar = [
         *_counts("width padded_width head_size padded_head_size heads kv_heads hidden_panels"),
@@ -49,7 +49,7 @@ class Sizes(ctypes.Structure):
 
 
 class LayerTensors(ctypes.Structure):
-    """Addresses of one layer's weights and of its cache, which outlive the decoder."""
+    """Addresses of one layer's weights and cache. The tensors must outlive the decoder."""
 
     _fields_: ClassVar = [
         *_addresses("attention_norm q kv out feed_forward_norm up down"),
@@ -58,7 +58,7 @@ class LayerTensors(ctypes.Structure):
 
 
 class ModelTensors(ctypes.Structure):
-    """Addresses of the model's tensors, which outlive the decoder."""
+    """Addresses of the model's tensors. The tensors must outlive the decoder."""
 
     _fields_: ClassVar = [
         *_addresses("embedding ngram_tables ngram_multipliers cosines sines head_norm"),
@@ -68,7 +68,7 @@ class ModelTensors(ctypes.Structure):
 
 
 class Sampling(ctypes.Structure):
-    """SamplingOptions."""
+    """SamplingOptions, for C++."""
 
     _fields_: ClassVar = [
         ("temperature", ctypes.c_double),
@@ -80,7 +80,7 @@ class Sampling(ctypes.Structure):
 
     @classmethod
     def of(cls, options: SamplingOptions) -> "Sampling":
-        """The same options."""
+        """Convert `options`."""
         return cls(
             options.temperature, options.top_p, options.top_k, options.draft_rule == "sampled",
             options.seed,
@@ -91,7 +91,7 @@ STRUCTS = (Sizes, LayerTensors, ModelTensors, Sampling)
 
 
 def layer_array(layers: Sequence[dict[str, Tensor]]) -> "ctypes.Array[LayerTensors]":
-    """The layers' addresses, by the fields of LayerTensors."""
+    """Make an array of LayerTensors. `layers`: tensors by the names of its fields."""
     structs = [
         LayerTensors(**{name: address(tensor) for name, tensor in layer.items()})
         for layer in layers
@@ -101,7 +101,7 @@ def layer_array(layers: Sequence[dict[str, Tensor]]) -> "ctypes.Array[LayerTenso
 
 POINTER, COUNT, SECONDS = ctypes.c_void_p, ctypes.c_int64, ctypes.c_double
 
-# Of each function, what it returns and what follows the decoder.
+# For each function, its result and its arguments after the decoder.
 FUNCTIONS: dict[str, tuple[type | None, tuple[type, ...]]] = {
     "destroy": (None, ()),
     "set_sampling": (None, (POINTER,)),
@@ -119,14 +119,15 @@ Argument = int | float | Tensor | ctypes.Structure | ctypes.Array[ctypes.c_doubl
 
 
 def decode_library() -> ctypes.CDLL:
-    """decode.cpp, compiled. Raises NoCompilerError where it cannot be."""
+    """Compile and load decode.cpp. Raises NoCompilerError if that fails."""
     return library(SOURCE, structs=STRUCTS)
 
 
 class NativeDecoder:
-    """decoder.h's Decoder of one storage type. It ends with this object.
+    """A C++ Decoder (decoder.h) of one storage type, which is destroyed with this object.
 
-    `kind`: F32, BF16 or TiledBF16. `held`: tensors and arrays whose addresses `model` has.
+    `kind`: F32, BF16 or TiledBF16. `held`: the tensors and arrays whose addresses are in `model`;
+    keeping them here keeps their memory alive.
     """
 
     def __init__(
@@ -143,7 +144,10 @@ class NativeDecoder:
         self._decoder: int = create(ctypes.addressof(sizes), ctypes.addressof(model))
 
     def call(self, name: str, *arguments: Argument) -> float:
-        """Call one of FUNCTIONS; tensors, structs and arrays go as addresses. Seconds, or 0."""
+        """Call a function of FUNCTIONS. Tensors, structs and arrays are passed by address.
+
+        Returns the function's result, in seconds, or 0 if it has none.
+        """
         result = self._functions[name](self._decoder, *map(_value, arguments))
         return 0.0 if result is None else float(result)
 

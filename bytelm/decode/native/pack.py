@@ -1,7 +1,7 @@
-"""A model's weights in the layout in which the C++ step reads them.
+"""Pack a model's weights into the layout that the C++ step reads.
 
 A matrix (outputs, inputs) becomes panels of 64 outputs: [panel][unit of inputs][64][inputs of a
-unit], where a unit is 32 bits: one float32 or two bfloat16. Everything is padded with zeros.
+unit]. A unit is 32 bits: one float32 or two bfloat16. Both sizes are padded with zeros.
 
 Shapes: N outputs, I inputs, D width, C head dim, V id.
 """
@@ -20,12 +20,12 @@ LANES = 16
 
 
 def up_to(size: int, multiple: int) -> int:
-    """`size` rounded up to a multiple."""
+    """`size` rounded up to a multiple of `multiple`."""
     return -(-size // multiple) * multiple
 
 
 def panels(weight_NI: Tensor, inputs: int, dtype: torch.dtype) -> Tensor:
-    """`weight_NI` packed, its inputs padded to `inputs`."""
+    """Pack `weight_NI` into panels of `dtype`, with its inputs padded to `inputs`."""
     pair = 4 // dtype.itemsize
     outputs = up_to(len(weight_NI), PANEL)
     padded = F.pad(weight_NI, (0, inputs - weight_NI.shape[1], 0, outputs - len(weight_NI)))
@@ -34,18 +34,18 @@ def panels(weight_NI: Tensor, inputs: int, dtype: torch.dtype) -> Tensor:
 
 
 def vector(weight_D: Tensor, size: int) -> Tensor:
-    """float32, padded with zeros to `size`."""
+    """`weight_D` in float32, padded with zeros to `size`."""
     return F.pad(weight_D.float(), (0, size - len(weight_D))).contiguous()
 
 
 def padded_heads(weight_NI: Tensor, head_size: int, padded: int) -> Tensor:
-    """Rows of heads of `head_size`, each head padded with zero rows to `padded`."""
+    """Pad each head's `head_size` rows with zero rows to `padded` rows."""
     by_head = weight_NI.view(-1, head_size, weight_NI.shape[1])
     return F.pad(by_head, (0, 0, 0, padded - head_size)).flatten(0, 1)
 
 
 def gates_beside_values(weight_NI: Tensor) -> Tensor:
-    """(gates, values) rows reordered so that each panel holds 32 gates and their 32 values."""
+    """Reorder rows (gates, then values) so that a panel has 32 gates, then their 32 values."""
     gate, value = weight_NI.chunk(2)
     extra = up_to(len(gate), PANEL // 2) - len(gate)
     width = weight_NI.shape[1]
@@ -54,7 +54,7 @@ def gates_beside_values(weight_NI: Tensor) -> Tensor:
 
 
 def pack_layer(layer: Layer, dtype: torch.dtype) -> dict[str, Tensor]:
-    """The weights of one layer, by the fields of structs.h's LayerTensors."""
+    """Pack the weights of one layer, by the names of the fields of LayerTensors in structs.h."""
     attention, feed_forward = layer.attention, layer.feed_forward
     size, width = attention.head_size, attention.qkv.in_features
     wide, head = up_to(width, LANES), up_to(size, LANES)
@@ -74,9 +74,10 @@ def pack_layer(layer: Layer, dtype: torch.dtype) -> dict[str, Tensor]:
 
 
 class PackedModel:
-    """What the C++ step reads of a model, made once; and how long its steps were measured to take.
+    """A model's packed weights, and the measured times of its steps.
 
-    `shared`: the tensors that all heads share, by the fields of structs.h's ModelTensors.
+    `trunk`: the layers of the trunk. `shared`: the other tensors, by the names of the fields of
+    ModelTensors in structs.h. `costs_s`: the measured times.
     """
 
     def __init__(self, model: Model) -> None:
@@ -93,12 +94,12 @@ class PackedModel:
             "head_norm": vector(model.heads.norm.weight, wide),
             "unembedding": panels(model.heads.folded(0), wide, self.dtype),
         }
-        # Seconds of a step by the ids that a row feeds (1 to k); by batch, k, threads and position.
+        # Seconds of a step that feeds 1, ..., k ids per row, by (batch, k, threads, position).
         self.costs_s: dict[tuple[int, ...], tuple[float, ...]] = {}
         self._drafting: dict[int, tuple[list[dict[str, Tensor]], Tensor]] = {}
 
     def drafting(self, model: Model, k: int) -> tuple[list[dict[str, Tensor]], Tensor]:
-        """The layers that heads 1..k need, in order; the unembeddings of heads 2..k in one."""
+        """The packed layers that heads 1..k need, in order, and the unembeddings of heads 2..k."""
         if k not in self._drafting:
             wide = up_to(model.config.width, LANES)
             layers = [
@@ -107,7 +108,7 @@ class PackedModel:
                 for layer in model.heads.layers_of(head)
             ]
             own = [model.heads.folded(head) for head in range(1, k)]
-            # Heads with layers share head 1's unembedding.
+            # Heads with layers use head 1's unembedding.
             shared = k == 1 or bool(layers)
             matrix = (
                 self.shared["unembedding"] if shared else panels(torch.cat(own), wide, self.dtype)
@@ -123,7 +124,7 @@ _packed: "weakref.WeakKeyDictionary[Model, tuple[object, PackedModel]]" = (
 
 @torch.no_grad()
 def packed(model: Model) -> PackedModel:
-    """The packed form of `model`, made again only when its weights have changed."""
+    """The packed weights of `model`. They are packed again only if the weights have changed."""
     stamp = [
         (p.data_ptr(), p.dtype, 0 if p.is_inference() else p._version) for p in model.parameters()
     ]

@@ -1,23 +1,23 @@
-"""How long a decoding step takes by the ids that each row feeds, measured before decoding."""
+"""Measure, before decoding, how a step's time depends on the number of ids that each row feeds."""
 
 from collections.abc import Callable
 
 import numpy as np
 
-# Seconds that measuring may take, roughly.
+# About how many seconds the measurement may take.
 MEASURING_S = 0.1
-# Every width is measured in several turns: other programs only ever add time, so the shortest of
-# two measurements is likely to be right.
+# Every width is measured several times, and the shortest time counts: other programs can only make
+# a step slower.
 FEWEST_TURNS, MOST_TURNS = 2, 8
 
 
 def measure_step_times(step_s: Callable[[int], float], k: int) -> tuple[float, ...]:
-    """Seconds of a step that feeds 1 .. `k` ids a row, each the shortest of some turns.
+    """Seconds of steps that feed 1, ..., `k` ids per row, each the shortest of several.
 
-    `step_s` runs a step of a width and returns its seconds. The very first step wakes threads and
-    fills caches, so it does not count: as the time of plain decoding it would make every draft look
-    cheap. Where steps are long, only widths that are powers of two (and `k`) are measured: there
-    the products take most of the time, and it is linear in the width.
+    `step_s`: runs a step of a given width and returns its seconds. The first step does not count.
+    It wakes threads and fills caches, and would make plain decoding look slow and drafts cheap.
+    If steps are long, only the widths that are powers of two, and `k`, are measured, and the others
+    are interpolated. Matrix products dominate long steps, and their time is linear in the width.
     """
     first_s = step_s(1)
     widths = list(range(1, k + 1))

@@ -1,4 +1,4 @@
-"""The C++ step behind the interface of `bytelm.decode.stepper`.
+"""The decoding engine in C++, with the interface `bytelm.decode.stepper.Stepper`.
 
 Shapes: B batch row, S position in a row's text, V id, K head.
 """
@@ -25,25 +25,27 @@ from bytelm.decode.native.step_times import measure_step_times
 from bytelm.decode.options import DecodeOptions
 from bytelm.model.model import SLACK, Model
 
-# Prompt ids that one row feeds in a forward, and that all rows in prefill feed together.
+# The most prompt ids in one forward: of one row, and of all rows that prefill together.
 CHUNK = 64
 ROOM = 192
 
-# Which drawn drafts to feed must not depend on what is learnt from other rows: a sample would
-# depend on them too.
+# The gate for sampled drafts. It is a constant: a gate that adapts to other rows would make a
+# sample depend on them.
 DRAWN_GATE = 0.4
 
 KINDS = {torch.float32: "F32", torch.bfloat16: "BF16"}
-TILED = "TiledBF16"  # bfloat16 by AMX, where the processor has it
-TILE_INPUTS = 32  # of a product by AMX: a multiple of this
+TILED = "TiledBF16"  # bfloat16 with AMX, on processors that have it
+TILE_INPUTS = 32  # the inputs of a matrix product with AMX must be a multiple of this
 
 
 class NativeStepper:
-    """Rows of a batch that advance together. See `bytelm.decode.stepper.Stepper`.
+    """The engine in C++, for CPUs. See `bytelm.decode.stepper.Stepper`.
 
-    Keys, values and matrices are in the model's type (float32 or bfloat16); the residual stream,
-    norms, softmax and logits are in float32. A row's result depends on nothing but its own text,
-    whatever the batch, the block and the number of threads.
+    Keys, values and matrices have the model's type (float32 or bfloat16). The residual stream,
+    norms, softmax and logits are float32. A row's result depends only on its own text, not on the
+    batch, the block's width or the number of threads.
+
+    `reach`: how many positions a row may use. Raises NoCompilerError if the C++ cannot be compiled.
     """
 
     def __init__(self, model: Model, batch: int, reach: int, options: DecodeOptions) -> None:
@@ -63,14 +65,17 @@ class NativeStepper:
             self._decoder.call("set_sampling", Sampling.of(options.sampling))
 
     def _tiled(self, model: Model) -> bool:
-        """Whether all products of this model go by AMX: a row's bits must not depend on which."""
+        """Whether AMX can do all matrix products of this model.
+
+        It is used for all or for none, so that every width of a block gives the same bits.
+        """
         config = model.config
         inputs = (config.width, config.attention_heads * up_to(config.head_size, LANES))
         whole = all(count % TILE_INPUTS == 0 for count in inputs)
         return self._packed.dtype == torch.bfloat16 and whole and bool(decode_library().amx())
 
     def _measure_costs(self, position: int) -> None:
-        """Tell the C++ side how long steps take by the ids that a row feeds, at `position`."""
+        """Measure the times of steps of each width at `position`, and pass them to C++."""
         costs_s = self._packed.costs_s
         key = (self.batch, self.k, torch.get_num_threads(), position // 256)
         if key not in costs_s:
@@ -81,11 +86,14 @@ class NativeStepper:
         self._decoder.call("set_costs", (ctypes.c_double * self.k)(*costs_s), by_clock)
 
     def step_s(self, position: int, width: int, rounds: int) -> float:
-        """Seconds of the shortest of `rounds` steps with every row at `position`; ends all rows."""
+        """Time steps that feed `width` ids per row, with every row at `position`.
+
+        Returns the seconds of the shortest of `rounds` steps. Ends all rows.
+        """
         return self._decoder.call("time_step", position, width, rounds)
 
     def admit(self, slot: int, ids: Sequence[int], limit: int, sample: int) -> None:
-        """See Stepper. The prompt is fed in chunks, beside the rows that decode."""
+        """See Stepper. The steps that follow feed the prompt in chunks, along with other rows."""
         text_S = self._texts_BS[slot]
         text_S[: len(ids)] = torch.tensor(ids)
         self._decoder.call("admit", slot, text_S, len(ids), limit, sample)
@@ -102,13 +110,13 @@ class NativeStepper:
         return ids, counts
 
     def fed(self) -> list[int]:
-        """Ids that each row fed in the last step. For tests."""
+        """How many ids each row fed in the last step. For tests."""
         counts_B = torch.zeros(self.batch, dtype=torch.int64)
         self._decoder.call("fed_counts", counts_B)
         return counts_B.tolist()
 
     def logits_after(self, slot: int) -> Tensor:
-        """Logits (K, V) after a row's last known id, head 1's first; no step follows. For tests."""
+        """Logits (K, V) of all heads at a row's last id. For tests, which run no step after it."""
         logits_KV = torch.zeros(self.k, VOCAB)
         self._decoder.call("logits_after", slot, logits_KV)
         return logits_KV
@@ -144,7 +152,7 @@ def _sizes(model: Model, batch: int, reach: int, k: int) -> Sizes:
 
 
 def _decoder(kind: str, sizes: Sizes, weights: PackedModel, model: Model) -> NativeDecoder:
-    """The decoder of `model`, its cache empty. Sets `sizes.head_layers`."""
+    """Make a decoder of `model` with an empty cache. Sets `sizes.head_layers`."""
     head_layers, draft_unembeddings = weights.drafting(model, sizes.k)
     sizes.head_layers = len(head_layers)
     cache = (sizes.batch, sizes.kv_heads, sizes.padded_slots * sizes.padded_head_size)
