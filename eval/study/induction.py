@@ -1,7 +1,7 @@
 """`python -m eval induction`: do more heads help a small model to learn induction?
 
-Paper, section 4.1, figure 7 and appendix J: models read children's stories, and are measured on the
-second part of random names that the story has mentioned before.
+Paper, section 4.1, figure 7 and appendix J: models learn from children's stories. They are measured
+on the second part of random names that the story has mentioned before.
 """
 
 import random
@@ -33,15 +33,16 @@ BATCH = 50
 
 @dataclass
 class Induction(Experiment):
-    """Train models of n = 1 and more heads on stories, and measure how they recall random names."""
+    """Train models with different numbers of heads on stories; measure how they recall names."""
 
     out: Path = Path("runs/induction")
-    """Folder for data, runs and results; what it holds already is not made again."""
+    """Folder for data, runs and results. Models that it already holds are not trained again."""
     names: tuple[int, ...] = (0,)
-    """Different names in the training stories, a data set each; 0: every story has new ones, so
-    that induction alone can tell them. Held-out stories have names that no training story has."""
+    """Number of different names in the training stories; each value makes a data set of its own. 0:
+    every story has new names, so that only induction can predict them. Held-out stories always
+    have names that no training story has."""
     stories: int = 200
-    """Held-out stories to measure with."""
+    """Number of held-out stories to measure on."""
 
     @property
     def name(self) -> str:
@@ -104,21 +105,21 @@ class Induction(Experiment):
 
 @dataclass(frozen=True)
 class Recall:
-    """The share of bytes that head 1 finds likeliest, given the text before them."""
+    """Shares (0 to 1) of bytes that head 1 predicts correctly, given the text before them."""
 
     second_part: float
-    """Of the second parts of names, at later mentions."""
+    """Bytes of the second parts of names, at later mentions."""
     second_part_whole: float
-    """Of these parts, those with all bytes right."""
+    """Second parts at later mentions with all bytes right."""
     first_part: float
-    """Of the first parts of names, at later mentions."""
+    """Bytes of the first parts of names, at later mentions."""
     first_mention: float
-    """Of the second parts of names, at first mentions: the control."""
+    """Bytes of the second parts of names, at first mentions: the control."""
 
 
 @torch.no_grad()
 def recall(model: Model, stories: Sequence[Story]) -> Recall:
-    """How well a model recalls the names in stories."""
+    """Measure how well head 1 of a model predicts the names in `stories`."""
     right: dict[str, list[npt.NDArray[np.bool_]]] = {"first": [], "later": [], "first_part": []}
     for start in range(0, len(stories), BATCH):
         group = stories[start : start + BATCH]
