@@ -96,7 +96,7 @@ class Build:
                     raise _UnchangedError
             _say(f"wrote {self.out}")
         except _UnchangedError:
-            _say(f"{self.out} holds these very shards already: left as it is")
+            _say(f"{self.out} already holds the same shards: left as it is")
         return self._figures(manifest, rejected, time.monotonic() - started)
 
     def _source(self) -> Source:
@@ -117,10 +117,10 @@ class Build:
         if not self.out.exists() or (self.out / "manifest.json").is_file():
             return
         if not self.out.is_dir():
-            raise InputError(f"--out {self.out} is a file; it must be a folder to make")
+            raise InputError(f"--out {self.out} is a file; give a new folder")
         if any(self.out.iterdir()):
             raise InputError(
-                f"--out {self.out} holds other things than shards; they are not replaced: "
+                f"--out {self.out} holds files that are not shards; they are not replaced: "
                 "choose a new folder"
             )
 

@@ -83,7 +83,7 @@ def dataset(path: Path, column: str) -> Source:
     found = sorted(path.rglob("*")) if path.is_dir() else [path]
     files = [file for file in found if file.is_file() and file.suffix in _READERS]
     if not files:
-        raise InputError(f"--dataset {path}: no {', '.join(_READERS)} file there")
+        raise InputError(f"--dataset {path} holds no {', '.join(_READERS)} file")
     source = Source({"dataset": str(path), "column": column})
     source.rows = _rows(files, path if path.is_dir() else path.parent, column, source)
     return source

@@ -105,7 +105,7 @@ def main(arguments: list[str]) -> int:
         try:
             reason, found = sources(wheel)
         except (zipfile.BadZipFile, UnicodeDecodeError) as error:
-            missing.append(f"{wheel.name} is damaged ({error}): remove it and begin again")
+            missing.append(f"{wheel.name} is damaged ({error}): delete it and run this again")
             continue
         if reason:
             print(f"left out {wheel.name}: {reason}", file=sys.stderr)

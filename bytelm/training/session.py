@@ -138,7 +138,7 @@ class _Session:
         if self.train_options.document_masks and self.options.device.startswith("cuda"):
             raise InputError(
                 f"{option('train.document_masks')} works on CPUs only: on a GPU the mask of a "
-                "block would take block x block values a layer"
+                "block would take block x block values per layer"
             )
 
     def _start(self) -> tuple[Path | None, dict[str, object]]:
@@ -201,8 +201,9 @@ class _Session:
             good = list_checkpoints(trainer.checkpoints)
             last = f"the last good checkpoint is {good[0]}" if good else "no checkpoint was saved"
             raise InputError(
-                f"training diverged: {error}; {last}; begin another {option('run')}, from it with "
-                f"{option('init')} or anew, at lower learning rates ({option('train.matrix_lr')})"
+                f"training diverged: {error}; {last}; start another {option('run')}, from it with "
+                f"{option('init')} or from scratch, with lower learning rates "
+                f"({option('train.matrix_lr')})"
             ) from error
         except OSError:
             whole = list_checkpoints(trainer.checkpoints)
@@ -226,7 +227,7 @@ class _Session:
         """The summary of a run whose budget is already spent."""
         say(
             f"{self.run} is trained already ({trainer.step} steps): nothing to do; "
-            "give a larger budget, or remove the folder to train anew"
+            "give a larger budget, or remove the folder to train again"
         )
         found = read_summary(self.run, trainer.step)
         found = found or self._summarize(trainer, "budget", rate)

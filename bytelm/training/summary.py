@@ -68,7 +68,7 @@ class TrainingSummary:
             used = f"{100 * self.mfu:.0f}% MFU (of {rate:.0f} GFLOP/s, a matrix product's), "
         return (
             f"{self.steps} steps, {self.bytes / 1e6:.2f} MB{held_out}{skipped}; "
-            f"{used}{self.peak_bytes / 1e6:.0f} MB of memory at most"
+            f"{used}{self.peak_bytes / 1e6:.0f} MB peak memory"
         )
 
     def _figures(self) -> dict[str, Any]:

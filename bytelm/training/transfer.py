@@ -30,15 +30,15 @@ def check_fits(init: Path, config: ModelConfig) -> None:
         have, want = getattr(old, name), getattr(config, name)
         if have != want:
             raise InputError(
-                f"{option('init')} {init} has model.{name} = {have!r}, the preset {want!r}; "
+                f"{option('init')} {init} has model.{name} = {have!r}, the preset has {want!r}; "
                 f"give the preset that it was trained with, or {option(f'model.{name}')}"
             )
     have, want = old.next_byte_layers, config.next_byte_layers
     if have != want:
         raise InputError(
-            f"{option('init')} {init}: its next byte goes through {have} layers (trunk and head "
-            f"1), the preset's through {want}; change it with {option('model.layers')}, which "
-            "counts the layers of all heads"
+            f"{option('init')} {init} predicts the next byte with {have} layers (trunk and head "
+            f"1), the preset with {want}; change {option('model.layers')}, which counts the layers "
+            "of all heads too"
         )
 
 

@@ -19,10 +19,11 @@ from eval.study.plots import plot_arithmetic
 from eval.study.polynomials import Problem, Ring, held_out_problems
 
 PAPER = (
-    "Models of 30M and 100M parameters learnt expressions of 1 to 5 operations (negation, "
-    "addition, multiplication, composition) in F_7[X]/(X^5), and were tested, greedily, on 2000 "
-    "new ones of each length up to 10. n = 2 and n = 4 were clearly better than n = 1, in and out "
-    "of the lengths trained on, and this did more than tripling the model's size (section 4.2)."
+    "Models of 30M and 100M parameters were trained on expressions of 1 to 5 operations (negation, "
+    "addition, multiplication, composition) in F_7[X]/(X^5). They were tested with greedy decoding "
+    "on 2000 new expressions of each length up to 10. n = 2 and n = 4 were clearly better than "
+    "n = 1, both at the lengths trained on and at longer ones. More heads helped more than a model "
+    "of three times the size (section 4.2)."
 )
 BATCH = 64
 
@@ -104,13 +105,13 @@ class Arithmetic(Experiment):
         options, constant = results["options"], results["constant"]
         ring = f"F_{options['modulus']}[X]/(X^{options['terms']})"
         what = (
-            f"Models read {options['bytes'] / 1e6:g} MB of expressions of 1 to "
+            f"Models are trained on {options['bytes'] / 1e6:g} MB of expressions of 1 to "
             f"{options['operations']} operations in {ring} with their values, such as "
-            f"`{_example(results)}`, a document each. They are tested on up to "
-            f"{options['problems']} others of each length up to {options['operations_tested']}, "
-            "greedily, head 1 alone: an answer counts if it is right to the last digit and ends "
-            "there. To say always the answer that is most frequent in the tests would be right in "
-            f"{100 * constant['in_domain']:.1f} % of those of lengths trained on, and in "
+            f"`{_example(results)}`, one per document. The test has up to {options['problems']} "
+            f"other expressions of each length up to {options['operations_tested']}. Head 1 alone "
+            "decodes greedily. An answer is right if all its digits are right and it ends after "
+            "them. A model that always gave the most frequent answer would be right in "
+            f"{100 * constant['in_domain']:.1f} % of the expressions of lengths trained on, and in "
             f"{100 * constant['out_of_domain']:.1f} % of the longer ones."
         )
         columns = {

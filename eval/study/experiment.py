@@ -198,7 +198,7 @@ class Experiment(ABC):
         if self.jobs < 0:
             raise InputError(f"--jobs must be 0 (as many as there are cores) or more: {self.jobs}")
         if not self.heads or not self.widths:
-            raise InputError("--heads and --widths name at least one each")
+            raise InputError("--heads and --widths need at least one value each")
         if not all(1 <= n <= FURTHEST for n in self.heads):
             raise InputError(f"--heads must be 1 to {FURTHEST} each")
         if any(width < HEAD_SIZE or width % HEAD_SIZE for width in self.widths):
@@ -320,7 +320,7 @@ class Experiment(ABC):
         missing = {run.name: run for run in runs if not (self._folder(run) / "row.json").is_file()}
         if missing:
             kept = len(runs) - len(missing)
-            say(f"{len(missing)} models to train" + f", {kept} are there already" * bool(kept))
+            say(f"{len(missing)} models to train" + f", {kept} already trained" * bool(kept))
         arguments = {name: self._arguments(run) for name, run in missing.items()}
         for name in train_all(arguments, self.out / "logs", self.jobs or cores(), self.name):
             self._measure(missing[name])

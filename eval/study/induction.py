@@ -22,11 +22,11 @@ from eval.study.plots import plot_induction
 from eval.study.stories import PART, Names, Story, held_out_stories, make_story
 
 PAPER = (
-    "Models of 1M to 1B parameters read children's stories; then the names in 100 held-out stories "
-    "were replaced by random ones of two tokens. With n = 2 instead of n = 1, models of 30M and "
-    "fewer learnt to predict a name's second token at its later mentions far better; from 100M "
-    "on there was no difference (section 4.1). With data that made induction necessary early, the "
-    "advantage went away for all but the smallest models (appendix J)."
+    "Models of 1M to 1B parameters were trained on children's stories. For the test, the names in "
+    "100 held-out stories were replaced by random names of two tokens. With n = 2 rather than 1, "
+    "models of up to 30M parameters predicted a name's second token at later mentions far better; "
+    "from 100M on there was no difference (section 4.1). With data that makes induction necessary "
+    "early in training, only the smallest models kept the advantage (appendix J)."
 )
 BATCH = 50
 
@@ -88,12 +88,12 @@ class Induction(Experiment):
     def present(self, results: dict[str, Any], plot: Path) -> list[str]:
         plot_induction(results, plot)
         what = (
-            f"Models read {results['options']['bytes'] / 1e6:g} MB of stories by rule, in which "
-            "each name is two parts of two letters, consonant and vowel, as in `Mibo`. They are "
-            f"measured on {results['stories']} held-out stories, whose names no training story "
-            f"has: on the next byte, head 1's likeliest, in the second part of a name, at its "
-            f"{results['later_mentions']} later mentions, where the story has told it, and at its "
-            f"{results['first_mentions']} first ones, as a control, where nothing tells it."
+            f"Models are trained on {results['options']['bytes'] / 1e6:g} MB of generated stories. "
+            "A name has two parts, each a consonant and a vowel, as in `Mibo`. The test is on "
+            f"{results['stories']} held-out stories, whose names no training story has. It counts "
+            "how often head 1's most likely byte is right in the second part of a name. At the "
+            f"{results['later_mentions']} later mentions, the story has shown the name before. The "
+            f"{results['first_mentions']} first mentions are a control: nothing predicts the name."
         )
         columns = {
             "second_part": "bytes of the second part, later mentions",

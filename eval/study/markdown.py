@@ -27,7 +27,7 @@ def page(
         "",
         f"**What was done.** {what}",
         "",
-        f"**What came out.** {columns[main].capitalize()}, against n = 1, mean of "
+        f"**What came out.** {columns[main].capitalize()}, compared with n = 1, mean of "
         f"{options['seeds']} seeds:",
         "",
         *findings(results, main),
@@ -36,11 +36,11 @@ def page(
         "",
         *table(results, columns),
         "",
-        "Mean over seeds, lowest and highest in brackets. Models of one width begin with the same "
-        "weights in trunk and head 1, read the same bytes in the same order, and are measured by "
-        "head 1 alone. The parameters that differ are the other heads' matrices: "
-        f"{extra(results)}. In training, the losses of heads 2 and on have a weight of "
-        f"{head_weight(results)}, head 1's of 1.",
+        "Mean over seeds, with lowest and highest value in brackets. Models of one width start "
+        "from the same weights in trunk and head 1, and read the same bytes in the same order. Only "
+        "head 1 is measured. The models differ in the parameters of the other heads' matrices: "
+        f"{extra(results)}. In training, the losses of heads 2 and above have weight "
+        f"{head_weight(results)}, and head 1's loss has weight 1.",
         "",
         f"{machine['processor']}, {machine['cores']} cores, torch {results['versions']['torch']}; "
         f"training took {sum(row['train_s'] for row in results['rows']) / 60:.0f} minutes in all.",

@@ -172,7 +172,7 @@ class Sweep:
 
     def run(self) -> dict[str, Any]:
         if not self.runs:
-            raise InputError(f"{option('runs')} names at least one run folder")
+            raise InputError(f"{option('runs')} needs at least one run folder")
         started = time.monotonic()
         held_out = Split(self.data, "held_out")
         prompts = held_out.cuts(self.prompts, self.prompt_bytes)

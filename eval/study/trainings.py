@@ -88,5 +88,5 @@ def _check(name: str, status: int, log: Path) -> None:
     words = [line.split("\r")[-1].strip() for line in said if line.strip()]
     raise InputError(
         f"training {name} ended with status {status}: "
-        f"{words[-1] if words else 'it said nothing'} (all that it said: {log})"
+        f"{words[-1] if words else 'no output'} (its full output: {log})"
     )

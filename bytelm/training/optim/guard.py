@@ -66,7 +66,7 @@ class Guard:
             raise NotFiniteError(
                 f"{self.in_a_row} steps in a row were skipped; "
                 f"the last had loss {losses[0]:.4g} and gradient norm {norm:.4g}"
-                + (f", where {usual:.4g} is usual" if usual else "")
+                + (f" (recent median: {usual:.4g})" if usual else "")
             )
         return False
 
