@@ -36,9 +36,9 @@ def check_fits(init: Path, config: ModelConfig) -> None:
     have, want = old.next_byte_layers, config.next_byte_layers
     if have != want:
         raise InputError(
-            f"{option('init')} {init} predicts the next byte with {have} layers (trunk and head "
-            f"1), the preset with {want}; change {option('model.layers')}, which counts the layers "
-            "of all heads too"
+            f"{option('init')} {init} predicts the next byte through {have} layers (trunk and "
+            f"head 1), the preset through {want}; change {option('model.layers')}, which counts "
+            "the layers of all heads too"
         )
 
 

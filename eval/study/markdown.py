@@ -37,8 +37,8 @@ def page(
         *table(results, columns),
         "",
         "Mean over seeds, with lowest and highest value in brackets. Models of one width start "
-        "from the same weights in trunk and head 1, and read the same bytes in the same order. Only "
-        "head 1 is measured. The models differ in the parameters of the other heads' matrices: "
+        "from the same weights in trunk and head 1, and read the same bytes in the same order. "
+        "Only head 1 is measured. The models differ in the other heads' parameters: "
         f"{extra(results)}. In training, the losses of heads 2 and above have weight "
         f"{head_weight(results)}, and head 1's loss has weight 1.",
         "",
