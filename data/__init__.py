@@ -1,1 +1,1 @@
-"""Source trees, packages and datasets become byte shards and a manifest."""
+"""Make byte shards and a manifest from source trees, packages and datasets."""

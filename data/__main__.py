@@ -1,4 +1,4 @@
-"""`python -m data build | prompts`: source trees and datasets become byte shards, and prompts."""
+"""`python -m data build | prompts`: make byte shards of source files, and cut prompts from them."""
 
 import sys
 

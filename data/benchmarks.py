@@ -1,8 +1,9 @@
-"""Leave out documents that hold a benchmark's problems: scores must not be remembered answers.
+"""Leave out documents that contain a benchmark's problems, so that scores measure no memory.
 
-A document is dropped if it holds the prompt or the reference solution of a HumanEval problem,
-however indented or spaced. Texts too short to be anyone's in particular (`return a + b`) are not
-looked for. Windows of normalised lines are hashed, so the search is linear in the documents.
+A document is dropped if it contains the prompt or the reference solution of a HumanEval problem,
+with any indentation and spacing. Very short texts (`return a + b`) are not searched for, since
+unrelated code contains them too. The search hashes windows of normalised lines, so its time is
+linear in the size of the documents.
 """
 
 import gzip
@@ -10,7 +11,7 @@ import importlib.metadata
 import json
 from collections.abc import Iterable
 
-# A window of this many consecutive lines, blank ones and spacing apart, of this many bytes.
+# Lines in a window. Texts of fewer lines or bytes (without white space) are not searched for.
 LINES = 4
 LEAST_BYTES = 80
 
@@ -22,7 +23,7 @@ def normalised_lines(content: bytes) -> list[bytes]:
 
 
 class Benchmarks:
-    """Finds the texts it was made of inside documents."""
+    """Finds given texts inside documents."""
 
     def __init__(self, texts: Iterable[bytes]) -> None:
         self._windows: dict[bytes, list[bytes]] = {}
@@ -36,7 +37,7 @@ class Benchmarks:
         return sum(map(len, self._windows.values()))
 
     def found_in(self, content: bytes) -> bool:
-        """Whether `content` holds one of the texts, whole."""
+        """Whether `content` contains one of the texts completely."""
         lines = normalised_lines(content)
         for start in range(len(lines) - LINES + 1):
             wholes = self._windows.get(b"\n".join(lines[start : start + LINES]))

@@ -1,4 +1,4 @@
-"""`python -m data build`: documents are read, filtered, deduplicated, split, and written."""
+"""`python -m data build`: read, filter, deduplicate and split documents, and write shards."""
 
 import hashlib
 import importlib.metadata
@@ -22,11 +22,14 @@ PACKAGES = ("bytelm", "tree-sitter", "tree-sitter-python")
 
 
 class _UnchangedError(Exception):
-    """What was built is what was there."""
+    """The new shards equal those in the folder, which is left as it is."""
 
 
 def split_of(name: str, held_out_percent: float) -> str:
-    """`train` or `held_out`, by a hash of the name alone: other documents do not move this one."""
+    """`train` or `held_out`, by a hash of the name.
+
+    A document stays in its split when other documents are added or removed.
+    """
     digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()
     share = int.from_bytes(digest[:8], "big") / 2**64
     return "held_out" if 100 * share < held_out_percent else "train"
@@ -46,18 +49,18 @@ class Build:
     path: Path | None = None
     """A folder of source files."""
     dataset: Path | None = None
-    """A local parquet, jsonl or csv file, or a folder of such."""
+    """A local parquet, jsonl, json or csv file, or a folder of such files."""
     column: str = "content"
-    """The column of a dataset that holds the documents."""
+    """The column of --dataset that holds the documents."""
     suffixes: tuple[str, ...] = (".py",)
-    """Endings of the files to take from --path; give the option with nothing for all files."""
+    """Take files from --path whose names end in one of these. Without a value: all files."""
     held_out_percent: float = 5.0
-    """Share of the documents (by a hash of their names) that is held out."""
+    """Percentage of the documents to hold out, chosen by a hash of their names."""
     max_file_bytes: int = 1 << 20
-    """Larger files are left out."""
+    """Leave out larger files from --recipe and --path."""
     filters: bool = True
-    """Leave out what does not look like code written by hand; off, that is taken too (for text
-    that a model has written)."""
+    """Leave out documents that do not look like code written by hand. Turn this off for text that
+    a model wrote."""
 
     def run(self) -> dict[str, Any]:
         started = time.monotonic()
@@ -93,7 +96,7 @@ class Build:
                     raise _UnchangedError
             _say(f"wrote {self.out}")
         except _UnchangedError:
-            _say(f"{self.out} holds these very shards already: left as it is")
+            _say(f"{self.out} already holds the same shards: left as it is")
         return self._figures(manifest, rejected, time.monotonic() - started)
 
     def _source(self) -> Source:
@@ -114,10 +117,10 @@ class Build:
         if not self.out.exists() or (self.out / "manifest.json").is_file():
             return
         if not self.out.is_dir():
-            raise InputError(f"--out {self.out} is a file; it must be a folder to make")
+            raise InputError(f"--out {self.out} is a file; give a new folder")
         if any(self.out.iterdir()):
             raise InputError(
-                f"--out {self.out} holds other things than shards; they are not replaced: "
+                f"--out {self.out} holds files that are not shards; they are not replaced: "
                 "choose a new folder"
             )
 
@@ -160,9 +163,10 @@ class Build:
 
 
 class _Sink:
-    """Writes documents to their splits, and sees to it that neither split stays empty.
+    """Writes documents to their splits, and makes sure that neither split stays empty.
 
-    The first document waits for the last: it goes where it is missed, or where its name says.
+    The first document is written last. It goes to the split that is still empty, if there is one,
+    and else to the split of its name.
     """
 
     def __init__(self, writer: ShardWriter, held_out_percent: float) -> None:

@@ -1,7 +1,7 @@
-"""Which documents are worth learning: each filter is a function of the bytes and has a reason.
+"""Filters for documents. Each is a function of the bytes, and gives a reason to leave one out.
 
-The limits on lines and letters are StarCoder's (Li et al. 2023, section 3.3). They are counted in
-bytes, since any byte sequence is legal content.
+The limits on lines and letters are StarCoder's (Li et al. 2023, section 3.3). They count bytes, not
+characters, because documents need not be valid UTF-8.
 """
 
 from collections.abc import Callable
@@ -17,28 +17,28 @@ _ALPHANUMERIC = bytes(byte for byte in range(256) if bytes([byte]).isalnum() or 
 
 
 def longest_line(content: bytes) -> bool:
-    """A line of more than 1000 bytes: minified or generated."""
+    """Whether a line has more than 1000 bytes: minified or generated code."""
     return max(map(len, content.splitlines()), default=0) > LONGEST_LINE
 
 
 def mean_line(content: bytes) -> bool:
-    """Lines of more than 100 bytes on average."""
+    """Whether lines have more than 100 bytes on average."""
     lines = content.splitlines()
     return sum(map(len, lines)) / max(1, len(lines)) > MEAN_LINE
 
 
 def few_alphanumeric(content: bytes) -> bool:
-    """Less than a quarter letters and digits; bytes beyond ASCII count as letters."""
+    """Whether under a quarter of the bytes are letters or digits. Non-ASCII bytes are letters."""
     other = len(content.translate(None, delete=_ALPHANUMERIC))
     return len(content) - other < LEAST_ALPHANUMERIC * len(content)
 
 
 def data_table(content: bytes) -> bool:
-    """Mostly tables of literals: encoded data rather than code."""
+    """Whether tables of literals make up most of a Python file: data rather than code."""
     return literal_share(content) > MOST_LITERAL
 
 
-# In the order in which they are tried; cheap ones first.
+# In the order in which they are applied, cheap ones first.
 FILTERS: dict[str, Callable[[bytes], bool]] = {
     "longest line": longest_line,
     "mean line": mean_line,
@@ -48,7 +48,7 @@ PYTHON_FILTERS: dict[str, Callable[[bytes], bool]] = {"data table": data_table}
 
 
 def reason_to_reject(name: str, content: bytes) -> str | None:
-    """The first reason to leave a document out, or None."""
+    """The first reason to leave a document out, or None to keep it."""
     filters = dict(FILTERS)
     if name.endswith((".py", ".pyi")):
         filters |= PYTHON_FILTERS

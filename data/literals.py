@@ -1,16 +1,16 @@
-"""How much of a Python file is tables of literals, by its syntax tree.
+"""The share of a Python file that is tables of literals, by its syntax tree.
 
-A codec's decoding table or a list of digests is data, not code: a model learns nothing of use from
-it, and as held-out text it says nothing of a model. The tree is walked with a cursor, one node at
-a time, so that no depth of nesting exhausts a stack.
+A codec's decoding table or a list of digests is data, not code. A model learns nothing useful from
+it, and its loss on such text says little. The tree is walked with a cursor, one node at a time, so
+that deep nesting cannot overflow the stack.
 """
 
 import tree_sitter_python
 from tree_sitter import Language, Node, Parser
 
-# A string of fewer bytes is a word among code, wherever it stands.
+# Strings of fewer bytes count as code.
 LONG_STRING_BYTES = 400
-# A collection of fewer literals is an ordinary constant.
+# Collections of fewer items count as code.
 MANY_LITERALS = 40
 
 _PARSER = Parser(Language(tree_sitter_python.language()))
@@ -19,9 +19,9 @@ _LITERALS = {"string", "integer", "float", "concatenated_string", "none", "true"
 
 
 def literal_share(content: bytes) -> float:
-    """The share of the bytes that lie in long strings or in collections of many literals.
+    """The share (0 to 1) of the bytes in long strings or in collections of many literals.
 
-    Docstrings and other strings that stand as statements are prose, and do not count.
+    Docstrings and other strings that are statements count as prose, not as literals.
     """
     cursor = _PARSER.parse(content).walk()
     covered = 0
@@ -30,7 +30,7 @@ def literal_share(content: bytes) -> float:
         assert node is not None
         size = _table_bytes(node)
         covered += size
-        # A table's own parts are counted with it.
+        # The nodes inside a table are already counted with it.
         if size == 0 and cursor.goto_first_child():
             continue
         while not cursor.goto_next_sibling():
@@ -51,7 +51,7 @@ def _table_bytes(node: Node) -> int:
 
 
 def _is_literal(node: Node) -> bool:
-    """A literal, one with a sign, a pair of them, or a small collection of them."""
+    """Whether a node is a literal, a signed one, a pair, or a small collection of literals."""
     if node.type in _LITERALS or node.type == "comment":
         return True
     if node.type in ("pair", "tuple", "list", "unary_operator"):

@@ -11,18 +11,19 @@ from bytelm.toolkit import InputError, Split
 
 @dataclass
 class Prompts:
-    """Cut prompts of equal length from a split's documents, spread evenly over all of them."""
+    """Cut prompts of equal length from a split, spread evenly over its documents."""
 
     data: Path
     """Shard folder."""
     out: Path
-    """The jsonl file to write: rows of "id" and "prompt" ("prompt_base64" where it is no UTF-8)."""
+    """The jsonl file to write. Each row has "id" and "prompt"; a prompt that is not valid UTF-8 is
+    stored as "prompt_base64"."""
     split: Literal["train", "held_out"] = "held_out"
-    """The documents to cut from."""
+    """The split to cut prompts from."""
     count: int = 64
-    """Prompts."""
+    """Number of prompts."""
     bytes: int = 1024
-    """Bytes of a prompt."""
+    """Bytes in each prompt."""
 
     def run(self) -> dict[str, Any]:
         for name in ("count", "bytes"):

@@ -1,4 +1,4 @@
-"""Where documents come from: the standard library, a folder, a local dataset."""
+"""Sources of documents: the standard library, a folder, a local dataset."""
 
 import os
 import sysconfig
@@ -13,13 +13,16 @@ from data.walk import Found, Walk
 
 TESTS = frozenset({"test", "tests", "idle_test"})
 PACKAGES = frozenset({"site-packages", "dist-packages"})
-# Never sources: version control, caches, what package managers bring.
+# Folders that never hold sources: version control, caches, installed packages.
 MACHINERY = frozenset({".git", ".hg", ".svn", "__pycache__", "node_modules", ".venv", ".tox"})
 
 
 @dataclass
 class Source:
-    """Documents to read, and afterwards what was passed over. `about` goes into the manifest."""
+    """Documents to read, from `walk` or `rows`. `about` describes the source in the manifest.
+
+    After reading, `rejected` and `rejected_bytes` count skipped documents and bytes by reason.
+    """
 
     about: dict[str, Any]
     walk: Walk | None = None
@@ -39,14 +42,17 @@ class Source:
 
 
 def standard_library(max_file_bytes: int) -> Source:
-    """The running interpreter's own modules, without their tests."""
+    """The standard library of the running interpreter, without its tests."""
     root = Path(sysconfig.get_path("stdlib"))
     walk = Walk(root, (".py",), max_file_bytes, TESTS | PACKAGES | MACHINERY)
     return Source({"recipe": "stdlib"}, walk)
 
 
 def folder(path: Path, suffixes: tuple[str, ...], max_file_bytes: int, out: Path) -> Source:
-    """The files below a folder whose names end in one of `suffixes` (any, if there is none)."""
+    """The files below a folder whose names end in one of `suffixes`; all files if it is empty.
+
+    The output folder `out` is skipped. Raises InputError if `path` is not a folder.
+    """
     if not path.is_dir():
         what = "is not a folder" if path.exists() else "does not exist"
         raise InputError(f"--path {path} {what}")
@@ -56,7 +62,7 @@ def folder(path: Path, suffixes: tuple[str, ...], max_file_bytes: int, out: Path
 
 
 def _below(path: Path, out: Path) -> Path | None:
-    """`out` as the walk of `path` would name it, if it lies inside."""
+    """`out` as a path that starts with `path`, or None if it is not inside."""
     try:
         return path / out.resolve().relative_to(path.resolve())
     except ValueError:
@@ -67,26 +73,30 @@ _READERS = {".parquet": "parquet", ".jsonl": "json", ".json": "json", ".csv": "c
 
 
 def dataset(path: Path, column: str) -> Source:
-    """The rows of local parquet, jsonl or csv files, read by the datasets library."""
+    """The rows of local parquet, jsonl, json or csv files, read by the datasets library.
+
+    Raises InputError if `path` has no such file. Reading raises it for a missing column or a file
+    that cannot be read.
+    """
     if not path.exists():
         raise InputError(f"--dataset {path} does not exist; it is a local file or folder")
     found = sorted(path.rglob("*")) if path.is_dir() else [path]
     files = [file for file in found if file.is_file() and file.suffix in _READERS]
     if not files:
-        raise InputError(f"--dataset {path}: no {', '.join(_READERS)} file there")
+        raise InputError(f"--dataset {path} holds no {', '.join(_READERS)} file")
     source = Source({"dataset": str(path), "column": column})
     source.rows = _rows(files, path if path.is_dir() else path.parent, column, source)
     return source
 
 
 def _rows(files: list[Path], root: Path, column: str, source: Source) -> Iterator[Found]:
-    # Before the import: the library would otherwise ask its hub about everything it opens.
+    # Set before the import, or the library asks its hub about every file that it opens.
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     import datasets
 
     for file in files:
         try:
-            # Streaming reads the file where it lies; loading would copy it into a cache.
+            # Streaming reads the file in place. Without it, the library copies it into a cache.
             rows = datasets.load_dataset(
                 _READERS[file.suffix], data_files=str(file), split="train", streaming=True
             )
@@ -109,6 +119,6 @@ def _rows(files: list[Path], root: Path, column: str, source: Source) -> Iterato
         except InputError:
             raise
         except Exception as error:
-            # The library raises what its readers raise: ArrowInvalid, JSONDecodeError, its own.
+            # The library passes on its readers' errors: ArrowInvalid, JSONDecodeError and others.
             line = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise InputError(f"{file} cannot be read as {_READERS[file.suffix]}: {line}") from error

@@ -1,7 +1,7 @@
-"""Walk a folder: every regular file once, in one order; what cannot be read is counted, not fatal.
+"""Walk a folder: every regular file once, in a fixed order. Unreadable files are only counted.
 
-Links are not followed, and FIFOs, sockets and devices never opened (opening a FIFO would wait for a
-writer forever). The walk keeps a list instead of recursing, so that no depth of folders kills it.
+Links are not followed. FIFOs, sockets and devices are never opened, because opening a FIFO would
+wait for a writer. The walk uses a list instead of recursion, so folders may be nested to any depth.
 """
 
 import os
@@ -22,9 +22,9 @@ class Found:
 
 @dataclass
 class Walk:
-    """What to walk, and afterwards, in `rejected`, what was passed over and why.
+    """A walk below `root`. After it, `rejected` counts the skipped files by reason.
 
-    `skip_folders` are names of folders not entered; `skip` one folder (the output) likewise.
+    Folders with a name in `skip_folders` are not entered, and neither is the folder `skip`.
     """
 
     root: Path
@@ -38,7 +38,7 @@ class Walk:
         self.rejected_bytes: Counter[str] = Counter()
 
     def files(self) -> Iterator[Found]:
-        """The files, ordered by name within each folder, folders in the order of their names."""
+        """The files of each folder in the order of their names, then its subfolders likewise."""
         pending = [os.fsencode(self.root)]
         while pending:
             folder = pending.pop()
@@ -93,8 +93,8 @@ class Walk:
 
 
 def _read(path: bytes, limit: int) -> bytes:
-    # A file may be replaced between the look and the opening: O_NONBLOCK keeps a FIFO from
-    # blocking, O_NOFOLLOW refuses a link.
+    # A file may be replaced after it was checked: O_NONBLOCK keeps a FIFO from blocking, and
+    # O_NOFOLLOW refuses a link.
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     with os.fdopen(descriptor, "rb") as file:
         return file.read(limit + 1)

@@ -1,11 +1,12 @@
-"""The Python sources of wheels, as a folder for `python -m data build --path`.
+"""Collect the Python sources of wheels in a folder for `python -m data build --path`.
 
     python scripts/packages.py weights/small/packages.txt data/packages
 
-Fetches each wheel of the list with pip (a name, or name==version, a line; about 1 GB for that list)
-into FOLDER.wheels, and unpacks the .py files of all that lies there. Left out are packages whose
-metadata name a copyleft licence, what is generated from an interface's description, tests, and
-copies of other packages; of each top-level folder at most 6 MB, chosen by a hash of the names.
+The list has one package per line: a name, or name==version. pip downloads the wheels to
+FOLDER.wheels (about 1 GB for the list above), and the .py files of all wheels there are unpacked.
+Left out are packages with a copyleft licence in their metadata, packages of generated code, tests,
+and vendored copies of other packages. Of each top-level folder at most 6 MB are kept, chosen by a
+hash of the file names.
 """
 
 import email
@@ -29,7 +30,7 @@ MOST_BYTES = 6_000_000
 
 
 def fetch(name: str, folder: Path) -> str | None:
-    """Download one wheel; what pip said where it could not."""
+    """Download one wheel. Returns pip's error message, or None if it succeeded."""
     command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary", ":all:"]
     done = subprocess.run(
         [*command, "-d", str(folder), name], check=False, capture_output=True, text=True
@@ -39,7 +40,7 @@ def fetch(name: str, folder: Path) -> str | None:
 
 
 def reason_to_leave_out(metadata: email.message.Message) -> str | None:
-    """Why a package is left out, by its name and the first line of each licence that it names."""
+    """Why a package is left out, by its name and the first line of each licence field, or None."""
     if re.sub(r"[-_.]+", "-", str(metadata["Name"]).lower()) in GENERATED:
         return "generated"
     said = [str(metadata.get("License-Expression") or ""), str(metadata.get("License") or "")]
@@ -49,7 +50,10 @@ def reason_to_leave_out(metadata: email.message.Message) -> str | None:
 
 
 def sources(wheel: Path) -> tuple[str | None, dict[str, bytes]]:
-    """A wheel's sources by path, or none and why."""
+    """The reason to leave a wheel out, or None, and its sources by path (none if left out).
+
+    Raises BadZipFile or UnicodeDecodeError if the wheel is damaged.
+    """
     with zipfile.ZipFile(wheel) as archive:
         described = [n for n in archive.namelist() if n.endswith(".dist-info/METADATA")]
         named = min(described, key=len, default=None)
@@ -73,7 +77,7 @@ def _is_source(name: str) -> bool:
 
 
 def chosen(sizes: dict[str, int]) -> list[str]:
-    """The paths to keep: of each top-level folder up to MOST_BYTES, in the order of their hash."""
+    """The paths to keep: up to MOST_BYTES of each top-level folder, in the order of their hash."""
     found, taken = [], defaultdict[str, int](int)
     for name in sorted(sizes, key=lambda name: hashlib.sha256(name.encode()).digest()):
         top = name.split("/")[0]
@@ -84,7 +88,7 @@ def chosen(sizes: dict[str, int]) -> list[str]:
 
 
 def main(arguments: list[str]) -> int:
-    """Fetch, choose, write. Returns 0, 1 (some wheels are missing) or 2 (wrong arguments)."""
+    """Download, choose and write. Returns 0, 1 (wheels are missing) or 2 (wrong arguments)."""
     if len(arguments) != 2 or not Path(arguments[0]).is_file():
         print("usage: python scripts/packages.py LIST FOLDER (LIST is a file)", file=sys.stderr)
         return 2
@@ -101,7 +105,7 @@ def main(arguments: list[str]) -> int:
         try:
             reason, found = sources(wheel)
         except (zipfile.BadZipFile, UnicodeDecodeError) as error:
-            missing.append(f"{wheel.name} is damaged ({error}): remove it and begin again")
+            missing.append(f"{wheel.name} is damaged ({error}): delete it and run this again")
             continue
         if reason:
             print(f"left out {wheel.name}: {reason}", file=sys.stderr)

@@ -132,15 +132,17 @@ def _registry(defaults: DefaultsByType) -> ConstructorRegistry:
 
 
 def _shown(entry: Any, known: Defaults | None) -> Any:
-    """Add a field's range and the source of its default to its help."""
+    """The field as help shows it: with its range, and with the source of its default."""
     limits, text = range_of(entry.type), entry.helptext
-    if limits is not None:
 
-        def with_range() -> str:
-            about = text() if callable(text) else text
-            return f"{about or ''} Range: {limits}.".lstrip()
+    def about() -> str | None:
+        # tyro keeps some of the line breaks in a docstring, which leaves ragged lines in the help.
+        words = ((text() if callable(text) else text) or "").split()
+        if limits is not None:
+            words += ["Range:", f"{limits}."]
+        return " ".join(words) or None
 
-        entry = dataclasses.replace(entry, helptext=with_range)
+    entry = dataclasses.replace(entry, helptext=about)
     if known is not None:
         source = known.source
         hint = tyro.conf.arg(

@@ -1,4 +1,4 @@
-"""Training from Python: `bytelm.train("tiny", data="...", run="...")`."""
+"""Train from Python: `bytelm.train("tiny", data="...", run="...")`."""
 
 from __future__ import annotations
 
@@ -37,20 +37,25 @@ def train(
     save_steps: int = 0,
     keep: int = 2,
 ) -> TrainingSummary:
-    """Train a model on byte shards; the same as `python -m bytelm train`.
+    """Train a model on byte shards, as `python -m bytelm train` does.
 
-    `preset`: a name (see `bytelm.presets`) or a .toml file. `data`: a shard folder, made by
-    `python -m data build`. `run`: the folder to write; `bytelm.load(run)` loads the result.
+    `preset` is a preset's name (see `bytelm.presets`) or the path of a .toml file. `data` is a
+    shard folder, made by `python -m data build`. `run` is the folder to write; `bytelm.load(run)`
+    loads the result.
 
-    Budget: `bytes` of training data, `minutes` of training, or both; without either, 4 minutes.
-    With `bytes` alone a run is repeatable bit for bit.
+    The budget is `bytes` of training data, `minutes` of training, or both: then the run ends at the
+    first of the two. The default is 4 minutes. With `bytes` alone, a run is repeatable bit for bit.
 
     `model` and `train` change options of the preset ({"width": 64}), or replace all of them (a
-    ModelConfig, TrainOptions). `equal_parameters`: shrink the model so that it has as many
-    parameters as with one head. `bytelm.training.run_options.RunOptions` explains the others.
+    ModelConfig, a TrainOptions). `equal_parameters` shrinks the model so that it has as many
+    parameters as with one head. `bytelm.training.run_options.RunOptions` explains the other
+    arguments.
 
-    Returns the run's figures. Ctrl-C and SIGTERM save and return, and `ended` says so. Progress
-    goes to stderr. For the main thread only. Raises InputError that names the argument.
+    Returns the run's figures. Ctrl-C and SIGTERM save a checkpoint and return; `ended` of the
+    result then names the signal. Progress goes to stderr. Works in the main thread only.
+
+    Raises InputError that names the wrong argument, OSError if files cannot be written, and
+    ConnectionError if another rank was lost.
     """
     from bytelm.training.device.compile_cache import place_cache
     from bytelm.training.run_options import RunOptions
@@ -62,7 +67,7 @@ def train(
     )  # fmt: skip
     _check_paths(preset=preset, data=data, run=run)
     config, learning = _resolve(str(preset), model, train, equal_parameters)
-    # Torch settles the place for compiled code when some of its parts are imported.
+    # Torch reads the cache's path when some of its parts are imported, so it is set before.
     place_cache(Path(run))
     from bytelm.training.session import train_session
 
@@ -101,7 +106,7 @@ def _resolve(
 
 
 def presets() -> list[str]:
-    """The names of the presets that `train` takes."""
+    """The names of the presets that `train` accepts."""
     from bytelm.config import preset_names
 
     return preset_names()

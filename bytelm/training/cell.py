@@ -1,4 +1,4 @@
-"""A model in training whose steps are measured: how it computes, what time and memory they take."""
+"""A model in training whose steps are measured, in time and memory."""
 
 import os
 import time
@@ -20,7 +20,10 @@ from bytelm.training.options import TrainOptions
 
 
 class PlainObjective(Objective):
-    """All heads forward, their losses added, one backward: what the sequential way saves."""
+    """All heads forward, their losses added, one backward: the baseline without the memory saving.
+
+    `Objective` runs the heads one after another instead and holds one head's activations at a time.
+    """
 
     def backward(self, batch: Batch, counts_n: Tensor | None = None) -> Tensor:
         counts_n = label_counts(batch).clamp(min=1) if counts_n is None else counts_n
@@ -43,13 +46,13 @@ class PlainObjective(Objective):
 
 
 class PlainLearner(Learner):
-    """A learner whose objective is the plain sum."""
+    """A learner with the plain objective."""
 
     objective_kind = PlainObjective
 
 
 class TorchObjective(Objective):
-    """The objective with torch's own attention."""
+    """The objective with torch's attention instead of ours in C++."""
 
     def __init__(self, model: Model, *arguments: Any, **named: Any) -> None:
         super().__init__(model, *arguments, **named)
@@ -57,7 +60,7 @@ class TorchObjective(Objective):
 
 
 class TorchLearner(Learner):
-    """A learner without any code of ours that a compiler made."""
+    """A learner without our C++ code."""
 
     objective_kind = TorchObjective
 
@@ -73,7 +76,7 @@ UNCOMPILED = ("eager", "torch")
 
 @dataclass(frozen=True)
 class StepTimes:
-    """Seconds of one step. `cpu_s` is the processors' time, whoever else used them besides."""
+    """Seconds of one step. `cpu_s` is the CPU time of this process alone."""
 
     step_s: float
     forward_backward_s: float
@@ -83,7 +86,7 @@ class StepTimes:
 
 @dataclass
 class Cell:
-    """One model in training, and what its steps took."""
+    """One model in training, with the times of its steps and its memory in bytes."""
 
     kind: str
     n: int
@@ -95,7 +98,10 @@ class Cell:
     held_bytes: int = 0
 
     def step(self, index: int) -> StepTimes:
-        """Training's step on batch `index`. Raises InputError where it could not be applied."""
+        """One training step on batch `index`, timed.
+
+        Raises InputError if the step is skipped because its gradient is not finite.
+        """
         device = self.learner.execution.device
         batch = self.batches(index)
         _wait(device)
@@ -113,7 +119,10 @@ class Cell:
         return StepTimes(ended - begun, between - begun, ended - between, cpu_ended - cpu)
 
     def prepare(self) -> None:
-        """Compile, and measure memory: in a step after the first, which makes lasting state."""
+        """Compile and measure memory.
+
+        The first step compiles and creates the optimizers' state. The second one is measured.
+        """
         self.step(0)
         self.held_bytes = held_bytes(self.learner)
         self.activation_bytes = peak_above_start(
@@ -127,7 +136,7 @@ def _wait(device: str) -> None:
 
 
 def held_bytes(learner: Learner) -> int:
-    """What lasts from step to step: parameters, constants and the optimizers' state."""
+    """Bytes held between steps: parameters, buffers and the optimizers' state."""
     state, _ = learner.optimizers.tensors()
     model = learner.model
     held = [*model.parameters(), *model.buffers(), *state.values()]
@@ -135,10 +144,10 @@ def held_bytes(learner: Learner) -> int:
 
 
 def peak_above_start(work: Callable[[], object], device: str) -> int:
-    """The most bytes that torch's allocator held during `work`, above what it held before.
+    """The peak of torch's allocated bytes during `work`, above what was allocated before.
 
-    On a CPU, the profiler's allocations and frees, summed in the order of their times: those of
-    compiled code are among them, what other libraries allocate for themselves is not.
+    On a CPU, the profiler's allocations and frees are summed in the order of their times. This
+    includes allocations of compiled code, but not those that other libraries make by themselves.
     """
     if device.startswith("cuda"):
         torch.cuda.synchronize()
@@ -147,7 +156,7 @@ def peak_above_start(work: Callable[[], object], device: str) -> int:
         work()
         torch.cuda.synchronize()
         return torch.cuda.max_memory_allocated() - before
-    # Read when a profile begins: without it, libkineto greets on stderr, across the progress bar.
+    # Else libkineto prints a greeting on stderr, across the progress bar.
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
         work()
@@ -159,7 +168,7 @@ def peak_above_start(work: Callable[[], object], device: str) -> int:
         if event.name() == "[memory]"
     ]
     now = peak = 0
-    # By time alone: events of the same nanosecond stay in the order in which they came.
+    # Sorted by time alone: events of the same nanosecond keep their order.
     for _, change in sorted(events, key=lambda event: event[0]):
         now += change
         peak = max(peak, now)
@@ -167,13 +176,13 @@ def peak_above_start(work: Callable[[], object], device: str) -> int:
 
 
 def random_batches(options: TrainOptions, heads: int, device: str) -> Callable[[int], Batch]:
-    """Blocks of random bytes; those of a step are the same for any number of heads."""
+    """A function from step to batch: random bytes, the same for any number of heads."""
     T = options.block
 
     def batch_at(step: int) -> Batch:
         generator = torch.Generator().manual_seed(step)
         bytes_BT = torch.randint(0, 256, (options.batch, T), generator=generator)
-        # Blocks are rings: the last bytes' labels are the first ones.
+        # Each block is a ring: the labels after its last byte are its first bytes.
         labels = [bytes_BT.roll(-head - 1, dims=1) for head in range(heads)]
         return Batch(bytes_BT.to(device), torch.stack(labels).to(device))
 
@@ -183,7 +192,7 @@ def random_batches(options: TrainOptions, heads: int, device: str) -> Callable[[
 def shard_batches(
     options: TrainOptions, heads: int, device: str, split: Split
 ) -> Callable[[int], Batch]:
-    """The batches of a training run."""
+    """A function from step to batch: the batches of a training run on `split`."""
     packing = Packing(split, options.block, options.batch, heads, options.seed)
 
     def batch_at(step: int) -> Batch:

@@ -1,4 +1,4 @@
-"""`python -m bytelm train`: a preset and shards become a run folder."""
+"""`python -m bytelm train`: train a model of a preset on byte shards, into a run folder."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ class Train:
     """Train a model on byte shards.
 
     Writes config.json, metrics.jsonl, checkpoints/ and summary.json into the run folder. Ctrl-C and
-    SIGTERM save and leave; --resume goes on.
+    SIGTERM save a checkpoint and end the run; --resume continues it.
     """
 
     on_ranks: ClassVar[bool] = True
@@ -30,22 +30,23 @@ class Train:
     run_folder: Annotated[Path, tyro.conf.arg(name="run", aliases=("--run-folder",))]
     """Run folder to write, e.g. runs/tiny."""
     model: ModelConfig
-    """The model. The defaults are the preset's."""
+    """The model's architecture. The defaults are the preset's."""
     train: TrainOptions
-    """What is learnt, and how. The defaults are the preset's."""
+    """Data, loss and optimizers. The defaults are the preset's."""
     preset: str = "tiny"
-    """A preset's name, or the path of a .toml file like one."""
+    """The name of a preset, or the path of a .toml file in the same form."""
     equal_parameters: bool = False
-    """Shrink the rest of the preset's model so that it has as many parameters as with one head."""
+    """Shrink the n-gram tables or feed-forward layers so that the model has as many parameters as
+    with one prediction head."""
     options: Annotated[RunOptions, tyro.conf.arg(name="")] = field(default_factory=RunOptions)
 
     @staticmethod
     def defaults(words: Sequence[str]) -> DefaultsByType:
-        """Those of model and training, which the preset gives."""
+        """The defaults of --model.* and --train.*, which depend on --preset."""
         return preset_defaults(words)
 
     def run(self) -> dict[str, Any]:
-        # Torch settles the place when some of its parts are imported.
+        # Torch reads the cache's path when some of its parts are imported, so it is set before.
         place_cache(self.run_folder)
         model = fit_together(self.model, self.train, self.equal_parameters)
         from bytelm.training.session import train_session

@@ -1,8 +1,8 @@
-"""What a step of training costs, by number and kind of heads: time and memory (paper, Table S5).
+"""Time and memory of a training step, by number and kind of heads (paper, Table S5).
 
-A step is training's own (`compute_gradients` and `apply_gradients` of `Learner`), optimizer
-included, of models of equal parameters. All are measured in turns in one process, so that what else
-the machine does strikes them alike, and each is set against one head of its kind in the same round.
+The step is the real one (`compute_gradients` and `apply_gradients` of `Learner`), optimizer
+included. The models have equal parameters. They are measured in turns in one process, so that other
+load on the machine affects all alike. Each is compared with one head of its kind in the same round.
 """
 
 import dataclasses
@@ -31,7 +31,7 @@ from bytelm.training.options import TrainOptions, check_block
 
 @dataclass(frozen=True)
 class CostOptions:
-    """What `training_costs` is to measure."""
+    """What `training_costs` measures."""
 
     model: ModelConfig
     train: TrainOptions
@@ -49,7 +49,10 @@ class CostOptions:
 def _configs(
     config: ModelConfig, options: CostOptions
 ) -> tuple[dict[tuple[HeadKind, int], ModelConfig], list[dict[str, Any]]]:
-    """The models by kind and n, and of those that cannot be, why."""
+    """The models by (kind, n), and the combinations that are impossible, with the reason.
+
+    Raises InputError if one head is impossible, since all are compared with it.
+    """
     found, left_out = {}, []
     for kind in options.kinds:
         for n in options.heads:
@@ -64,9 +67,9 @@ def _configs(
 
 
 def training_costs(options: CostOptions) -> dict[str, Any]:
-    """Rows of what a step costs, and the rate of a bfloat16 product in the same minutes.
+    """One row of figures per model, and the FLOP/s of a bfloat16 matrix product between steps.
 
-    Raises InputError for what cannot be measured, and says what is left out.
+    Raises InputError for wrong options. Prints which combinations are left out.
     """
     if options.steps < 1 or 1 not in options.heads:
         raise InputError(
@@ -79,7 +82,7 @@ def training_costs(options: CostOptions) -> dict[str, Any]:
         )
     config = options.model
     check_block(config, options.train)
-    # A guard that skipped a step would spare it the optimizer.
+    # Without a guard against spikes: a skipped step would not run the optimizer.
     train = dataclasses.replace(options.train, guard=GuardOptions(spike=0.0))
     configs, left_out = _configs(config, options)
     for entry in left_out:
@@ -116,20 +119,23 @@ def training_costs(options: CostOptions) -> dict[str, Any]:
 
 
 def _ways(options: CostOptions, n: int) -> list[str]:
-    """The ways that n heads are trained, each measured; of one head the sum is no other way."""
+    """The ways to train n heads that are measured. With one head, "plain" equals "sequential"."""
     plain = ["plain"] if options.plain and n > 1 else []
-    # Nothing is compiled anyway; elsewhere than on CPUs, torch's attention is what is used anyway.
+    # Without compilation, "eager" equals "sequential". On a GPU, torch's attention is always used.
     eager = ["eager"] if options.eager and options.compiled else []
     own = ["torch"] if options.eager and options.device == "cpu" else []
     return ["sequential", *plain, *eager, *own]
 
 
 def _in_turns(cells: Sequence[Cell], steps: int, device: str) -> float:
-    """Time `steps` steps of each, in turns; the best rate of a bfloat16 product in between."""
+    """Time `steps` steps of each cell, in turns.
+
+    Returns the best rate (FLOP/s) of a bfloat16 matrix product, measured once per round.
+    """
     rate = 0.0
     for index in tqdm(range(steps), desc="measuring", unit="round", dynamic_ncols=True):
         rate = max(rate, matmul_flops_per_s(torch.bfloat16, device))
-        # There and back, so that a machine that slows down favours none.
+        # The order alternates, so that a machine that slows down favours no cell.
         for cell in cells if index % 2 == 0 else reversed(cells):
             cell.steps.append(cell.step(2 + index))
     return rate
@@ -172,7 +178,7 @@ def _row(cell: Cell, one: Cell, rate: float) -> dict[str, Any]:
         "trunk_layers": config.trunk_layers,
         "hidden": config.hidden,
         "flops": flops,
-        # The best against the best: what else the machine did would count as idle.
+        # The shortest step over the best rate: other load on the machine would look like idling.
         "matmul_share": flops / min(step.step_s for step in cell.steps) / rate,
         "compiled": cell.learner.compiled,
     }

@@ -1,4 +1,4 @@
-"""What learns: the model, its objective and optimizers, and one step of training."""
+"""One training step of a model: its objective, its optimizers, and its guard."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,10 +30,10 @@ from bytelm.training.transfer import begin_with
 
 @dataclass(frozen=True)
 class Execution:
-    """How a run computes, which changes its speed and memory and not what it learns.
+    """How a run computes. This changes its speed and memory, and what it learns by rounding only.
 
-    `micro`: blocks that a rank runs at a time (0: all of its share). `recompute`: the layers'
-    activations are computed again in the backward instead of kept.
+    `micro` is the number of blocks that a rank processes at a time (0: all of its share). With
+    `recompute`, layers recompute their activations in the backward pass instead of storing them.
     """
 
     device: str = "cpu"
@@ -45,7 +45,7 @@ class Execution:
 
 @dataclass(frozen=True)
 class Gradients:
-    """What a step's bytes say: the heads' losses in bits, and the norm of the gradient."""
+    """The result of a step's backward pass: the heads' losses in bits, and the gradient norm."""
 
     losses_bits: list[float]
     norm: float
@@ -56,10 +56,10 @@ def _as_it_is(function: Any) -> Any:
 
 
 class Learner:
-    """A model in training, on this rank and together with the others.
+    """A model in training, on this rank and together with the other ranks.
 
-    `init` is a checkpoint to begin with. `drafts_only` freezes all but what heads 2..n have for
-    themselves.
+    `init` is a checkpoint to start from. `drafts_only` freezes all parameters but those that belong
+    to heads 2..n alone.
     """
 
     objective_kind: type[Objective] = Objective
@@ -74,7 +74,7 @@ class Learner:
     ) -> None:
         self.options, self.execution, self.compiled = options, execution, execution.compiled
         self.model = Model(config, options.seed).to(execution.device)
-        # Counted before anything is sharded: a rank's parts would not add up.
+        # Counted before sharding, which leaves a rank only parts of the parameters.
         self.parameters = self.model.parameters_by_part()
         self.flops_per_byte = self.model.flops_per_byte(options.block // 2, training=True)
         if init is not None:
@@ -91,7 +91,7 @@ class Learner:
         self._has_run = False
 
     def _objective(self) -> Objective:
-        """The objective with compiled code where that is wanted: one layer's serves all layers."""
+        """The objective, compiled if wanted. All layers share the compiled code of one layer."""
         wrap = compiler() if self.compiled else _as_it_is
         compute: Compute | None = wrap(Layer.compute) if self.compiled else None
         if self.execution.recompute:
@@ -100,7 +100,7 @@ class Learner:
         return self.objective_kind(self.model, weight, dtype, compute, wrap)
 
     def compute_gradients(self, batches: Sequence[Batch]) -> Gradients:
-        """Forward and backward over the micro batches of a step; no parameter changes."""
+        """Forward and backward over the micro batches of a step. Parameters do not change."""
         counts_n = self._counts(batches)
         losses_n = self._backward(batches, counts_n)
         if launched():
@@ -109,9 +109,9 @@ class Learner:
         return Gradients([loss / LN2 for loss in losses_n.tolist()], self.optimizers.norm())
 
     def apply_gradients(self, found: Gradients, scale: float) -> None:
-        """Take the step that `compute_gradients` found, at `scale` times the peak learning rates.
+        """Apply the gradients `found`, at `scale` times the peak learning rates.
 
-        Unless the guard skips it. Raises NotFiniteError when it has skipped one too many.
+        The guard may skip the step. Raises NotFiniteError after too many skipped steps in a row.
         """
         if self.guard.admits(found.losses_bits, found.norm):
             self.optimizers.step(scale, found.norm)
@@ -130,7 +130,7 @@ class Learner:
         try:
             losses = [self.objective.backward(batch, counts_n) for batch in batches]
         except Exception as error:
-            # Compilation happens at the first call; nothing has been learnt from it yet.
+            # Compilation happens in the first call, so no parameter has changed yet.
             other = isinstance(error, torch.OutOfMemoryError) or is_lost(error)
             if not self.compiled or self._has_run or other:
                 raise
@@ -140,7 +140,7 @@ class Learner:
             say(f"training without compiled code: {why(error)}")
             losses = []
         if not losses:
-            # Outside of the handler, which would keep what the failed attempt holds.
+            # Outside the handler, whose traceback would keep the failed attempt's tensors alive.
             self.compiled = False
             self.objective = self._objective()
             self.optimizers.zero()

@@ -1,13 +1,12 @@
 """The sum of the heads' cross-entropies, backward one head at a time (paper, section 2, figure 2).
 
-The trunk runs forward once; then each head runs forward, takes its loss and runs backward at once
-into one gradient buffer at the trunk's output; then the trunk runs backward once. So the logits
-and activations of one head are alive at a time, not those of n.
+The trunk runs forward once. Then each head in turn runs forward, computes its loss, and runs
+backward into one gradient buffer at the trunk's output. Then the trunk runs backward once. So only
+one head's logits and activations exist at a time.
 
-Heads in a row (causal, anticausal) run forward one after another, and then from the last to the
-first: its loss forward and backward, and with what has come back from the head after it, its own
-backward (paper, Figure S11). The logits of one head are alive at a time; the layers' activations
-are those of a trunk with so many layers more.
+Chained heads (causal, anticausal) first all run forward, one after another. Then, from the last
+head to the first, each computes its loss and runs backward, with the gradient from the head after
+it (paper, Figure S11). Only one head's logits exist at a time, but the activations of all heads do.
 
 Shapes: B batch row, T position in block, D width, n prediction heads.
 """
@@ -28,23 +27,23 @@ from bytelm.training.native.attend import native_attention
 def cross_entropy(
     y_BTD: Tensor, unembedding_VD: Tensor, labels_BT: Tensor, count: Tensor
 ) -> Tensor:
-    """The labels' cross-entropies in nats, summed, over `count`."""
+    """The sum of the labels' cross-entropies in nats, divided by `count`."""
     logits = F.linear(y_BTD, unembedding_VD).flatten(0, 1).float()
     losses = F.cross_entropy(logits, labels_BT.flatten(), ignore_index=IGNORE, reduction="sum")
     return losses / count
 
 
 def label_counts(batch: Batch) -> Tensor:
-    """How many labels count, by head: (n,)."""
+    """The number of labels that are not ignored, by head: (n,)."""
     return (batch.labels_nBT != IGNORE).sum((1, 2))
 
 
 class Objective:
-    """Head 1's loss + `weight` x the sum of the others', and its gradients.
+    """Head 1's loss + `weight` x the sum of the other heads' losses, and its gradients.
 
-    `dtype` bfloat16 runs the matrices under autocast. `compute` runs each layer in place of
-    Layer.compute, and `wrap` is put around the functions between the layers: both may compile. What
-    does not require gradients gets none; a trunk that is frozen as a whole runs forward only.
+    With `dtype` bfloat16, matrix products run under autocast. `compute` replaces Layer.compute, and
+    `wrap` is applied to the functions between the layers: both are used to compile. Frozen
+    parameters get no gradient, and a frozen trunk does not run backward.
     """
 
     def __init__(
@@ -59,7 +58,7 @@ class Objective:
         self._attend, self._compute = native_attention(model), compute
         heads = model.heads
         self._enter = wrap(heads.enter)
-        # Only here does a head do anything outside of a layer.
+        # Only linear heads compute anything in `run` outside a layer.
         self._run = wrap(heads.run) if model.config.head_kind == "linear" else heads.run
         self._loss = wrap(self._head_loss)
 
@@ -81,10 +80,11 @@ class Objective:
         return self._enter(self.model.run_layers(x_BTD, place))
 
     def backward(self, batch: Batch, counts_n: Tensor | None = None) -> Tensor:
-        """Accumulate the objective's gradients; the heads' losses in nats, shape (n,).
+        """Accumulate the objective's gradients; return the heads' losses in nats, shape (n,).
 
-        A loss is the mean over `counts_n` labels: by default those of this batch; those of all
-        the batches of a step, where this is one of several.
+        A loss is the sum over the batch's labels, divided by the head's entry of `counts_n` (n,).
+        The default is the number of labels in this batch. With several micro batches in a step, it
+        must be the number of labels in all of them.
         """
         counts_n = label_counts(batch).clamp(min=1) if counts_n is None else counts_n
         learns = any(parameter.requires_grad for parameter in self.model.layers.parameters())
@@ -92,7 +92,7 @@ class Objective:
             place = self._place(batch)
             with torch.set_grad_enabled(learns):
                 z_BTD = self._run_trunk(batch, place)
-            # The buffer: every head's backward ends here, and adds its gradient.
+            # Every head's backward ends in this buffer and adds to its gradient.
             buffer = z_BTD.detach().requires_grad_(learns)
             each = self._chained if self.model.heads.chained else self._side_by_side
             losses = each(buffer, place, batch.labels_nBT, counts_n)
@@ -104,7 +104,7 @@ class Objective:
     def _loss_backward(
         self, index: int, y_BTD: Tensor, labels_nBT: Tensor, counts_n: Tensor
     ) -> Tensor:
-        """Head `index`'s loss from its output, its gradient left wherever `y_BTD` comes from."""
+        """Run the loss of head `index` backward through its output; return it in nats, detached."""
         unembedding = self.model.heads.unembedding(index)
         loss = self._loss(y_BTD, unembedding, labels_nBT[index], counts_n[index])
         if loss.requires_grad:
@@ -122,7 +122,11 @@ class Objective:
     def _chained(
         self, z_BTD: Tensor, place: Place, labels_nBT: Tensor, counts_n: Tensor
     ) -> list[Tensor]:
-        """Each link of the chain reads a leaf, so that its backward can wait for the others'."""
+        """The losses of chained heads.
+
+        Each head reads a detached copy of the output before it. So a head's backward can wait until
+        the gradient from the head after it is there.
+        """
         heads, losses = self.model.heads, [z_BTD.new_zeros(())] * self.model.heads.n
         order = heads.running(heads.n)
         outputs, leaf = [], z_BTD

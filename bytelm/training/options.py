@@ -1,4 +1,4 @@
-"""Everything that decides what a training run computes: a preset, and what is changed of it."""
+"""The options that decide what a training run computes: a preset, and changes to it."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -16,24 +16,24 @@ from bytelm.training.optim.guard import GuardOptions
 from bytelm.training.optim.options import OptimizerOptions
 from bytelm.training.optim.schedule import ScheduleOptions
 
-# The parts' options stand beside the others, as in the table [train] of a preset.
+# The parts' options have no prefix of their own, just as in the table [train] of a preset.
 _FLAT = tyro.conf.arg(name="")
 
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """The table [train] of a preset, flat: these and the options of the parts."""
+    """The table [train] of a preset: the options here, and those of the three parts."""
 
     block: Annotated[int, Range(1)] = 512
-    """T: bytes in a training block; at most the model's context."""
+    """T: bytes in a training block. At most --model.context."""
     batch: Annotated[int, Range(1)] = 8
-    """B: blocks in a batch, that of all ranks together: what one step learns from."""
+    """B: blocks in the batch of one step, over all ranks together."""
     head_weight: Annotated[float, Range(0)] = 0.3
-    """Weight of the losses of heads 2..n against head 1's."""
+    """Weight of the losses of heads 2..n. Head 1's loss has weight 1."""
     document_masks: bool = False
-    """Positions attend within their own document only, where a block holds several."""
+    """Let positions attend only to their own document, in blocks that hold several."""
     seed: Annotated[int, Range(0, 2**63 - 1)] = 0
-    """Of the initial weights and of the order of the data."""
+    """Seed of the initial weights and of the order of the data."""
     optimizer: Annotated[OptimizerOptions, _FLAT] = field(default_factory=OptimizerOptions)
     schedule: Annotated[ScheduleOptions, _FLAT] = field(default_factory=ScheduleOptions)
     guard: Annotated[GuardOptions, _FLAT] = field(default_factory=GuardOptions)
@@ -42,7 +42,7 @@ class TrainOptions:
         check_options(self, "train.")
 
     def to_dict(self) -> dict[str, Any]:
-        """Flat, as in a preset."""
+        """The options of all parts in one flat dictionary, as in a preset."""
         values = dataclasses.asdict(self)
         for part in PARTS:
             values |= values.pop(part)
@@ -57,7 +57,10 @@ PARTS: dict[str, Any] = {
 
 
 def train_options(values: Mapping[str, Any]) -> TrainOptions:
-    """TrainOptions of the flat `values`. Raises InputError for names and values that are wrong."""
+    """TrainOptions from flat `values`, as in a preset.
+
+    Raises InputError for unknown names and for values that are out of range.
+    """
     home = {f.name: "" for f in dataclasses.fields(TrainOptions) if f.name not in PARTS}
     for part, kind in PARTS.items():
         home |= {f.name: part for f in dataclasses.fields(kind)}
@@ -71,7 +74,10 @@ def train_options(values: Mapping[str, Any]) -> TrainOptions:
 
 
 def read_preset(preset: str) -> tuple[ModelConfig, TrainOptions]:
-    """Model and training of a preset: a name, or the path of a TOML file."""
+    """The model and training options of a preset, given by name or by the path of a TOML file.
+
+    Raises InputError for a preset that does not exist or has wrong values.
+    """
     tables = load_preset(preset)
     where = preset if preset.endswith(".toml") else f"preset {preset}"
     with of_file(where):
@@ -87,7 +93,7 @@ def resolve(
     model: Mapping[str, object] | None = None,
     train: Mapping[str, object] | None = None,
 ) -> tuple[ModelConfig, TrainOptions]:
-    """The preset with the values in `model` and `train` (flat, as in a preset) in place of its own.
+    """The options of a preset, changed by the values in `model` and `train` (flat, as in a preset).
 
     Raises InputError that names the option: "model.width must be at least 1, not 0".
     """
@@ -102,9 +108,10 @@ def resolve(
 def fit_together(
     model: ModelConfig, train: TrainOptions, equal_parameters: bool = False
 ) -> ModelConfig:
-    """The model to train, once both are known; with `equal_parameters`, as large as with one head.
+    """The model to train, checked against the training options.
 
-    Raises InputError where the training's block exceeds the model's context.
+    With `equal_parameters`, the model shrinks to the number of parameters that it has with one
+    head. Raises InputError if the training block exceeds the model's context.
     """
     if equal_parameters:
         model = at_equal_parameters(model, model.prediction_heads, model.head_kind)
@@ -113,7 +120,7 @@ def fit_together(
 
 
 def check_block(model: ModelConfig, train: TrainOptions) -> None:
-    """Raise InputError where a block is longer than what the model can attend to."""
+    """Raise InputError if a training block is longer than the model's context."""
     if train.block > model.context:
         raise InputError(
             f"{option('train.block')} {train.block} exceeds the context: "
@@ -128,10 +135,10 @@ def preset_defaults(
     train: Mapping[str, object] | None = None,
     fixed: Mapping[str, str] | None = None,
 ) -> DefaultsByType:
-    """The defaults of `--model.*` and `--train.*`: those of the preset among `words`.
+    """The defaults of `--model.*` and `--train.*`: those of the preset that `words` name.
 
-    With the values in `model` and `train` in place of the preset's. `fixed` names options that a
-    command has not, and what decides instead: {"model.width": "--widths"}.
+    Values in `model` and `train` replace the preset's. `fixed` lists the options that a command
+    does not offer, with the option to use instead: {"model.width": "--widths"}.
     """
     preset = peek(words, "preset", default)
     found = resolve(preset, model, train)

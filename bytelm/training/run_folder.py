@@ -1,4 +1,4 @@
-"""A run's folder: its config.json, and that what goes on in it is what was begun in it."""
+"""config.json of a run folder, and the check that a resumed run has the options of its start."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,7 @@ from bytelm.training.options import TrainOptions
 
 
 def describe_data(train: Split, held_out: Split) -> dict[str, object]:
-    """What config.json says of the shards: where they lie, their sizes and hashes."""
+    """The entry of config.json on the shards: folder, sizes and hashes."""
     return {
         "folder": str(train.folder),
         "train_bytes": train.bytes,
@@ -24,7 +24,7 @@ def describe_data(train: Split, held_out: Split) -> dict[str, object]:
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """config.json of a run folder. Raises DamagedError where it is no JSON."""
+    """config.json of a run folder. Raises DamagedError if it is not valid JSON."""
     try:
         values: dict[str, Any] = json.loads((folder / "config.json").read_bytes())
     except ValueError as error:
@@ -35,7 +35,8 @@ def read_config(folder: Path) -> dict[str, Any]:
 def begun_config(folder: Path, wanted: dict[str, object], resume: bool) -> dict[str, Any]:
     """The folder's config.json, checked against `wanted`; empty for a new run.
 
-    Raises InputError for a folder that holds a run which is not to be resumed, or another one.
+    Raises InputError if the folder holds a run and `resume` is not set, or if that run has other
+    options.
     """
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{option('run')} {folder} is a file, not a folder")
@@ -57,7 +58,7 @@ def _check_same(folder: Path, stored: dict[str, Any], wanted: dict[str, Any]) ->
     for table in ("model", "train", "data", "start"):
         before = stored.get(table, {})
         for name in sorted({*wanted[table], *before} - {"folder"}):
-            # Of an option that came later a run had the default.
+            # A run from before an option existed used the option's default.
             old = before.get(name, defaults.get(name) if table == "train" else None)
             new = wanted[table].get(name)
             if old != new:

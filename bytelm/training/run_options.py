@@ -1,7 +1,7 @@
-"""How a run is carried out: what it begins with, how long it goes on, and how it computes.
+"""Options of a run: initial weights, budget, device, number type, checkpoints.
 
-What it computes is said by `ModelConfig` and `TrainOptions`. No torch here, nor in what it imports:
-the command line reads its options from this.
+`ModelConfig` and `TrainOptions` hold what the run computes. This module must not import torch: the
+command line reads its options from here, and help should appear at once.
 """
 
 from dataclasses import dataclass
@@ -15,42 +15,47 @@ DEFAULT_MINUTES = 4.0
 
 @dataclass(frozen=True)
 class RunOptions:
-    """The options of `train` beside those of model and training."""
+    """The options of `train` that are not `--model.*` or `--train.*`."""
 
     init: Path | None = None
-    """Begin with the weights of this run folder or checkpoint. Heads may differ in number and kind;
-    what the next byte goes through must be of the preset's shape."""
+    """Start from the weights of this run folder or checkpoint. The number and kind of heads may
+    differ. The layers that predict the next byte (trunk and head 1) must have the same shape."""
     drafts_only: bool = False
-    """Train what heads 2..n have for themselves and nothing else, so that the text stays the same;
-    on text that the model wrote, this makes drafts that are accepted more often."""
+    """Train only the weights that heads 2..n do not share. The model's output stays the same. On
+    text that the model itself wrote, this raises the share of drafts that are accepted. Needs
+    --init."""
     resume: bool = False
-    """Go on from the newest whole checkpoint of the run folder; start where there is none."""
+    """Continue from the newest complete checkpoint in the run folder. Without a checkpoint, start a
+    new run."""
     minutes: Annotated[float, Range(0, above=True, infinite=True)] | None = None
-    """Budget: minutes of training, compilation included (default 4, if --bytes is not given)."""
+    """Budget: minutes of training, compilation included. 4 if --bytes is not given either."""
     bytes: Annotated[int, Range(0, above=True)] | None = None
-    """Budget: bytes of training data. A run with this budget alone is repeatable bit for bit."""
+    """Budget: bytes of training data. With this budget alone, a run is repeatable bit for bit."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Of matrix products in training; auto measures which is faster here."""
+    """Number type of matrix products in training. auto: measure which is faster on this
+    machine."""
     compile: bool = True
-    """Compile the model where a compiler is present."""
+    """Compile the model if a compiler is installed."""
     device: str = "cpu"
-    """cpu or cuda; under torchrun each rank takes a device of its own."""
+    """cpu or cuda. Under torchrun each rank uses its own device."""
     micro_batch: Annotated[int, Range(0)] = 0
-    """Blocks that a device runs at a time; gradients add up to those of the whole batch. 0: all."""
+    """Blocks that a device processes at a time. Gradients are accumulated over the whole batch.
+    0: all blocks at once."""
     recompute: bool = False
-    """Compute activations again in the backward instead of keeping them: less memory, more time."""
+    """Recompute activations in the backward pass instead of storing them: less memory, more
+    time."""
     tensorboard: bool = False
-    """Write scalars for TensorBoard into the run folder's tensorboard/."""
+    """Write scalars for TensorBoard to tensorboard/ in the run folder."""
     profile: bool = False
-    """Profile some of the first steps, into the run folder's profile/."""
+    """Profile a few of the first steps; write the trace to profile/ in the run folder."""
     eval_steps: Annotated[int, Range(0, above=True)] = 100
-    """Score held-out text every so many steps."""
+    """Steps between evaluations on held-out text."""
     save_minutes: Annotated[float, Range(0, above=True, infinite=True)] = 1.0
     """Minutes between checkpoints."""
     save_steps: Annotated[int, Range(0)] = 0
-    """Steps between checkpoints, instead of minutes; 0: by minutes."""
+    """Steps between checkpoints, instead of --save-minutes. 0: use --save-minutes."""
     keep: Annotated[int, Range(0, above=True)] = 2
-    """Checkpoints to keep, the newest ones."""
+    """Number of checkpoints to keep. Older ones are deleted."""
 
     def __post_init__(self) -> None:
         check_options(self)

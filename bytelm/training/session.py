@@ -1,4 +1,4 @@
-"""A training session: a model's configuration and shards become a run folder, or go on in one."""
+"""A training session: train a model on shards into a new run folder, or resume a run."""
 
 import importlib.util
 import os
@@ -47,14 +47,15 @@ def train_session(
     options: RunOptions | None = None,
     preset: str = "",
 ) -> TrainingSummary:
-    """Train a model of `model` on the shards `data`, into the run folder `run`.
+    """Train a model of configuration `model` on the shards in `data`, into the run folder `run`.
 
-    Writes config.json, metrics.jsonl, checkpoints/ and summary.json. Ends when the budget is spent,
-    or when SIGINT or SIGTERM comes (then the state is saved, and `ended` of the summary says so).
-    `preset` names in config.json where the options come from. Under torchrun all ranks call this.
+    Writes config.json, metrics.jsonl, checkpoints/ and summary.json. The session ends when the
+    budget is spent. On SIGINT and SIGTERM it saves a checkpoint and ends; `ended` of the summary
+    then names the signal. `preset` is stored in config.json, to record where the options come from.
+    Under torchrun all ranks call this.
 
-    Raises InputError for what cannot be, OSError where files cannot be written, and ConnectionError
-    where another rank was lost.
+    Raises InputError for wrong options, OSError if files cannot be written, and ConnectionError if
+    another rank was lost.
     """
     options = options or RunOptions()
     place_cache(run)
@@ -100,7 +101,7 @@ class _Session:
             "start": start,
         }
         stored = begun_config(self.run, wanted, self.options.resume)
-        # Later ranks must not find what the first one is about to write.
+        # All ranks must look into the folder before the first one writes to it.
         barrier()
         dtype = self._dtype(stored.get("dtype"))
         trainer = self._trainer(train, held_out, dtype, init)
@@ -137,11 +138,11 @@ class _Session:
         if self.train_options.document_masks and self.options.device.startswith("cuda"):
             raise InputError(
                 f"{option('train.document_masks')} works on CPUs only: on a GPU the mask of a "
-                "block would take block x block values a layer"
+                "block would take block x block values per layer"
             )
 
     def _start(self) -> tuple[Path | None, dict[str, object]]:
-        """The checkpoint to begin with, checked to be of the model's shape; what to remember."""
+        """The checkpoint to start from, checked against the model, and its entry in config.json."""
         drafts, init = self.options.drafts_only, self.options.init
         only = option("drafts_only")
         if drafts and self.model.prediction_heads == 1:
@@ -162,7 +163,10 @@ class _Session:
         return folder, {"init_sha256": sha256, "drafts_only": drafts}
 
     def _dtype(self, stored: str | None) -> str:
-        """The type to train in: that of the run, or the one asked for, the first rank's choice."""
+        """The number type to train in, by name.
+
+        A resumed run keeps its type. For a new run, all ranks use the first rank's choice.
+        """
         asked = self.options.dtype
         dtype = stored or str(pick_dtype(asked, self.device))
         dtype = gather_objects(dtype)[0].removeprefix("torch.")
@@ -190,15 +194,16 @@ class _Session:
         return Trainer(self.run, learner, train, held_out, cadence)
 
     def _steps(self, trainer: Trainer, budget: Budget, rate: float) -> str:
-        """Train; says what is left to go on from where that fails."""
+        """Train, and return how it ended. A failure names the checkpoint to continue from."""
         try:
             return trainer.train(budget, self._callbacks(trainer, budget, rate))
         except NotFiniteError as error:
             good = list_checkpoints(trainer.checkpoints)
             last = f"the last good checkpoint is {good[0]}" if good else "no checkpoint was saved"
             raise InputError(
-                f"training diverged: {error}; {last}; begin another {option('run')}, from it with "
-                f"{option('init')} or anew, at lower learning rates ({option('train.matrix_lr')})"
+                f"training diverged: {error}; {last}; start another {option('run')}, from it with "
+                f"{option('init')} or from scratch, with lower learning rates "
+                f"({option('train.matrix_lr')})"
             ) from error
         except OSError:
             whole = list_checkpoints(trainer.checkpoints)
@@ -219,17 +224,17 @@ class _Session:
         return [*callbacks, Bar(share, trainer.learner.flops_per_byte, rate)]
 
     def _already(self, trainer: Trainer, rate: float) -> TrainingSummary:
-        """What to say of a run whose budget is spent."""
+        """The summary of a run whose budget is already spent."""
         say(
             f"{self.run} is trained already ({trainer.step} steps): nothing to do; "
-            "give a larger budget, or remove the folder to train anew"
+            "give a larger budget, or remove the folder to train again"
         )
         found = read_summary(self.run, trainer.step)
         found = found or self._summarize(trainer, "budget", rate)
         return replace(found, trained_now=False)
 
     def _summarize(self, trainer: Trainer, ended: str, rate: float) -> TrainingSummary:
-        # Who is asked to leave does not score held-out text first.
+        # After a signal the process should end soon, so held-out text is not scored.
         scored = score_figures(trainer.evaluate()) if ended == "budget" else {}
         newest = list_checkpoints(trainer.checkpoints)[0]
         learner = trainer.learner
@@ -260,7 +265,8 @@ class _Session:
 
 
 def _mfu(trainer: Trainer, rate: float) -> float | None:
-    """The median step's rate against that of a large matrix product on as many devices."""
+    """Model FLOPs utilisation: the median step's FLOP/s, divided by that of a large matrix product
+    on the same number of devices. None if no step was taken."""
     if not trainer.rates:
         return None
     flops_per_s = statistics.median(trainer.rates) * trainer.learner.flops_per_byte

@@ -1,4 +1,4 @@
-"""What a training run came to: summary.json, the last line on stdout, and a line for people."""
+"""The figures of a training run: summary.json, the JSON line on stdout, and a line for people."""
 
 import json
 from collections.abc import Mapping
@@ -12,43 +12,44 @@ from bytelm.base.sealing import seal
 
 @dataclass(frozen=True)
 class TrainingSummary:
-    """The figures of a run, as they stand in its summary.json."""
+    """The figures of a run, as in its summary.json."""
 
     run: str
     """The run folder."""
     ended: str
-    """"budget", "SIGINT" or "SIGTERM"."""
+    """Why the run ended: "budget", "SIGINT" or "SIGTERM"."""
     steps: int
     bytes: int
-    """Bytes of training data that were read, again and again where the budget is larger."""
+    """Bytes of training data that were read. Data read in several epochs counts several times."""
     train_s: float
-    """Seconds of training, those of earlier sessions of the run included."""
+    """Seconds of training, including earlier sessions of the run."""
     ranks: int
     compiled: bool
     dtype: str
     parameters: dict[str, int]
-    """By part of the model, and their `total`."""
+    """Number of parameters by part of the model, and the `total`."""
     flops_per_byte: int
     matmul_flops_per_s: int
-    """Of a large matrix product on one device."""
+    """FLOP/s of a large matrix product on one device."""
     mfu: float | None
-    """The median step's share of that rate, on as many devices; None where no step was taken."""
+    """Model FLOPs utilisation: the median step's share (0 to 1) of `matmul_flops_per_s` times the
+    number of ranks. None if no step was taken."""
     peak_bytes: int
-    """The most memory that the process held."""
+    """Peak memory of the process, in bytes."""
     skipped: int
-    """Steps that the guard against spikes did not apply."""
+    """Steps that the guard against spikes skipped."""
     held_out_bpb: list[float] | None
-    """Bits per byte of each head on a sample of the held-out text; None for a run that was
-    stopped, or where they are not finite."""
+    """Bits per byte of each head on a sample of the held-out text. None if a signal ended the run,
+    or if a value is not finite."""
     forecast: dict[str, float] | None
-    """By number of heads k, bytes per forward that decoding would accept on the held-out text."""
+    """By number of heads k: bytes per forward that decoding would accept on the held-out text."""
     checkpoint: str
-    """The newest one, relative to the run folder."""
+    """The newest checkpoint, relative to the run folder."""
     checkpoint_sha256: str
     trained_now: bool = True
-    """False where the budget was spent before, and there was nothing to do."""
+    """False if the budget was already spent, so that nothing was trained."""
     provenance: Mapping[str, object] = field(default_factory=dict)
-    """What summary.json says besides (machine, versions, command), where it was read."""
+    """The other entries of a summary.json that was read: machine, versions, command."""
 
     def to_dict(self) -> dict[str, Any]:
         """The figures for the JSON line, in the order of the file."""
@@ -59,7 +60,7 @@ class TrainingSummary:
         write_json(folder / "summary.json", seal(self._figures()))
 
     def line(self) -> str:
-        """For a person."""
+        """The main figures in one line of text."""
         skipped = f", {self.skipped} steps skipped" if self.skipped else ""
         held_out = f", {self.held_out_bpb[0]:.3f} bpb held out" if self.held_out_bpb else ""
         used, rate = "", self.matmul_flops_per_s / 1e9
@@ -67,7 +68,7 @@ class TrainingSummary:
             used = f"{100 * self.mfu:.0f}% MFU (of {rate:.0f} GFLOP/s, a matrix product's), "
         return (
             f"{self.steps} steps, {self.bytes / 1e6:.2f} MB{held_out}{skipped}; "
-            f"{used}{self.peak_bytes / 1e6:.0f} MB of memory at most"
+            f"{used}{self.peak_bytes / 1e6:.0f} MB peak memory"
         )
 
     def _figures(self) -> dict[str, Any]:
@@ -77,15 +78,15 @@ class TrainingSummary:
 
 
 def read_summary(folder: Path, steps: int) -> TrainingSummary | None:
-    """summary.json of a run that had been trained before; None without one of so many steps."""
+    """summary.json of a trained run, or None if there is none with this number of steps."""
     try:
         values = json.loads((folder / "summary.json").read_bytes())
     except (OSError, ValueError):
         return None
     if values.get("steps") != steps:
-        # Killed after its last checkpoint and before its summary.
+        # The run was killed between its last checkpoint and its summary.
         return None
     names = [f.name for f in fields(TrainingSummary) if f.name not in ("trained_now", "provenance")]
-    # A figure that came later is None in older files.
+    # Figures that older files do not have are None.
     figures: dict[str, Any] = {name: values.pop(name, None) for name in names}
     return TrainingSummary(**figures, trained_now=False, provenance=values)

@@ -1,8 +1,8 @@
-"""Beginning with the weights of another run, with the same heads or others.
+"""Start from the weights of another run, with the same heads or different ones.
 
-What a next byte goes through (the trunk's layers and those of head 1) is taken over in order, so
-that head 1 says what it said, whatever kind of heads it becomes. Other heads are taken over where
-both have them and they are of one kind; those that are new begin as new ones do.
+The layers that predict the next byte (the trunk's and head 1's) are copied in order, so head 1's
+output stays the same, whatever the new kind of heads. Other heads are copied if both models have
+them and the kind is the same. New heads start with new weights.
 """
 
 from pathlib import Path
@@ -16,7 +16,7 @@ from bytelm.config import ModelConfig, model_config
 from bytelm.model.head_kinds import LinearHeads, UnembedHeads
 from bytelm.model.model import Model
 
-# What both must agree in: the rest says how many layers and heads there are, and of what kind.
+# Options that both models must share. The others set the number of layers and the heads.
 SHAPE = (
     "width", "attention_heads", "kv_heads", "hidden", "window", "ngram_orders", "ngram_rows",
     "rope_base", "norm_eps",
@@ -24,27 +24,27 @@ SHAPE = (
 
 
 def check_fits(init: Path, config: ModelConfig) -> None:
-    """Raise InputError where a model of `config` cannot begin with the checkpoint `init`."""
+    """Raise InputError if a model of `config` cannot start from the checkpoint `init`."""
     old = model_config(read_about(init)["model"], str(init))
     for name in SHAPE:
         have, want = getattr(old, name), getattr(config, name)
         if have != want:
             raise InputError(
-                f"{option('init')} {init} has model.{name} = {have!r}, the preset {want!r}; "
+                f"{option('init')} {init} has model.{name} = {have!r}, the preset has {want!r}; "
                 f"give the preset that it was trained with, or {option(f'model.{name}')}"
             )
     have, want = old.next_byte_layers, config.next_byte_layers
     if have != want:
         raise InputError(
-            f"{option('init')} {init}: its next byte goes through {have} layers (trunk and head "
-            f"1), the preset's through {want}; change it with {option('model.layers')}, which "
-            "counts the layers of all heads"
+            f"{option('init')} {init} predicts the next byte through {have} layers (trunk and "
+            f"head 1), the preset through {want}; change {option('model.layers')}, which counts "
+            "the layers of all heads too"
         )
 
 
 @torch.no_grad()
 def begin_with(model: Model, init: Path) -> None:
-    """Take over into `model` what the checkpoint `init` has for it; see the module."""
+    """Copy the weights of the checkpoint `init` into `model`, as the module's docstring says."""
     device = str(model.embedding.weight.device)
     old = load_checkpoint(init, device).model
     _copy(model.embedding.weight, old.embedding.weight)
@@ -64,7 +64,7 @@ def _begin_heads(model: Model, old: Model) -> None:
     if isinstance(new, UnembedHeads):
         _copy(new.unembedding(0), heads.folded(0))
         if model.config.head_layers == old.config.head_layers:
-            # Whatever is linear in a head fits into its one matrix.
+            # Heads without layers are linear, so each folds into one unembedding matrix.
             for head in both:
                 _copy(new.unembedding(head), heads.folded(head))
         return

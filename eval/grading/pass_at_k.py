@@ -1,7 +1,7 @@
-"""pass@k and how sure one can be of pass@1.
+"""pass@k, and a confidence interval for pass@1.
 
-The estimator is that of Chen et al. 2021 (arXiv 2107.03374, section 2.1): with n samples of a
-problem, c of them right, 1 - C(n-c, k) / C(n, k) estimates without bias the chance that at least
+The estimator is that of Chen et al. 2021 (arXiv 2107.03374, section 2.1). If c of a problem's n
+samples are right, 1 - C(n-c, k) / C(n, k) is an unbiased estimate of the probability that at least
 one of k samples is right.
 """
 
@@ -13,7 +13,7 @@ from statistics import NormalDist, fmean, pvariance
 
 @dataclass(frozen=True)
 class Tally:
-    """Of one problem: how many samples were graded, and how many passed."""
+    """The number of graded samples of one problem, and how many of them passed."""
 
     samples: int
     passed: int
@@ -24,10 +24,10 @@ class Tally:
 
 
 def pass_at_k(samples: int, passed: int, k: int) -> float:
-    """The chance that at least one of `k` samples is right, from `passed` of `samples` that were.
+    """The probability that at least one of `k` samples is right, if `passed` of `samples` were.
 
-    The product form 1 - prod(1 - k/i), i = n-c+1 .. n, never forms a large binomial coefficient.
-    Raises ValueError where k is not in 1..samples: then nothing can be estimated without bias.
+    The product 1 - prod(1 - k/i), i = n-c+1 .. n, avoids large binomial coefficients. Raises
+    ValueError if k is not in 1..samples, since no unbiased estimate exists then.
     """
     if not 1 <= k <= samples or not 0 <= passed <= samples:
         raise ValueError(f"pass@{k} of {passed} right among {samples} samples is not defined")
@@ -37,20 +37,26 @@ def pass_at_k(samples: int, passed: int, k: int) -> float:
 
 
 def mean_pass_at_k(tallies: Sequence[Tally], k: int) -> float:
-    """pass@k of a suite, the mean over its problems; ValueError where one has under k samples."""
+    """pass@k of a suite: the mean over its problems.
+
+    Raises ValueError if there are no problems, or if one has fewer than `k` samples.
+    """
     if not tallies:
         raise ValueError("no problems: pass@k is not defined")
     return fmean(pass_at_k(tally.samples, tally.passed, k) for tally in tallies)
 
 
 def pass_at_1_interval(tallies: Sequence[Tally], confidence: float = 0.95) -> tuple[float, float]:
-    """A confidence interval for the suite's pass@1, problems seen as draws from many like them.
+    """A confidence interval (low, high) for a suite's pass@1.
 
-    With one sample a problem it is Wilson's score interval, which stays honest at 0 and at 1. With
-    several it is Wilson's form around the standard error over problems: the count of problems is
-    replaced by the count of single tries that would vary as much as the problems' rates do (so
-    that sampling more tightens it), at least the problems and at most the samples. Where every
-    problem is all right or all wrong, that is the count of problems again.
+    The problems are treated as random draws from many similar ones. With one sample per problem
+    this is Wilson's score interval, which stays valid at 0 and at 1.
+
+    With several samples per problem, Wilson's formula gets an effective number of tries instead of
+    the number of problems: the number of independent tries whose mean would vary as much as the
+    mean of the problems' rates does. It lies between the number of problems and the number of
+    samples, so more samples narrow the interval. It equals the number of problems if each problem
+    has only right or only wrong samples.
     """
     rates = [tally.passed / tally.samples for tally in tallies]
     mean, spread = mean_pass_at_k(tallies, 1), pvariance(rates)
@@ -63,7 +69,7 @@ def pass_at_1_interval(tallies: Sequence[Tally], confidence: float = 0.95) -> tu
     weight = 1.0 + z * z / tries
     middle = (mean + z * z / (2 * tries)) / weight
     half = z / weight * math.sqrt(mean * (1.0 - mean) / tries + z * z / (4 * tries * tries))
-    # At 0 and at 1 the end of the interval is exactly there; rounding must not push it out.
+    # At a mean of 0 or 1 the interval ends exactly there, whatever rounding did.
     low = 0.0 if mean == 0.0 else max(0.0, middle - half)
     high = 1.0 if mean == 1.0 else min(1.0, middle + half)
     return low, high

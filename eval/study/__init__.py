@@ -1,1 +1,1 @@
-"""Studies: several models are trained alike, and compared."""
+"""Studies: train several models in the same way and compare them."""

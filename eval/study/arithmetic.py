@@ -1,7 +1,7 @@
 """`python -m eval arithmetic`: do more heads help a small model to calculate?
 
-Paper, section 4.2, figure 8 and appendix K: models learn the arithmetic of polynomials on
-expressions of up to five operations, and are tested on such and on longer ones.
+Paper, section 4.2, figure 8 and appendix K: models learn the arithmetic of polynomials from
+expressions of up to five operations. They are tested on expressions as long, and on longer ones.
 """
 
 import random
@@ -19,35 +19,36 @@ from eval.study.plots import plot_arithmetic
 from eval.study.polynomials import Problem, Ring, held_out_problems
 
 PAPER = (
-    "Models of 30M and 100M parameters learnt expressions of 1 to 5 operations (negation, "
-    "addition, multiplication, composition) in F_7[X]/(X^5), and were tested, greedily, on 2000 "
-    "new ones of each length up to 10. n = 2 and n = 4 were clearly better than n = 1, in and out "
-    "of the lengths trained on, and this did more than tripling the model's size (section 4.2)."
+    "Models of 30M and 100M parameters were trained on expressions of 1 to 5 operations (negation, "
+    "addition, multiplication, composition) in F_7[X]/(X^5). They were tested with greedy decoding "
+    "on 2000 new expressions of each length up to 10. n = 2 and n = 4 were clearly better than "
+    "n = 1, both at the lengths trained on and at longer ones. More heads helped more than a model "
+    "of three times the size (section 4.2)."
 )
 BATCH = 64
 
 
 @dataclass
 class Arithmetic(Experiment):
-    """Train models of n = 1 and more heads to calculate with polynomials; count right answers."""
+    """Train models with different numbers of heads to compute polynomials; count right answers."""
 
     out: Path = Path("runs/arithmetic")
-    """Folder for data, runs and results; what it holds already is not made again."""
+    """Folder for data, runs and results. Models that it already holds are not trained again."""
     bytes: int = 3_000_000
-    """Bytes that each model is trained on; none is seen twice."""
+    """Bytes of training data for each model. No byte is read twice."""
     points: int = 3
-    """Times that a model is measured in training, evenly spread, the last at the end."""
+    """Measurements during training, evenly spaced. The last is at the end."""
     modulus: int = 2
-    """p of the ring F_p[X]/(X^d): 2, 3, 5 or 7 (the paper's). Models that read a few MB learn
-    something of the smallest ring only."""
+    """p of the ring F_p[X]/(X^d): 2, 3, 5 or 7 (paper: 7). From a few MB, models learn only the
+    smallest ring."""
     terms: int = 2
-    """d of the ring: coefficients of a polynomial (the paper: 5)."""
+    """d of the ring: number of coefficients of a polynomial (paper: 5)."""
     operations: int = 5
-    """Operations of an expression in training, at most."""
+    """Largest number of operations in a training expression."""
     operations_tested: int = 10
-    """Operations of an expression in the tests, at most."""
+    """Largest number of operations in a test expression."""
     problems: int = 200
-    """Test problems of each number of operations."""
+    """Test problems for each number of operations."""
 
     @property
     def name(self) -> str:
@@ -104,13 +105,13 @@ class Arithmetic(Experiment):
         options, constant = results["options"], results["constant"]
         ring = f"F_{options['modulus']}[X]/(X^{options['terms']})"
         what = (
-            f"Models read {options['bytes'] / 1e6:g} MB of expressions of 1 to "
+            f"Models are trained on {options['bytes'] / 1e6:g} MB of expressions of 1 to "
             f"{options['operations']} operations in {ring} with their values, such as "
-            f"`{_example(results)}`, a document each. They are tested on up to "
-            f"{options['problems']} others of each length up to {options['operations_tested']}, "
-            "greedily, head 1 alone: an answer counts if it is right to the last digit and ends "
-            "there. To say always the answer that is most frequent in the tests would be right in "
-            f"{100 * constant['in_domain']:.1f} % of those of lengths trained on, and in "
+            f"`{_example(results)}`, one per document. The test has up to {options['problems']} "
+            f"other expressions of each length up to {options['operations_tested']}. Head 1 alone "
+            "decodes greedily. An answer is right if all its digits are right and it ends after "
+            "them. A model that always gave the most frequent answer would be right in "
+            f"{100 * constant['in_domain']:.1f} % of the expressions of lengths trained on, and in "
             f"{100 * constant['out_of_domain']:.1f} % of the longer ones."
         )
         columns = {
@@ -128,9 +129,9 @@ def _example(results: dict[str, Any]) -> str:
 
 
 def domains(shares: Mapping[int, float], trained: int) -> dict[str, float]:
-    """The means over the numbers of operations that were trained on, and over those that were not.
+    """The mean share up to `trained` operations ("in_domain"), and beyond ("out_of_domain").
 
-    Each number of operations counts alike.
+    Each number of operations has the same weight.
     """
     inside = [share for m, share in shares.items() if m <= trained]
     outside = [share for m, share in shares.items() if m > trained]
@@ -141,14 +142,14 @@ def domains(shares: Mapping[int, float], trained: int) -> dict[str, float]:
 
 
 def best_constant(problems: Sequence[Problem]) -> float:
-    """The share that one answer to everything would get right."""
+    """The share of right answers if every answer were the most frequent one."""
     return Counter(problem.answer for problem in problems).most_common(1)[0][1] / len(problems)
 
 
 def solve(model: Model, problems: Mapping[int, Sequence[Problem]]) -> dict[int, float]:
-    """The share of right answers, greedily, by number of operations."""
+    """The share of right answers by number of operations, with greedy decoding of head 1 alone."""
     every = [problem for own in problems.values() for problem in own]
-    # A byte more than the answer: what goes on after it is wrong.
+    # One byte more than the answer: a completion that continues after the answer is wrong.
     options = DecodeOptions(max_bytes=len(every[0].answer) + 1, heads=1, batch=BATCH)
     found = generate(model, [problem.prompt for problem in every], options)
     right = [a.text == problem.answer for a, problem in zip(found, every, strict=True)]

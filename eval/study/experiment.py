@@ -1,9 +1,9 @@
-"""What the experiments share: data by rule, models of n heads trained on it alike, and figures.
+"""What the experiments share: generated data, models of n heads trained on it, and figures.
 
-Of models that are compared, all but n is equal: the bytes and their order, the weights that trunk
-and head 1 begin with, the recipe. What is measured is head 1's doing, so models of `unembed` heads
-are equal in what they are used with, too: the other heads' matrices (264 x width each) are the
-difference, and they have served when training ends.
+Models that are compared differ in n only. They read the same bytes in the same order, with the same
+recipe, and their trunk and head 1 start from the same weights. Only head 1 is measured, so models
+with `unembed` heads also have equal size in use: they differ in the other heads' matrices
+(264 x width each), which serve in training only.
 """
 
 import json
@@ -35,10 +35,10 @@ from eval.study.summary import summarize
 from eval.study.trainings import cores, setting_words, train_all
 
 Content = bytes
-"""A document; inside the class below, `bytes` is an option."""
+"""A document. Inside the class below, the name `bytes` is an option."""
 
-# No window and no n-gram tables, which would give the answers away; every head counts as much as
-# head 1, as in the paper.
+# No n-gram tables, which could hold the answers, and no attention window. Every head's loss has the
+# weight of head 1's, as in the paper.
 MODEL_RECIPE = {"window": 0, "ngram_orders": [], "ngram_rows": 0, "context": 1024}
 TRAIN_RECIPE = {
     "head_weight": 1.0, "matrix_lr": 0.01, "embedding_lr": 0.005, "weight_decay": 0.0,
@@ -50,21 +50,21 @@ RECIPE: dict[str, object] = {
 }
 HEAD_SIZE = 32
 PRESET = "paper-1m"
-# What has an option of its own here, or follows from one.
+# Options of model and training that a command does not offer, and the option to use instead.
 OWN = {
     "model.width": "--widths", "model.hidden": "--widths", "model.attention_heads": "--widths",
     "model.kv_heads": "--widths", "model.layers": "--layers", "model.prediction_heads": "--heads",
     "train.block": "--block", "train.batch": "--batch", "train.seed": "--seed and --seeds",
 }  # fmt: skip
-# A block of a multiple of this many bytes cuts the data alike for every n up to FURTHEST.
+# If a block is a multiple of GRAIN bytes, all n up to FURTHEST cut the data into the same blocks.
 GRAIN, FURTHEST = 64, 32
-# These add runs, or say where and how to work; all other options make other runs.
+# Options that may differ when a folder is used again: they add runs, or do not change them.
 FREE = {"out", "publish", "heads", "widths", "seeds", "names", "jobs", "device", "compile"}
 
 
 @dataclass(frozen=True)
 class Run:
-    """One model: what it is trained on, its width and heads, and the seed of its weights."""
+    """One model: its data set, its width, its number of heads, and the seed of its weights."""
 
     data: str
     width: int
@@ -78,71 +78,71 @@ class Run:
 
 @dataclass
 class Experiment(ABC):
-    """Options of every experiment; what one adds says what it trains on and what it measures."""
+    """The options and the course of every experiment. A subclass adds its data and its measure."""
 
     out: Path = Path("runs/experiment")
-    """Folder for data, runs and results; what it holds already is not made again."""
+    """Folder for data, runs and results. Models that it already holds are not trained again."""
     publish: Path | None = None
     """Also copy the figures, the plot and the report to this folder."""
     heads: tuple[int, ...] = (1, 2, 4, 8)
-    """n: prediction heads of the models that are compared."""
+    """Numbers n of prediction heads to compare."""
     widths: tuple[int, ...] = (64, 128)
-    """Widths of the models."""
+    """Widths of the models to train. Multiples of 32."""
     layers: int = 4
-    """Layers of a model."""
+    """Layers in each model."""
     seeds: int = 3
-    """Models of each kind, whose weights begin with the seeds --seed, --seed + 1, ..."""
+    """Models per width and number of heads. Their seeds are --seed, --seed + 1, ..."""
     seed: int = 0
-    """Of the data, and of the first model."""
+    """Seed of the data and of the first model."""
     bytes: int = 1_000_000
-    """Bytes that each model is trained on; none is seen twice."""
+    """Bytes of training data for each model. No byte is read twice."""
     points: int = 8
-    """Times that a model is measured in training, evenly spread, the last at the end."""
+    """Measurements during training, evenly spaced. The last is at the end."""
     block: int = 256
-    """Bytes in a training block, a multiple of 64."""
+    """Bytes in a training block. A multiple of 64."""
     batch: int = 16
-    """Blocks in a batch."""
+    """Blocks in the batch of one step."""
     preset: str = PRESET
-    """What the models are made of, as far as the options here and the recipe do not say it."""
+    """Preset of the models. The experiment's recipe and the options here override it."""
     model: ModelConfig = field(default_factory=lambda: _recipe(PRESET)[0])
-    """The models. The defaults are those of preset and recipe."""
+    """The models' architecture. The defaults are those of the preset and the recipe."""
     train: TrainOptions = field(default_factory=lambda: _recipe(PRESET)[1])
-    """What is learnt, and how. The defaults are those of preset and recipe."""
+    """Data, loss and optimizers. The defaults are those of the preset and the recipe."""
     jobs: int = 0
-    """Models that are trained at a time, one thread each; 0: as many as there are cores."""
+    """Models to train at the same time, with one thread each. 0: one per core."""
     dtype: Literal["float32", "bfloat16"] = "bfloat16"
-    """Of matrix products in training."""
+    """Number type of matrix products in training."""
     compile: bool = True
-    """Compile the models where a compiler is present."""
+    """Compile the models if a compiler is installed."""
     device: str = "cpu"
-    """cpu or cuda, of training."""
+    """Device for training: cpu or cuda."""
 
     @staticmethod
     def defaults(words: Sequence[str]) -> DefaultsByType:
-        """Those of model and training, which preset and recipe give."""
+        """The defaults of --model.* and --train.*, from the preset and the recipe."""
         return preset_defaults(words, PRESET, MODEL_RECIPE, TRAIN_RECIPE, OWN)
 
     @property
     @abstractmethod
     def name(self) -> str:
-        """Of the experiment, and of its files."""
+        """The experiment's name, which its files have too."""
 
     @property
     @abstractmethod
     def figures(self) -> tuple[str, ...]:
-        """The keys of what `measure` returns that are summarized, the most important first."""
+        """The keys of `measure`'s result to summarize, the most important first."""
 
     @abstractmethod
     def datasets(self) -> list[str]:
-        """The names of what models are trained on, each by itself."""
+        """The names of the data sets. Each model is trained on one of them."""
 
     @abstractmethod
     def documents(self, data: str) -> Iterator[Content]:
-        """Training documents without end."""
+        """An endless stream of training documents for the data set `data`."""
 
     @abstractmethod
     def held_out(self) -> list[Content]:
-        """The documents that models are measured on; none of them is for training."""
+        """The documents that models are measured on. None of them may be in the training data."""
 
     @abstractmethod
     def measure(self, model: Any) -> dict[str, Any]:
@@ -150,11 +150,11 @@ class Experiment(ABC):
 
     @abstractmethod
     def about(self) -> dict[str, Any]:
-        """What belongs to the results and is no model's doing: what chance gives, above all."""
+        """Results that do not depend on a model, such as the score of guessing."""
 
     @abstractmethod
     def present(self, results: dict[str, Any], plot: Path) -> list[str]:
-        """Draw the plot into a file; the lines of the report."""
+        """Draw the plot into the file `plot`, and return the lines of the report."""
 
     def run(self) -> dict[str, Any]:
         started = time.monotonic()
@@ -198,7 +198,7 @@ class Experiment(ABC):
         if self.jobs < 0:
             raise InputError(f"--jobs must be 0 (as many as there are cores) or more: {self.jobs}")
         if not self.heads or not self.widths:
-            raise InputError("--heads and --widths name at least one each")
+            raise InputError("--heads and --widths need at least one value each")
         if not all(1 <= n <= FURTHEST for n in self.heads):
             raise InputError(f"--heads must be 1 to {FURTHEST} each")
         if any(width < HEAD_SIZE or width % HEAD_SIZE for width in self.widths):
@@ -226,14 +226,14 @@ class Experiment(ABC):
         return -(-self.bytes // (self.block * self.batch))
 
     def _changes(self) -> dict[str, object]:
-        """What the models and their training have in place of preset and recipe."""
+        """The model and training options that differ from the preset and the recipe."""
         model, train = _recipe(self.preset)
         mine = _by_name(self.model, self.train)
         base = _by_name(model, train)
         return {name: value for name, value in mine.items() if value != base[name]}
 
     def _options(self) -> dict[str, Any]:
-        """As JSON has them; of model and training, the changes, as `set`."""
+        """The options as JSON values. `set` lists the changed options of model and training."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         del values["model"]
         values["train"] = _as_texts(self._changes())
@@ -241,7 +241,10 @@ class Experiment(ABC):
         return {"set" if name == "train" else name: value for name, value in plain.items()}
 
     def _remember(self) -> None:
-        """Refuse a folder that was begun with other options: its runs would not compare."""
+        """Store the options in the folder, or raise InputError if it has runs with other options.
+
+        Runs with different options could not be compared.
+        """
         path = self.out / "experiment.json"
         free = {field.name for field in fields(self)} & FREE
         options = {k: v for k, v in self._options().items() if k not in free}
@@ -265,16 +268,17 @@ class Experiment(ABC):
             write_json(path, asked)
 
     def _data(self, data: str) -> Split:
-        """The training documents as shards; written where they are not there yet."""
+        """The training documents as shards, which are written unless they already exist."""
         folder = self.out / "data" / data
         if not (folder / "manifest.json").is_file():
-            # One epoch, with room for the last batch and for what a block leaves over.
+            # Training reads less than one epoch: some blocks are added for the last batch, and for
+            # the remainder that no block holds.
             wanted, stream = self.bytes + (2 * self.batch + 1) * self.block, 0
             with ShardWriter(folder) as writer:
                 for index, content in enumerate(self.documents(data)):
                     writer.add("train", f"{self.name}-{index}", content)
-                    stream += len(content) + 2  # its begin and its end
-                    # So that each n cuts the stream into as many blocks, in the same order.
+                    stream += len(content) + 2  # with its begin id and its end id
+                    # This makes all n cut the stream into the same number of blocks.
                     if stream >= wanted and stream % GRAIN >= FURTHEST:
                         break
                 for index, content in enumerate(self.held_out()):
@@ -284,7 +288,7 @@ class Experiment(ABC):
 
     def _arguments(self, run: Run) -> list[str]:
         width = run.width
-        # Llama's 8/3 of the width.
+        # 8/3 of the width, as in Llama.
         hidden = -(-8 * width // 3 // HEAD_SIZE) * HEAD_SIZE
         shape = {
             "width": width, "hidden": hidden, "layers": self.layers,
@@ -312,18 +316,18 @@ class Experiment(ABC):
         return self.out / "runs" / run.name
 
     def _rows(self, runs: list[Run]) -> list[dict[str, Any]]:
-        """The figures of every run, in order; trains and measures what has none yet."""
+        """The figures of every run, in order. Runs without figures are trained and measured."""
         missing = {run.name: run for run in runs if not (self._folder(run) / "row.json").is_file()}
         if missing:
             kept = len(runs) - len(missing)
-            say(f"{len(missing)} models to train" + f", {kept} are there already" * bool(kept))
+            say(f"{len(missing)} models to train" + f", {kept} already trained" * bool(kept))
         arguments = {name: self._arguments(run) for name, run in missing.items()}
         for name in train_all(arguments, self.out / "logs", self.jobs or cores(), self.name):
             self._measure(missing[name])
         return [json.loads((self._folder(run) / "row.json").read_bytes()) for run in runs]
 
     def _measure(self, run: Run) -> None:
-        """Measure the checkpoints of a trained run, keep the figures, and the last of them."""
+        """Measure all checkpoints of a run and store the figures. Keep only the last checkpoint."""
         folder = self._folder(run)
         checkpoints = sorted((folder / "checkpoints").glob("step-*"))
         points = []
@@ -347,7 +351,7 @@ class Experiment(ABC):
         say(f"{run.name}: {shown}")
 
     def _write(self, results: dict[str, Any]) -> None:
-        """The figures, the plot and the report; copies of them where they are to be published."""
+        """Write the figures, the plot and the report, to `publish` too if it is given."""
         for folder, page in ((self.out, "report"), (self.publish, self.name)):
             if folder is not None:
                 write_json(folder / f"{self.name}.json", results)

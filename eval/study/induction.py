@@ -1,7 +1,7 @@
 """`python -m eval induction`: do more heads help a small model to learn induction?
 
-Paper, section 4.1, figure 7 and appendix J: models read children's stories, and are measured on the
-second part of random names that the story has mentioned before.
+Paper, section 4.1, figure 7 and appendix J: models learn from children's stories. They are measured
+on the second part of random names that the story has mentioned before.
 """
 
 import random
@@ -22,26 +22,27 @@ from eval.study.plots import plot_induction
 from eval.study.stories import PART, Names, Story, held_out_stories, make_story
 
 PAPER = (
-    "Models of 1M to 1B parameters read children's stories; then the names in 100 held-out stories "
-    "were replaced by random ones of two tokens. With n = 2 instead of n = 1, models of 30M and "
-    "fewer learnt to predict a name's second token at its later mentions far better; from 100M "
-    "on there was no difference (section 4.1). With data that made induction necessary early, the "
-    "advantage went away for all but the smallest models (appendix J)."
+    "Models of 1M to 1B parameters were trained on children's stories. For the test, the names in "
+    "100 held-out stories were replaced by random names of two tokens. With n = 2 rather than 1, "
+    "models of up to 30M parameters predicted a name's second token at later mentions far better; "
+    "from 100M on there was no difference (section 4.1). With data that makes induction necessary "
+    "early in training, only the smallest models kept the advantage (appendix J)."
 )
 BATCH = 50
 
 
 @dataclass
 class Induction(Experiment):
-    """Train models of n = 1 and more heads on stories, and measure how they recall random names."""
+    """Train models with different numbers of heads on stories; measure how they recall names."""
 
     out: Path = Path("runs/induction")
-    """Folder for data, runs and results; what it holds already is not made again."""
+    """Folder for data, runs and results. Models that it already holds are not trained again."""
     names: tuple[int, ...] = (0,)
-    """Different names in the training stories, a data set each; 0: every story has new ones, so
-    that induction alone can tell them. Held-out stories have names that no training story has."""
+    """Number of different names in the training stories; each value makes a data set of its own. 0:
+    every story has new names, so that only induction can predict them. Held-out stories always
+    have names that no training story has."""
     stories: int = 200
-    """Held-out stories to measure with."""
+    """Number of held-out stories to measure on."""
 
     @property
     def name(self) -> str:
@@ -87,12 +88,12 @@ class Induction(Experiment):
     def present(self, results: dict[str, Any], plot: Path) -> list[str]:
         plot_induction(results, plot)
         what = (
-            f"Models read {results['options']['bytes'] / 1e6:g} MB of stories by rule, in which "
-            "each name is two parts of two letters, consonant and vowel, as in `Mibo`. They are "
-            f"measured on {results['stories']} held-out stories, whose names no training story "
-            f"has: on the next byte, head 1's likeliest, in the second part of a name, at its "
-            f"{results['later_mentions']} later mentions, where the story has told it, and at its "
-            f"{results['first_mentions']} first ones, as a control, where nothing tells it."
+            f"Models are trained on {results['options']['bytes'] / 1e6:g} MB of generated stories. "
+            "A name has two parts, each a consonant and a vowel, as in `Mibo`. The test is on "
+            f"{results['stories']} held-out stories, whose names no training story has. It counts "
+            "how often head 1's most likely byte is right in the second part of a name. At the "
+            f"{results['later_mentions']} later mentions, the story has shown the name before. The "
+            f"{results['first_mentions']} first mentions are a control: nothing predicts the name."
         )
         columns = {
             "second_part": "bytes of the second part, later mentions",
@@ -104,21 +105,21 @@ class Induction(Experiment):
 
 @dataclass(frozen=True)
 class Recall:
-    """The share of bytes that head 1 finds likeliest, given the text before them."""
+    """Shares (0 to 1) of bytes that head 1 predicts correctly, given the text before them."""
 
     second_part: float
-    """Of the second parts of names, at later mentions."""
+    """Bytes of the second parts of names, at later mentions."""
     second_part_whole: float
-    """Of these parts, those with all bytes right."""
+    """Second parts at later mentions with all bytes right."""
     first_part: float
-    """Of the first parts of names, at later mentions."""
+    """Bytes of the first parts of names, at later mentions."""
     first_mention: float
-    """Of the second parts of names, at first mentions: the control."""
+    """Bytes of the second parts of names, at first mentions: the control."""
 
 
 @torch.no_grad()
 def recall(model: Model, stories: Sequence[Story]) -> Recall:
-    """How well a model recalls the names in stories."""
+    """Measure how well head 1 of a model predicts the names in `stories`."""
     right: dict[str, list[npt.NDArray[np.bool_]]] = {"first": [], "later": [], "first_part": []}
     for start in range(0, len(stories), BATCH):
         group = stories[start : start + BATCH]

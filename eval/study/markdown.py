@@ -1,6 +1,6 @@
-"""The report of an experiment: what was expected, what came out, the table, the plot, the command.
+"""The report of an experiment: what was expected, what came out, table, plot and command.
 
-Every figure is put in by rule from the results.
+All figures in it are taken from the results.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ def page(
     results: dict[str, Any],
     columns: Mapping[str, str],
 ) -> list[str]:
-    """The lines of report.md; `columns`: the table's figures, the one that counts first."""
+    """The lines of report.md. `columns` maps the table's figures to titles, the main one first."""
     machine, options = results["machine"], results["options"]
     main = next(iter(columns))
     return [
@@ -27,7 +27,7 @@ def page(
         "",
         f"**What was done.** {what}",
         "",
-        f"**What came out.** {columns[main].capitalize()}, against n = 1, mean of "
+        f"**What came out.** {columns[main].capitalize()}, compared with n = 1, mean of "
         f"{options['seeds']} seeds:",
         "",
         *findings(results, main),
@@ -36,11 +36,11 @@ def page(
         "",
         *table(results, columns),
         "",
-        "Mean over seeds, lowest and highest in brackets. Models of one width begin with the same "
-        "weights in trunk and head 1, read the same bytes in the same order, and are measured by "
-        "head 1 alone. The parameters that differ are the other heads' matrices: "
-        f"{extra(results)}. In training, the losses of heads 2 and on have a weight of "
-        f"{head_weight(results)}, head 1's of 1.",
+        "Mean over seeds, with lowest and highest value in brackets. Models of one width start "
+        "from the same weights in trunk and head 1, and read the same bytes in the same order. "
+        "Only head 1 is measured. The models differ in the other heads' parameters: "
+        f"{extra(results)}. In training, the losses of heads 2 and above have weight "
+        f"{head_weight(results)}, and head 1's loss has weight 1.",
         "",
         f"{machine['processor']}, {machine['cores']} cores, torch {results['versions']['torch']}; "
         f"training took {sum(row['train_s'] for row in results['rows']) / 60:.0f} minutes in all.",
@@ -50,7 +50,7 @@ def page(
 
 
 def findings(results: dict[str, Any], figure: str) -> list[str]:
-    """One line for each data set and width: what more heads did."""
+    """One line for each data set and width: how more heads changed `figure`."""
     lines = []
     for data, width in kinds(results["summary"]):
         own = [e for e in results["summary"] if (e["data"], e["width"]) == (data, width)]
@@ -64,7 +64,7 @@ def findings(results: dict[str, Any], figure: str) -> list[str]:
 
 
 def table(results: dict[str, Any], columns: Mapping[str, str]) -> list[str]:
-    """The summary as Markdown."""
+    """The summary as the lines of a Markdown table."""
     lines = [
         "| data | width | n | parameters | " + " | ".join(columns.values()) + " |",
         "|---|---|---|---|" + "---|" * len(columns),
@@ -83,7 +83,7 @@ def _cell(value: dict[str, Any]) -> str:
 
 
 def extra(results: dict[str, Any]) -> str:
-    """What a head more costs in parameters, by width, as it was measured."""
+    """Parameters per additional head, by width, computed from the models' sizes."""
     said = []
     for width in dict.fromkeys(entry["width"] for entry in results["summary"]):
         own = sorted({(e["n"], e["parameters"]) for e in results["summary"] if e["width"] == width})
@@ -94,7 +94,7 @@ def extra(results: dict[str, Any]) -> str:
 
 
 def head_weight(results: dict[str, Any]) -> str:
-    """The loss weight of heads 2..n that was in force."""
+    """The loss weight of heads 2..n, as trained: a changed option overrides the recipe."""
     settings = [*results["recipe"], *results["options"]["set"]]
     chosen = [text.partition("=")[2] for text in settings if text.startswith("train.head_weight")]
     return chosen[-1]

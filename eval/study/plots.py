@@ -1,4 +1,4 @@
-"""The experiments' plots: induction as training goes on, right answers by length."""
+"""The experiments' plots: induction over training, and right answers by length."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +16,7 @@ Row = dict[str, Any]
 
 @styled
 def plot_induction(results: dict[str, Any], path: Path) -> Figure:
-    """Accuracy on second parts over bytes read, a panel for each data set and width."""
+    """Accuracy on second parts over bytes of training; one panel per data set and width."""
 
     def draw(axes: Axes, own: list[Row], colour: str, label: str) -> None:
         curves = [[point["second_part"] for point in row["points"]] for row in own]
@@ -30,7 +30,7 @@ def plot_induction(results: dict[str, Any], path: Path) -> Figure:
         axes.axhline(chance, color=GREY, linewidth=1, linestyle="--")
         axes.set_xlim(left=0)
         axes.set_xlabel("MB read")
-    # Below the line, at the end: whatever learns is above it there.
+    # Below the line, at its right end: there the curves of models that learned lie above it.
     panels[-1].annotate(
         "control: first mentions", (0.99, chance), xycoords=("axes fraction", "data"),
         xytext=(0, -4), textcoords="offset points", color=GREY, fontsize=9, ha="right", va="top",
@@ -42,7 +42,7 @@ def plot_induction(results: dict[str, Any], path: Path) -> Figure:
 
 @styled
 def plot_arithmetic(results: dict[str, Any], path: Path) -> Figure:
-    """Right answers by number of operations, a panel for each width."""
+    """Right answers by number of operations; one panel per width."""
     trained = results["options"]["operations"]
 
     def draw(axes: Axes, own: list[Row], colour: str, label: str) -> None:
@@ -71,7 +71,7 @@ def plot_arithmetic(results: dict[str, Any], path: Path) -> Figure:
 def _panels(
     results: dict[str, Any], draw: Callable[[Axes, list[Row], str, str], None]
 ) -> tuple[Figure, list[Axes]]:
-    """A panel for each (data, width) that was compared, with a line for each n."""
+    """One panel per (data, width), with one line per n."""
     compared = kinds(results["summary"])
     width = max(5.0, 4.2 * len(compared))
     figure = Figure(figsize=(width, 3.8), layout="constrained")
@@ -94,7 +94,7 @@ def _panels(
 def _band(
     axes: Axes, x: list[float] | list[int], curves: list[list[float]], colour: str, label: str
 ) -> None:
-    """The mean over seeds as a line, and from the lowest to the highest as a band."""
+    """Draw the mean over seeds as a line, and the range from lowest to highest as a band."""
     values = np.array(curves)
     axes.fill_between(x, values.min(0), values.max(0), color=colour, alpha=0.14, linewidth=0)
     axes.plot(x, values.mean(0), "o-", color=colour, markersize=3.5, linewidth=1.8, label=label)

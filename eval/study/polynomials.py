@@ -1,8 +1,8 @@
-"""Arithmetic of polynomials by rule, as text: what `eval arithmetic` trains and tests on.
+"""Random expressions of polynomials and their values, as text for `eval arithmetic`.
 
 The ring is F_p[X]/(X^d) (paper, section 4.2: p = 7, d = 5). A polynomial is written as its d
-coefficients, the constant first, a digit each; `-` negates, `+` adds, `*` multiplies and `@`
-composes, f@g = f(g(X)); whatever has two operands stands in brackets. With d = 2:
+coefficients, one digit each, the constant first. `-` negates, `+` adds, `*` multiplies, and `@`
+composes: f@g = f(g(X)). An operation with two operands stands in brackets. With d = 2:
 
     ((10+02)*-21)=21
 """
@@ -15,12 +15,12 @@ from bytelm.toolkit import InputError
 
 Polynomial = tuple[int, ...]
 PRIMES = (2, 3, 5, 7)
-"""A coefficient is written as one digit."""
+"""Values of p that allow one digit per coefficient."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """`prompt` ends in `=`; `answer` is what must follow it, and then the end of the document."""
+    """An expression to compute. `prompt` ends in `=`; `answer` and the end of document follow."""
 
     prompt: bytes
     answer: bytes
@@ -31,7 +31,10 @@ class Problem:
 
 
 class Ring:
-    """F_p[X]/(X^terms), and random expressions in it. Raises InputError if there is no such one."""
+    """The ring F_p[X]/(X^terms) with p = `modulus`, and random expressions in it.
+
+    Raises InputError if `modulus` is not in PRIMES, or `terms` not in 1..16.
+    """
 
     def __init__(self, modulus: int, terms: int) -> None:
         if modulus not in PRIMES:
@@ -59,7 +62,7 @@ class Ring:
         )
 
     def compose(self, a: Polynomial, b: Polynomial) -> Polynomial:
-        """a(b(X)) by Horner's rule, powers from `terms` on dropped."""
+        """a(b(X)) by Horner's rule, without powers of `terms` and above."""
         value: Polynomial = (0,) * self.terms
         for coefficient in reversed(a):
             constant = (coefficient,) + (0,) * (self.terms - 1)
@@ -67,10 +70,10 @@ class Ring:
         return value
 
     def expression(self, rng: random.Random, operations: int) -> tuple[str, Polynomial]:
-        """A random expression with so many operations, and its value.
+        """A random expression with this many operations, and its value.
 
-        Operations and coefficients are drawn uniformly, and so is what each side of an operation
-        has of those that are left.
+        Operations and coefficients are drawn uniformly. So is the number of the remaining
+        operations on the left side of an operation; the right side has the others.
         """
         if operations == 0:
             value = tuple(rng.randrange(self.modulus) for _ in range(self.terms))
@@ -89,7 +92,7 @@ class Ring:
         return Problem(f"{text}=".encode(), "".join(map(str, value)).encode())
 
     def expressions(self, operations: int) -> int:
-        """How many different expressions with so many operations there are."""
+        """The number of different expressions with this many operations."""
         counts = [self.modulus**self.terms]
         for m in range(1, operations + 1):
             pairs = sum(counts[left] * counts[m - 1 - left] for left in range(m))
@@ -98,10 +101,9 @@ class Ring:
 
 
 def held_out_problems(ring: Ring, seed: int, most: int, count: int) -> dict[int, list[Problem]]:
-    """Different problems of 1 to `most` operations, `count` of each.
+    """Different problems by number of operations, 1 to `most`: `count` of each.
 
-    Fewer where they would be more than half of all that there are: training, which must not see
-    them, needs the rest.
+    At most half of all expressions of a length are held out, because training needs the others.
     """
     found = {}
     for operations in range(1, most + 1):

@@ -1,9 +1,8 @@
-"""Children's stories by rule, with names that no model can know: what `eval induction` reads.
+"""Random children's stories with random names, as text for `eval induction`.
 
-A name is two parts of two letters, a consonant and a vowel each: `Mi` + `bo`. Where a name comes
-again, the text has said its second part before, and nothing else tells it; where it comes first,
-nothing does. Each story has two names, and their first letters differ, so that what has been read
-of a name always settles the rest.
+A name has two parts, each a consonant and a vowel: `Mi` + `bo`. At a name's first mention, nothing
+in the text predicts its second part. At later mentions, only the earlier mentions do. Each story
+has two names with different first letters, so a name's first part always determines the second.
 """
 
 import random
@@ -13,7 +12,7 @@ from bytelm.toolkit import InputError
 
 CONSONANTS, VOWELS = "bcdfghjklmnpqrstvwxz", "aeiou"
 PART = 2
-"""Letters of a part of a name, one byte each."""
+"""Letters in a part of a name, one byte each."""
 
 LOOKS = ("big", "kind", "little", "old", "sad", "shy")
 ANIMALS = ("bear", "cat", "dog", "fox", "hen", "pig")
@@ -46,13 +45,13 @@ ENDINGS = (
     "And {a} slept well.",
 )
 MIDDLES_IN_STORY = 8
-# A pool can hold no more: two parts, each a consonant and a vowel.
+# The number of different names: two parts, each a consonant and a vowel.
 POSSIBLE = (len(CONSONANTS) * len(VOWELS)) ** 2
 
 
 @dataclass(frozen=True)
 class Mention:
-    """One mention of a name: the byte at which it starts, and how many came before it."""
+    """One mention of a name: its first byte, and the number of earlier mentions in the story."""
 
     start: int
     before: int
@@ -70,9 +69,9 @@ def random_name(rng: random.Random) -> str:
 
 
 class Names:
-    """Where stories take their names from: a fixed pool, or (size 0) new ones in every story.
+    """A source of names for stories: a pool of `size` names, or (0) new names in every story.
 
-    `banned` names are never given. Raises InputError for a pool that cannot be filled.
+    Names in `banned` are never used. Raises InputError for a pool that is too small or too large.
     """
 
     def __init__(self, rng: random.Random, size: int, banned: frozenset[str] = frozenset()) -> None:
@@ -85,7 +84,7 @@ class Names:
         taken: dict[str, None] = {}
         while len(taken) < size or (size and len({name[0] for name in taken}) < 2):
             if len(taken) == size:
-                # Two names with one first letter could never meet in a story.
+                # The two names of a story need different first letters.
                 taken.popitem()
             taken[self._new(rng)] = None
         self.pool = list(taken)
@@ -112,7 +111,7 @@ def make_story(rng: random.Random, names: Names) -> Story:
     templates = [rng.choice(OPENINGS), rng.choice(MEETINGS), *middles, rng.choice(ENDINGS)]
     text, found = "", []
     for number, template in enumerate(templates):
-        # The first two sentences introduce the two; then either may act.
+        # The first two sentences introduce the two names in order. Later, either may come first.
         a, b = (one, other) if number < 2 or rng.random() < 0.5 else (other, one)
         words = {
             "look": rng.choice(LOOKS),
@@ -121,7 +120,7 @@ def make_story(rng: random.Random, names: Names) -> Story:
         }
         sentence = template.format(a=a, b=b, **words)
         text += " " * bool(text)
-        # A template names each of the two once at most.
+        # A template contains each of the two names at most once.
         places = [(sentence.find(name), name) for name in (one, other) if name in sentence]
         found += [(len(text) + at, name) for at, name in sorted(places)]
         text += sentence
@@ -134,7 +133,7 @@ def make_story(rng: random.Random, names: Names) -> Story:
 
 
 def held_out_stories(seed: int, count: int) -> tuple[list[Story], frozenset[str]]:
-    """`count` stories to measure with, and their names, which no training story may have."""
+    """`count` stories to measure on, and their names, which no training story may use."""
     rng, fresh = random.Random(f"stories {seed} test"), Names(random.Random(), 0)
     stories = [make_story(rng, fresh) for _ in range(count)]
     size = 2 * PART

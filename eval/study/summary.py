@@ -1,4 +1,4 @@
-"""Figures of an experiment over its seeds, and what they say beside the paper."""
+"""Figures of an experiment over its seeds, and a sentence on what they show."""
 
 import statistics
 from collections.abc import Iterable, Sequence
@@ -8,8 +8,8 @@ from typing import Any
 def summarize(rows: Sequence[dict[str, Any]], figures: Sequence[str]) -> list[dict[str, Any]]:
     """One entry for each (data, width, n): mean, lowest and highest of each figure over seeds.
 
-    Where there are models of one head, `gain`: the differences to the model of one head that has
-    the same seed, and so began with the same trunk and read the same bytes in the same order.
+    If there are models with one head, `gain` holds the differences to the one-head model of the
+    same seed. That model started from the same trunk and read the same bytes in the same order.
     """
     groups: dict[tuple[str, int, int], dict[int, dict[str, Any]]] = {}
     for row in rows:
@@ -42,7 +42,7 @@ def _spread(values: Sequence[float]) -> dict[str, Any]:
 
 
 def kinds(summary: Iterable[dict[str, Any]]) -> list[tuple[str, int]]:
-    """The (data, width) that were compared, in order."""
+    """The pairs (data, width) that were compared, in order."""
     return list(dict.fromkeys((entry["data"], entry["width"]) for entry in summary))
 
 
@@ -55,7 +55,7 @@ def points(value: float) -> str:
 
 
 def verdict(entries: Sequence[dict[str, Any]], figure: str) -> str:
-    """What more heads did to `figure` in models of one kind, in a sentence."""
+    """How more heads changed `figure` in models of one data set and width, as a sentence."""
     said = []
     for entry in entries:
         gain = entry[figure].get("gain")

@@ -1,4 +1,4 @@
-"""`python -m eval sweep`: models of different n, compared in bits, acceptance and speed."""
+"""`python -m eval sweep`: compare models of different n in bits per byte, acceptance and speed."""
 
 import time
 from collections.abc import Sequence
@@ -33,47 +33,47 @@ SAMPLED_TEMPERATURE = 0.8
 
 
 class WrittenText(Record):
-    """What a model wrote with one k, every draft fed."""
+    """Figures of the text that a model wrote with k heads, all drafts verified in each forward."""
 
     bytes_per_forward: Number
     distinct_windows: Number
-    """The share (0 to 1) of distinct 32-byte windows; low where the text repeats itself."""
+    """The share (0 to 1) of distinct 32-byte windows. Low if the text repeats itself."""
 
 
 class SweepRow(Record):
-    """One model."""
+    """The figures of one model."""
 
     n: Count
     """Prediction heads."""
     head_kind: str
     parameters: dict[str, Count]
-    """By part of the model."""
+    """Number of parameters by part of the model."""
     trained_bytes: Count | None
     """Bytes of training text read."""
     heads_bpb: HeadsBpb
     """Bits per byte of each head, on the held-out documents."""
     acceptance: list[Number]
-    """Of the drafts of heads 2, 3, ..., the share accepted where all before them were."""
+    """For heads 2, 3, ...: the share of drafts accepted, given that all earlier ones were."""
     true_text: dict[str, Number]
-    """Bytes per forward by k, if head 1 chose the bytes of the held-out text."""
+    """Bytes per forward by k, if head 1 always predicted the bytes of the held-out text."""
     greedy: dict[str, WrittenText]
-    """Greedy completions, by k."""
+    """Figures of greedy completions, by k."""
     sampled: dict[str, WrittenText]
-    """Completions sampled at a temperature of 0.8, by k."""
+    """Figures of completions sampled at a temperature of 0.8, by k."""
     checkpoint: str
     checkpoint_sha256: str
 
 
 class SweepResult(Sealed):
-    """sweep.json: what `eval sweep` finds."""
+    """The results of `eval sweep`, as in sweep.json."""
 
     rows: list[SweepRow]
     held_out_bytes: Count
-    """Bytes scored."""
+    """Bytes of held-out text that each model was scored on."""
     held_out_sha256: str
     prompts: Count
     max_bytes: Count
-    """Bytes of a completion at most."""
+    """Length limit of a completion, in bytes."""
     seconds: Number | None = None
     """Wall-clock seconds of the command."""
 
@@ -81,7 +81,7 @@ class SweepResult(Sealed):
 def measure_model(
     checkpoint: Checkpoint, documents: Sequence[bytes], prompts: Sequence[bytes], max_bytes: int
 ) -> SweepRow:
-    """Score a model on documents, and let it complete prompts by `max_bytes` at most."""
+    """Score a model on documents, and let it complete prompts by at most `max_bytes` bytes."""
     model, n = checkpoint.model, checkpoint.config.prediction_heads
     score = score_documents(model, documents, progress=True)
     widths = sorted({k for k in WIDTHS if k < n} | ({n} if n > 1 else set()))
@@ -119,9 +119,9 @@ def _write(
 
 
 def acceptance(blocks: Sequence[int]) -> list[float]:
-    """Of the drafts of heads 2, 3, ..., the share accepted where all before them were.
+    """For heads 2, 3, ...: the share of drafts accepted, given that all earlier ones were.
 
-    `blocks[j]`: blocks that gave j + 1 bytes.
+    `blocks[j]` is the number of verified blocks that gave j + 1 bytes.
     """
     reached = [sum(blocks[j:]) for j in range(len(blocks))]
     return [after / before if before else 0.0 for before, after in pairwise(reached)]
@@ -151,27 +151,28 @@ def sweep_table(rows: Sequence[SweepRow]) -> list[str]:
 class Sweep:
     """Compare trained models that differ in their number of heads.
 
-    Each model is scored on the held-out documents. Then it writes completions with every draft fed:
-    greedily, and sampled at a temperature of 0.8, where text repeats itself less. Bytes per forward
-    on the true text are those that would be accepted if head 1 chose the bytes that stand there.
+    Each model is scored on the held-out documents. Then it completes prompts, with all drafts
+    verified in each forward: greedily, and sampled at a temperature of 0.8, which repeats less.
+    "True text" counts the bytes per forward that would be accepted if head 1 always predicted the
+    bytes of the held-out text.
     """
 
     runs: tuple[Path, ...]
     """Run folders or checkpoints, in the order of the table."""
     data: Path
-    """Shard folder. Its held-out documents are scored, and prompts are cut from them."""
+    """Shard folder. Its held-out documents are scored, and the prompts are cut from them."""
     out: Path | None = None
     """Also write the figures to this JSON file."""
     prompts: Positive = 24
-    """Prompts to complete."""
+    """Number of prompts to complete."""
     prompt_bytes: Positive = 512
-    """Bytes of a prompt."""
+    """Bytes in each prompt."""
     max_bytes: Positive = 512
-    """Bytes of a completion at most."""
+    """Length limit of a completion, in bytes."""
 
     def run(self) -> dict[str, Any]:
         if not self.runs:
-            raise InputError(f"{option('runs')} names at least one run folder")
+            raise InputError(f"{option('runs')} needs at least one run folder")
         started = time.monotonic()
         held_out = Split(self.data, "held_out")
         prompts = held_out.cuts(self.prompts, self.prompt_bytes)

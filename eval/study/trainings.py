@@ -1,4 +1,4 @@
-"""Training runs as processes of their own, some at a time; those that run end with their parent."""
+"""Training runs as child processes, several at a time. They end when the parent ends."""
 
 import os
 import subprocess
@@ -11,19 +11,19 @@ from tqdm import tqdm
 
 from bytelm.toolkit import InputError
 
-# Seconds between looks at what runs.
+# Seconds between checks on the running processes.
 POLL_S = 0.2
 
 
 def cores() -> int:
-    """The cores that this process may use."""
+    """The number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def setting_words(settings: Mapping[str, object]) -> list[str]:
-    """`settings` such as {"model.width": 64} as words for `python -m bytelm train`."""
+    """`settings` such as {"model.width": 64} as arguments for `python -m bytelm train`."""
     words = []
     for name, value in settings.items():
         table, dot, last = name.replace("_", "-").rpartition(".")
@@ -38,11 +38,12 @@ def setting_words(settings: Mapping[str, object]) -> list[str]:
 def train_all(
     arguments: Mapping[str, Sequence[str]], logs: Path, at_once: int, label: str
 ) -> Iterator[str]:
-    """`python -m bytelm train` with each of `arguments`; yields a name when its run has ended well.
+    """Run `python -m bytelm train` with each of `arguments`, `at_once` at a time.
 
-    Each has one thread, so that its sums, and with them its model, do not depend on `at_once`. What
-    it says goes to `logs/NAME.log`. Raises InputError for a run that failed. However this ends,
-    what still runs is told to save and leave, and waited for.
+    Yields each run's name when it has succeeded. Raises InputError for a run that failed. Each run
+    has one thread, so that its rounding, and thus its model, does not depend on `at_once`. Its
+    stderr goes to `logs/NAME.log`. At the end, runs that are still going are sent SIGTERM, save,
+    and are waited for.
     """
     waiting = list(arguments)
     running: dict[str, subprocess.Popen[str]] = {}
@@ -87,5 +88,5 @@ def _check(name: str, status: int, log: Path) -> None:
     words = [line.split("\r")[-1].strip() for line in said if line.strip()]
     raise InputError(
         f"training {name} ended with status {status}: "
-        f"{words[-1] if words else 'it said nothing'} (all that it said: {log})"
+        f"{words[-1] if words else 'no output'} (its full output: {log})"
     )

@@ -1,1 +1,1 @@
-"""From shards to batches."""
+"""Batches of training data from shards, and the held-out sample."""

@@ -1,19 +1,20 @@
-"""What a run scores itself on while it trains: a sample of the held-out text."""
+"""The sample of held-out text that a run is evaluated on during training."""
 
 import numpy as np
 
 from bytelm.shards import Split
 
-# Bytes of a piece: enough that most of them are read in context.
+# Bytes in a piece: enough for most of them to have a long context.
 PIECE = 1024
 
 
 def held_out_sample(split: Split, total_bytes: int) -> list[bytes]:
-    """Pieces from places spread evenly over the text, of PIECE bytes; all documents if few.
+    """About `total_bytes` of text in pieces of PIECE bytes, evenly spread over the split.
 
-    Where documents are shorter than that, whole ones that lie side by side. Not one piece of each
-    document: of many, each would be too short to say anything. Nor beginnings alone: licences and
-    imports are not what the rest is like.
+    If the split has at most `total_bytes`, the result is all its documents. Where documents are
+    shorter than PIECE, a place gives several whole neighbours. A piece of every document would not
+    do: with many documents, the pieces would be too short. Neither would the documents' beginnings:
+    their licences and imports differ from the rest.
     """
     if split.bytes <= total_bytes:
         return [document.tobytes() for document in split]

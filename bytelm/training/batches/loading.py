@@ -1,4 +1,4 @@
-"""The batches of a rank, made in the background while the step before them runs."""
+"""The batches of a rank, prepared in the background during the step before."""
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,10 +10,11 @@ from bytelm.training.batches.packing import Batch, Packing
 
 
 class Loader:
-    """Step by step, the rank's share of the step's batch, cut into micro batches, on its device.
+    """The rank's share of each step's batch, on its device, cut into micro batches of `micro` rows.
 
-    The rows of a step are dealt out in order: rank r of W has the r-th W-th of them. So a step
-    holds the same bytes whatever the number of ranks and the size of a micro batch.
+    The rows of a step are shared in order: of W ranks, rank r gets the r-th W-th of them. So a
+    step's bytes do not depend on the number of ranks and the size of a micro batch. `micro` 0 is
+    all rows of the rank.
     """
 
     def __init__(self, packing: Packing, device: str, rank: int, ranks: int, micro: int) -> None:
@@ -22,12 +23,12 @@ class Loader:
         self.micro = micro or self.rows
         assert self.rows % self.micro == 0
         self._packing, self._device, self._first = packing, device, rank * self.rows
-        # One thread: what it computes from (an epoch's order) is not shared.
+        # One thread only, because Packing keeps the order of one epoch and is not thread-safe.
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="loader")
         self._next: tuple[int, Future[list[Batch]]] | None = None
 
     def at(self, step: int) -> list[Batch]:
-        """The micro batches of a step; those of the one after it are begun."""
+        """The micro batches of `step`. Starts to prepare those of the next step."""
         if self._next is None or self._next[0] != step:
             self._next = (step, self._pool.submit(self._make, step))
         batches = self._next[1].result()
@@ -44,10 +45,10 @@ class Loader:
         ]
 
     def _pinned(self, tensor: Tensor) -> Tensor:
-        """Where a GPU can fetch it from while the step before runs: a copy, hence made here."""
+        """In pinned memory for a GPU. The copy takes time, so it is made in the background too."""
         if not self._device.startswith("cuda"):
             return tensor
-        # A thread begins on the first GPU, whatever its process has chosen.
+        # A new thread uses the first GPU, whatever device its process has chosen.
         with torch.cuda.device(self._device):
             return tensor.pin_memory()
 

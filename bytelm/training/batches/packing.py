@@ -1,9 +1,9 @@
-"""Documents packed into blocks of equal length, in an order that is a pure function of the seed.
+"""Documents packed into blocks of equal length, in an order that depends on the seed alone.
 
-Each epoch shuffles the documents, lays them end to end, each between a begin and an end id, and
-cuts the stream into blocks; the blocks are shuffled again, so that a batch mixes documents. Batch
-number s is computed from s alone: a resumed run, or another number of ranks, reads the same bytes.
-At most one block an epoch (the stream's remainder) is left out, and nothing is padded.
+Each epoch shuffles the documents and concatenates them, each between a begin and an end id. The
+stream is cut into blocks, which are shuffled again, so that a batch mixes documents. Batch number s
+is computed from s alone, so a resumed run, or one with another number of ranks, reads the same
+bytes. At most one block per epoch (the stream's remainder) is left out. Nothing is padded.
 
 Shapes: B batch row, T position in block, n prediction heads.
 """
@@ -24,10 +24,10 @@ IGNORE = -100
 
 @dataclass
 class Batch:
-    """A batch of blocks: `ids_BT` to read, `labels_nBT[i]` what head i is to say (or IGNORE).
+    """A batch of blocks, int64: input ids `ids_BT`, and labels `labels_nBT` per head (or IGNORE).
 
-    `starts_BT`, where documents are not to see each other: the index in the block at which each
-    position's document begins.
+    `starts_BT` is given if documents must not attend to each other. It holds, for each position,
+    the index in the block at which its document begins.
     """
 
     ids_BT: Tensor
@@ -38,7 +38,7 @@ class Batch:
 class Packing:
     """Batches of `batch` blocks of `block` ids, with labels for `heads` heads.
 
-    With `apart`, batches say where documents begin.
+    With `apart`, batches have `starts_BT`. Raises InputError if the split is too small for a block.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Packing:
         self.apart = apart
         self.lengths = split.lengths_N + 2
         self.stream = int(self.lengths.sum())
-        # The last label of the last head lies `heads` past the block.
+        # The last label of the last head lies `heads` ids after the block's last id.
         self.blocks = (self.stream - heads) // block
         if self.blocks < 1:
             raise InputError(
@@ -69,7 +69,7 @@ class Packing:
     def _piece(
         self, start: int, length: int
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Ids start..start+length-1 of the epoch's stream, and the document each belongs to."""
+        """Ids start..start+length-1 of the epoch's stream, and the document of each."""
         ids = np.empty(length, dtype=np.int64)
         owner = np.empty(length, dtype=np.int64)
         order = int(np.searchsorted(self._ends, start, side="right"))
@@ -96,7 +96,7 @@ class Packing:
             into[-1] = EOD
 
     def batch_at(self, step: int, first: int = 0, rows: int | None = None) -> Batch:
-        """Batch number `step`, counted from 0 over all epochs; of it, `rows` rows from `first`."""
+        """Batch `step`, counted from 0 over all epochs: all of it, or `rows` rows from `first`."""
         T, n = self.block, self.heads
         rows = self.batch if rows is None else rows
         ids = np.empty((rows, T + n), dtype=np.int64)
@@ -115,7 +115,7 @@ class Packing:
 
 
 def _starts(owners_BT: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """The index in the block at which each position's document begins."""
+    """For each position, the index in the block at which its document begins."""
     begins = np.zeros_like(owners_BT)
     at = np.arange(owners_BT.shape[1])
     begins[:, 1:] = np.where(owners_BT[:, 1:] != owners_BT[:, :-1], at[1:], 0)

@@ -1,1 +1,1 @@
-"""What a device does for training: compiled code, number types, FSDP2."""
+"""Training on a device: compiled code, number types, FSDP2."""

@@ -1,8 +1,8 @@
-"""The folder where torch keeps machine code, as a killed compiler may have left it.
+"""Torch's cache of compiled code, and the removal of incomplete files from it.
 
-Torch compiles to the file's final name and takes any file of that name for whole. Where compiler
-and linker were killed half-way, every later run would fail to load what they left; and a run that
-goes on without compiled code rounds in other places, and no longer ends as it would have.
+Torch compiles directly to a file's final name, and takes any file of that name as complete. If the
+compiler or the linker is killed half-way, every later run fails to load the file. Such a run would
+then train without compiled code, which rounds differently, so its result would not be repeatable.
 """
 
 import contextlib
@@ -17,40 +17,41 @@ _HEADER = struct.Struct("<40xQ10xHH2x")
 
 
 def place_cache(run: Path) -> None:
-    """Let torch keep machine code beside the run folder `run`, unless the user chose a place.
+    """Set torch's cache of compiled code to a folder beside the run folder `run`.
 
-    Torch settles the place when some of its parts are imported, hence before them.
+    An existing TORCHINDUCTOR_CACHE_DIR is kept. Call this early: some parts of torch read the
+    variable when they are imported.
     """
     cache = run.parent / ".cache" / "inductor"
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache.absolute()))
 
 
 def is_whole(path: Path) -> bool:
-    """Whether an ELF file has all its section headers, which linkers put at its end.
+    """Whether an ELF file has all its section headers, which linkers write at its end.
 
-    True for files of other systems, of which it knows nothing; empty files are not whole.
+    Files of other formats count as whole. Empty files do not.
     """
     with path.open("rb") as file:
         header = file.read(_HEADER.size)
     if len(header) < _HEADER.size:
         return False
     if header[:6] != b"\x7fELF\x02\x01":
-        # Before its header is written, the linker's file begins with zeros.
+        # The linker writes the header last. Before, the file begins with zeros.
         return any(header)
     offset, size, count = _HEADER.unpack(header)
     return bool(offset) and offset + size * count <= path.stat().st_size
 
 
 def remove_cut_code(cache: Path) -> int:
-    """Remove libraries that are cut off; how many there were.
+    """Remove incomplete libraries from the cache; return how many.
 
-    What a living process compiles just now is left alone: it holds torch's lock. Several processes
-    may do this at a time, as ranks that begin together do.
+    A library that another process is compiling stays, because that process holds torch's lock.
+    Several processes may call this at the same time, as ranks do when they start together.
     """
     removed = 0
     for path in cache.glob("*/*.so"):
         lock = cache / "locks" / f"{path.name.partition('.')[0]}.lock"
-        # In the meantime another process may have finished it, or removed it.
+        # Meanwhile another process may have completed or removed the file.
         with contextlib.suppress(Timeout, FileNotFoundError):
             if is_whole(path):
                 continue

@@ -1,10 +1,10 @@
 """Training on several ranks: FSDP2 for the layers' matrices, copies of everything else.
 
-The matrices of the layers, trunk's and heads', are sharded by rows (`fully_shard`, one group a
-layer): gathered when a layer runs, their gradients summed and scattered as its backward ends. What
-is small or looked up (embeddings, unembeddings, norms, n-gram tables) is whole on every rank; the
-heads' loop uses it n times without gathering anything, and its gradients are summed once a step,
-after the last head. Losses are over counts of all ranks, so that gradients are sums, not means.
+The matrices of all layers, in trunk and heads, are sharded by rows (`fully_shard`, one group per
+layer). They are gathered when a layer runs; their gradients are reduce-scattered when its backward
+ends. All other parameters (embeddings, unembeddings, norms, n-gram tables) are whole on every rank.
+The n heads use them without gathering, and their gradients are summed once a step, after the last
+head. Each loss is divided by the number of labels on all ranks, so gradients are sums, not means.
 """
 
 from collections.abc import Iterable
@@ -26,15 +26,15 @@ from bytelm.model.model import Model
 
 
 def layers_of(model: Model) -> list[Layer]:
-    """All layers, the trunk's and then the heads'."""
+    """All layers of `model`: the trunk's, then the heads'."""
     heads = [layer for head in range(model.heads.n) for layer in model.heads.layers_of(head)]
     return [*model.trunk(), *heads]
 
 
 def shard(model: Model, device: str, dtype: torch.dtype) -> None:
-    """Shard the layers' matrices over all ranks, in place. Gathered copies are in `dtype`."""
+    """Shard the layers' matrices over all ranks, in place. Gathered copies have type `dtype`."""
     mesh = init_device_mesh(device.partition(":")[0], (dist.get_world_size(),))
-    # Gradients are summed in float32; inputs keep the type that they have on one rank.
+    # Gradients are summed in float32. Inputs keep their type, as on one rank.
     policy = MixedPrecisionPolicy(dtype, torch.float32, cast_forward_inputs=False)
     whole = set(model.parameters())
     trunk = set(model.trunk())
@@ -42,7 +42,7 @@ def shard(model: Model, device: str, dtype: torch.dtype) -> None:
         matrices = {m.weight for m in layer.modules() if isinstance(m, nn.Linear)}
         whole -= matrices
         ignored = set(layer.parameters()) - matrices
-        # A head that runs backward right after its forward needs no gathering in between.
+        # A head that is not chained runs backward right after forward, so its copy is kept.
         group = fully_shard(
             layer,
             mesh=mesh,
@@ -51,7 +51,7 @@ def shard(model: Model, device: str, dtype: torch.dtype) -> None:
             ignored_params=ignored,
         )
         group.set_gradient_divide_factor(1.0)
-        # Gloo cannot scale while it reduces; with a factor of 1 there is nothing to scale.
+        # Gloo cannot scale while it reduces, and a factor of 1 needs no scaling.
         group.set_force_sum_reduction_for_comms(True)
     fully_shard(model, mesh=mesh, mp_policy=policy, ignored_params=whole)
     register_fsdp_forward_method(model, "run_layers")
@@ -59,10 +59,11 @@ def shard(model: Model, device: str, dtype: torch.dtype) -> None:
 
 
 def _say_what_comes_next(model: Model) -> None:
-    """In a backward, gather the trunk's layer before while one computes; for a head, nothing.
+    """Set what FSDP2 prefetches in a backward: the layer before in the trunk, nothing for heads.
 
-    Heads have backwards of their own, at the end of which FSDP2 lets go of all that is gathered;
-    its own guess would gather there what ran before. Whoever names itself gathers nothing.
+    Each head has its own backward, and FSDP2 frees all gathered parameters at its end. By default,
+    FSDP2 would prefetch the module that ran before, which is then freed unused. A layer that names
+    itself prefetches nothing.
     """
     trunk = model.trunk()
     before = dict(zip(trunk[1:], trunk, strict=False))
@@ -74,21 +75,24 @@ def _say_what_comes_next(model: Model) -> None:
 
 
 def release_gathered(model: Model) -> None:
-    """Drop the gathered matrices of layers; heads' stay so after a forward without a backward."""
+    """Free the gathered matrices of all layers.
+
+    Those of heads stay gathered after a forward without a backward, as in evaluation.
+    """
     for layer in layers_of(model):
         if isinstance(layer, FSDPModule):
             layer.reshard()
 
 
 def sum_gradients(parameters: Iterable[Tensor]) -> None:
-    """Add up, over the ranks, the gradients of parameters that every rank has whole."""
+    """Sum over the ranks the gradients of parameters that are whole on every rank, in place."""
     dense: list[Tensor] = []
     for parameter in parameters:
         if isinstance(parameter, DTensor) or not parameter.requires_grad:
             continue
         grad = parameter.grad
         if grad is None:
-            # Nothing of this rank's share reached it; others' may have.
+            # This rank's blocks did not use the parameter, but those of other ranks may have.
             grad = parameter.grad = torch.zeros_like(parameter)
         if grad.is_sparse:
             parameter.grad = _sum_sparse(grad)
@@ -102,7 +106,7 @@ def sum_gradients(parameters: Iterable[Tensor]) -> None:
 
 
 def _sum_sparse(grad: Tensor) -> Tensor:
-    """The sum of the ranks' sparse gradients: rows and values, gathered and merged."""
+    """The sum of the ranks' sparse gradients: rows and values are gathered and merged."""
     mine = grad.coalesce()
     rows_N, values_ND = mine.indices()[0], mine.values()
     counts = [torch.zeros(1, dtype=torch.int64, device=rows_N.device) for _ in _ranks()]
@@ -119,7 +123,7 @@ def _sum_sparse(grad: Tensor) -> Tensor:
     sizes = [int(count) for count in counts]
     rows = torch.cat([part[:size] for part, size in zip(all_rows, sizes, strict=True)])
     values = torch.cat([part[:size] for part, size in zip(all_values, sizes, strict=True)])
-    # Said outright: torch warns, on every rank, of not being told.
+    # Without an explicit check_invariants, torch warns on every rank.
     merged = torch.sparse_coo_tensor(rows[None], values, grad.shape, check_invariants=False)
     return merged.coalesce()
 

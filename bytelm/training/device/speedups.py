@@ -1,4 +1,4 @@
-"""What this machine is good at: bfloat16 where it pays, compiled code where a compiler is."""
+"""Speedups that depend on the machine: bfloat16 if it is faster, compiled code if possible."""
 
 import contextlib
 import sys
@@ -12,22 +12,23 @@ import torch
 from bytelm.base.rates import MOST_S
 from bytelm.config import MOST_HEADS
 
-# bfloat16 rounds more; it has to be clearly faster to be worth it.
+# bfloat16 rounds more, so it must be faster than float32 by this factor.
 WORTH = 1.3
-# Heads with layers are compiled one by one. Past torch's own limit, 8, the others would run
-# uncompiled, and nobody would be told.
+# Heads with layers are compiled one by one. Past torch's default limit of 8, torch would silently
+# run the others uncompiled.
 MOST_VARIANTS = 2 * MOST_HEADS
 
 
 def _size(device: str) -> int:
-    """Rows of a matrix whose product keeps the device busy for longer than a call to it takes."""
+    """Rows of a matrix so large that its product takes much longer than the call's overhead."""
     return 4096 if device.startswith("cuda") else 768
 
 
 def _best_matmul_s(device: str) -> dict[torch.dtype, float]:
-    """The shortest time of a matrix product in each type, measured in turns.
+    """The shortest time in seconds of a matrix product in each type.
 
-    In turns and the shortest of many, so that what else the machine does strikes both alike.
+    The types are measured in turns, and the shortest time of many counts, so that other load on the
+    machine does not favour one type.
     """
     size = _size(device)
     matrices = {
@@ -37,8 +38,8 @@ def _best_matmul_s(device: str) -> dict[torch.dtype, float]:
     best = dict.fromkeys(matrices, float("inf"))
     started = time.perf_counter()
     for index in range(20):
-        # Where a type has no units of its own, a product takes a second: two say enough. (Not one:
-        # the first call on a GPU loads a library.)
+        # Without hardware support for a type, a product may take a second: two of them are enough.
+        # (One is not: the first call on a GPU loads a library.)
         if index > 1 and time.perf_counter() - started > MOST_S:
             break
         for dtype, a in matrices.items():
@@ -49,7 +50,7 @@ def _best_matmul_s(device: str) -> dict[torch.dtype, float]:
 
 
 def pick_dtype(wanted: str, device: str) -> torch.dtype:
-    """`float32`, `bfloat16`, or for `auto` the one that a short measurement favours."""
+    """The type named by `wanted`; for "auto", the one that is faster in a short measurement."""
     if wanted != "auto":
         return {"float32": torch.float32, "bfloat16": torch.bfloat16}[wanted]
     best = _best_matmul_s(device)
@@ -58,11 +59,11 @@ def pick_dtype(wanted: str, device: str) -> torch.dtype:
 
 
 def compiler() -> Callable[[Any], Any]:
-    """A function that compiles functions for the shapes that they are called with.
+    """A function that compiles functions, for the static shapes of their arguments.
 
-    Each compiled function has code of its own: a process may hold many models.
+    Compiled functions share no code, because a process may hold many models.
     """
-    # Of these two torch's own annotations do not know.
+    # A dict, because torch's annotations lack these two arguments.
     variants: dict[str, Any] = {"recompile_limit": MOST_VARIANTS, "isolate_recompiles": True}
 
     def compile_static(function: Any) -> Any:
@@ -71,7 +72,7 @@ def compiler() -> Callable[[Any], Any]:
     return compile_static
 
 
-# As what torch generates: its header of vectors is what takes most of a compiler's time.
+# Like the kernels that torch generates. Its header takes most of the compiler's time.
 _EMPTY_KERNEL = """
 #include <torch/csrc/inductor/cpp_prefix.h>
 extern "C" void kernel(float* out)
@@ -83,22 +84,21 @@ extern "C" void kernel(float* out)
 
 
 def begin_compiling(device: str) -> None:
-    """Let the C++ compiler begin in the background while torch still traces.
+    """Start the C++ compiler in the background, while torch is still tracing.
 
-    On a machine where nothing was compiled before, torch precompiles a header, which takes many
-    times as long as a kernel. It begins with that only when it has a kernel to compile; here it
-    begins at once.
+    With an empty cache, torch first precompiles a header, which takes many times as long as a
+    kernel. Torch does so only when the first kernel is ready. This function makes it start at once.
     """
     if device != "cpu":
         return
-    # Torch would compile and load a program, in another process, to try what the processor says.
+    # Else torch compiles and runs a test program to check the processor's vector instructions.
     if torch._inductor.config.cpp.vec_isa_ok is None:
         torch._inductor.config.cpp.vec_isa_ok = True
     threading.Thread(target=_compile_empty_kernel, daemon=True, name="compiler").start()
 
 
 def _compile_empty_kernel() -> None:
-    # Whatever is wrong, torch will say when it compiles what is needed.
+    # If this fails, torch reports the same error when it compiles the first real kernel.
     with contextlib.suppress(Exception):
         from torch._inductor.async_compile import AsyncCompile
 
@@ -106,14 +106,14 @@ def _compile_empty_kernel() -> None:
 
 
 def abandon_compiling() -> None:
-    """Drop what waits to be compiled; else the interpreter compiles all of it before it ends."""
-    # Not imported here: where nothing was compiled there is nothing to drop.
+    """Cancel pending compilations, which the interpreter would else finish before it exits."""
+    # If the module was never imported, nothing was compiled and there is nothing to cancel.
     module = sys.modules.get("torch._inductor.async_compile")
     if module is not None:
         module.AsyncCompile.pool().shutdown(wait=False, cancel_futures=True)
 
 
 def why(error: Exception) -> str:
-    """One line of what a failed compilation said."""
+    """The first line of a failed compilation's message."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return (lines[0] if lines else type(error).__name__)[:160]

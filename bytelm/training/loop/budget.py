@@ -1,17 +1,17 @@
-"""How long a run goes on, and how often it scores held-out text and saves."""
+"""How long a run trains, and how often it evaluates and saves."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Budget:
-    """When a run ends: after so many bytes or minutes, whichever is first."""
+    """When a run ends: after `bytes` of training data or `minutes`, whichever comes first."""
 
     bytes: int | None = None
     minutes: float | None = None
 
     def spent(self, trained_bytes: int, elapsed_s: float) -> float:
-        """The share that is gone, 1.0 or more at the end."""
+        """The share of the budget that is spent. The run ends at 1.0 or more."""
         shares = [0.0]
         if self.bytes is not None:
             shares.append(trained_bytes / self.bytes)
@@ -22,7 +22,11 @@ class Budget:
 
 @dataclass(frozen=True)
 class Cadence:
-    """How often a run scores held-out text and saves. Neither changes what is learnt."""
+    """How often a run evaluates on held-out text and saves. Neither changes what it learns.
+
+    `eval_bytes` is the size of the held-out sample. `save_steps` 0: save by minutes. `keep` is the
+    number of checkpoints to keep.
+    """
 
     eval_steps: int = 100
     eval_bytes: int = 32_768

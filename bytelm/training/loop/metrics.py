@@ -1,4 +1,4 @@
-"""metrics.jsonl: a row per step, whole rows only, cut back to the checkpoint on resume."""
+"""metrics.jsonl: one row per step. On resume, rows after the checkpoint's step are removed."""
 
 import contextlib
 import json
@@ -9,21 +9,21 @@ from bytelm.base.files import write_bytes
 
 
 class Metrics:
-    """Appends rows to a file. Rows past `step` (of a run that was killed) are removed first."""
+    """Appends rows to a file. On opening, rows after `step` and incomplete rows are removed."""
 
     def __init__(self, path: Path, step: int) -> None:
         self.path = path
         if path.exists():
             write_bytes(path, b"".join(_rows_until(path, step)))
-        # Unbuffered: what a full disk refuses must not linger and be written again later.
+        # Unbuffered, so that bytes refused by a full disk do not stay in a buffer.
         self._file = path.open("ab", buffering=0)
 
     def append(self, row: dict[str, Any]) -> None:
-        """Write one row. On a full disk the file is left as it was, and OSError raised."""
+        """Write one row. On a full disk, raises OSError and leaves the file unchanged."""
         line = json.dumps(row).encode() + b"\n"
         end = self._file.tell()
         try:
-            # A disk that fills up takes a part first and refuses the rest at the next call.
+            # A disk that fills up accepts a part of the row, and refuses the rest in the next call.
             written = 0
             while written < len(line):
                 written += self._file.write(line[written:])

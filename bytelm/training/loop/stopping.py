@@ -1,8 +1,8 @@
-"""Ctrl-C and SIGTERM: leave at once where nothing is half done, else as soon as it is done.
+"""Ctrl-C and SIGTERM: stop at once, or after a step or a save that is under way.
 
-Parameters change only inside `Stopping.protected` (the optimizer's step, saving). Everywhere else
-(forward, backward, compiling, evaluating) a signal raises `StopRequested` where it strikes, and
-the state to save is that of the last whole step.
+Parameters change only inside `Stopping.protected`, which covers the optimizer's step and saving.
+Everywhere else (forward, backward, compilation, evaluation) a signal raises `StopRequested` at
+once. The state to save is then that of the last complete step.
 """
 
 import contextlib
@@ -18,11 +18,10 @@ class StopRequested(BaseException):
 
 
 class Stopping:
-    """Installs the handlers for the time of a `with` block; main thread only.
+    """Installs the signal handlers for the duration of a `with` block. Main thread only.
 
-    Signals raise between `release` and `hold`, and are noted before and after.
-
-    With `deferred`, a signal is only noted: ranks that run in step must stop at the same step.
+    A signal raises between `release` and `hold`. Before and after, it is only recorded. With
+    `deferred`, it is always only recorded, because all ranks must stop at the same step.
     """
 
     SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -50,15 +49,15 @@ class Stopping:
     def _handle(self, number: int, _: FrameType | None) -> None:
         first = self.signal is None
         self.signal = signal.Signals(number)
-        # Once: a second Ctrl-C while the first is being served must not tear up the saving.
+        # Raise only once: a second Ctrl-C must not interrupt the saving that the first one started.
         if first and not (self._protected or self._held or self.deferred):
-            # What unwinds (a compiler, above all) may warn of the exception that ends it.
+            # Code that the exception interrupts (torch's compiler, above all) may warn about it.
             warnings.simplefilter("ignore")
             raise StopRequested
 
     @contextlib.contextmanager
     def protected(self) -> Iterator[None]:
-        """Hold a signal back until the block is done, then raise."""
+        """Delay a signal until the end of the block, then raise StopRequested."""
         assert not self._protected
         self._protected = True
         try:
@@ -69,11 +68,11 @@ class Stopping:
             raise StopRequested
 
     def release(self) -> None:
-        """From here on signals raise; one that was noted before does so now."""
+        """Let signals raise from now on. Raises at once if a signal was already recorded."""
         self._held = False
         if self.signal is not None and not self.deferred:
             raise StopRequested
 
     def hold(self) -> None:
-        """From here on note signals, but do not raise: the run is ending anyway."""
+        """Only record signals from now on, because the run is ending anyway."""
         self._held = True

@@ -1,12 +1,12 @@
-"""The training run: steps until the budget is spent, metrics, held-out scores, checkpoints.
+"""The training run: steps until the budget is spent, metrics, evaluation, checkpoints.
 
-A run's state is the weights, the optimizers' state, the guard's, the number of steps and the
-seconds spent; the data's position and the learning rate follow from these. So a run that is killed
-and resumed goes on as if nothing had happened, bit for bit (with a budget in bytes; one in minutes
-depends on the clock by nature).
+A run's state is the weights, the state of the optimizers and the guard, the number of steps and the
+seconds spent. The position in the data and the learning rate follow from these. So a run that is
+killed and resumed has the same result, bit for bit, if its budget is in bytes. With a budget in
+minutes, the result depends on the clock.
 
-With several ranks all of them run this. The first one's clock counts and it alone writes metrics;
-where to stop and when to save they agree on before every step.
+With several ranks, all of them run this. The first rank's clock counts, and only the first rank
+writes metrics. Before each step, the ranks agree on whether to stop and whether to save.
 """
 
 import contextlib
@@ -53,7 +53,7 @@ from bytelm.training.optim.schedule import learning_rate_scale
 
 
 class Trainer:
-    """One run in one folder. `train` goes on until the budget is spent or a signal comes."""
+    """One run in one folder. `train` runs until the budget is spent or a signal arrives."""
 
     def __init__(
         self, folder: Path, learner: Learner, train: Split, held_out: Split, cadence: Cadence
@@ -70,18 +70,18 @@ class Trainer:
         self.step, self.elapsed_before, self.started = 0, 0.0, time.monotonic()
         self.stopping = Stopping(deferred=launched())
         self.pending: dict[str, Any] | None = None
-        """The row of the last step, until it is written: held-out text may have to be scored."""
+        """The last step's row of metrics, until it is written. An evaluation may come first."""
         self._saved_step = -1
         self.rates: deque[float] = deque(maxlen=500)
 
     def require_space(self) -> None:
-        """Raise OSError if the disk has no room for the checkpoints that a run keeps.
+        """Raise OSError if the disk has too little space for the run's checkpoints.
 
-        Better before the first step than after the last. One is written beside those kept.
+        They are the `keep` checkpoints, and one more while it is being written.
         """
-        # Those that lie there already will make room for their successors.
+        # Checkpoints that already exist will be deleted to make space for new ones.
         count = self.cadence.keep + 1 - len(list_checkpoints(self.checkpoints)[: self.cadence.keep])
-        # Weights, and what the optimizers keep, 4 bytes a value.
+        # Weights and the optimizers' state, at 4 bytes per value.
         values = self.learner.parameters["total"] + kept_values(self.model)
         needed = 4 * values * count
         there = next(path for path in (self.folder, *self.folder.parents) if path.exists())
@@ -104,11 +104,14 @@ class Trainer:
 
     @property
     def elapsed_s(self) -> float:
-        """Seconds of training, those of earlier sessions of this run included."""
+        """Seconds of training, including earlier sessions of this run."""
         return self.elapsed_before + time.monotonic() - self.started
 
     def resume(self) -> bool:
-        """Take up the newest whole checkpoint of the run folder; False where there is none."""
+        """Load the newest complete checkpoint of the run folder. Returns False if there is none.
+
+        Raises DamagedError if the optimizer's state does not fit the model.
+        """
         found = newest_whole(self.checkpoints)
         if found is None:
             return False
@@ -129,17 +132,20 @@ class Trainer:
         self.started = time.monotonic()
         self._saved_step = self.step
         barrier()
-        # Newer ones were found damaged: in their place this run will write its own.
+        # Newer checkpoints are damaged. They are moved aside, because this run will write its own.
         for newer in list_checkpoints(self.checkpoints) if is_first() else []:
             if newer.name > folder.name:
                 aside = newer.with_name(f"damaged-{newer.name}")
-                # That step may have been damaged before.
+                # A damaged checkpoint of the same step may already have been moved aside.
                 shutil.rmtree(aside, ignore_errors=True)
                 newer.rename(aside)
         return True
 
     def train(self, budget: Budget, callbacks: Sequence[Callback] = ()) -> str:
-        """Train. Returns how it ended: "budget", "SIGINT" or "SIGTERM". Raises NotFiniteError."""
+        """Train. Returns how it ended: "budget", "SIGINT" or "SIGTERM".
+
+        Raises NotFiniteError if training diverges, and OSError if files cannot be written.
+        """
         with claimed(self.folder) if is_first() else contextlib.nullcontext():
             return self._train(budget, callbacks)
 
@@ -154,7 +160,7 @@ class Trainer:
         with self.stopping, _closing(callbacks), contextlib.closing(self.loader):
             with contextlib.suppress(StopRequested):
                 self.stopping.release()
-                # A look at held-out text that a signal cut short.
+                # In the session before, a signal interrupted the evaluation after the last step.
                 if self.pending is not None:
                     self._record()
                 for callback in callbacks:
@@ -168,7 +174,7 @@ class Trainer:
                         self.save()
                         self._saved_at = time.monotonic()
                 finished = True
-                # Held here too: no signal may strike between the loop and what follows.
+                # Also here, so that no signal raises between the loop and the code after it.
                 self.stopping.hold()
             self.stopping.hold()
             if self.stopping.signal is not None:
@@ -179,15 +185,15 @@ class Trainer:
                 self.metrics.close()
             if self._saved_step != self.step:
                 self.save()
-        # A signal after the last step strikes some ranks and not others; it changes nothing there.
+        # A signal after the last step may reach only some ranks, so with several it is ignored.
         if self.stopping.signal is None or (finished and launched()):
             return "budget"
         return self.stopping.signal.name
 
     def _sync_ranks(self, budget: Budget) -> tuple[float, float]:
-        """The share of the budget spent and whether to save, by the first rank's clock.
+        """The share of the budget spent, and whether to save (0 or 1), by the first rank's clock.
 
-        Raises StopRequested at all ranks when one has been asked to stop.
+        Raises StopRequested on all ranks if one of them received a signal.
         """
         since = time.monotonic() - self._saved_at
         due = since >= 60 * self.cadence.save_minutes
@@ -225,7 +231,7 @@ class Trainer:
             self.rates.append(self.pending["bytes_per_s"])
 
     def _record(self) -> None:
-        """Complete the pending row and write it."""
+        """Write the pending row of metrics, after an evaluation if one is due."""
         row = self.pending
         assert row is not None
         if self._evaluation_due():
@@ -236,11 +242,11 @@ class Trainer:
             self._last, self.pending = row, None
 
     def evaluate(self) -> Score:
-        """Score the held-out sample as it stands. With several ranks, all do, in step."""
+        """Score the held-out sample with the current weights. All ranks must call this together."""
         dtype = self.learner.execution.dtype
         if not launched():
             return score_documents(self.model, self.sample, dtype=dtype)
-        # Layers that are compiled by themselves would be so again for every length of a document.
+        # Else torch would recompile the sharded layers for every document length.
         with torch.compiler.set_stance("force_eager"):
             score = score_documents(self.model, self.sample, dtype=dtype)
         release_gathered(self.model)
@@ -255,9 +261,10 @@ class Trainer:
         return by_the_clock
 
     def save(self) -> None:
-        """Write a checkpoint, then drop the oldest ones. Raises NotFiniteError for NaN weights.
+        """Write a checkpoint, then delete the oldest ones.
 
-        They would outlive the good ones, which rotate out.
+        Raises NotFiniteError if weights are not finite. Saving such weights would in time replace
+        all good checkpoints.
         """
         weights = self.model.state_dict()
         for name in gather_objects(first_not_finite(weights)):
@@ -280,7 +287,7 @@ class Trainer:
 
 
 def score_figures(score: Score) -> dict[str, Any]:
-    """What metrics and summary keep of a look at held-out text."""
+    """The figures of an evaluation on held-out text that metrics and summary store."""
     bpb = score.heads_bpb()
     return {
         "held_out_bpb": bpb if all(map(math.isfinite, bpb)) else None,
@@ -289,7 +296,7 @@ def score_figures(score: Score) -> dict[str, Any]:
 
 
 def _or_none(value: float) -> float | None:
-    """JSON has no NaN and no infinity."""
+    """`value`, or None if it is not finite: JSON has no NaN and no infinity."""
     return value if math.isfinite(value) else None
 
 

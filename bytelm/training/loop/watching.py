@@ -1,4 +1,4 @@
-"""Callbacks of a training run (progress bar, TensorBoard, profiler), and the memory's peak."""
+"""Callbacks of a training run (progress bar, TensorBoard, profiler), and peak memory."""
 
 import resource
 import sys
@@ -16,22 +16,22 @@ class Callback(Protocol):
     """Called before the first step, after every step, and at the end."""
 
     def on_begin(self, compiling: bool) -> None:
-        """The first step begins; with `compiling`, it may take much longer than the others."""
+        """Before the first step, which may take much longer than the others if `compiling`."""
 
     def on_step(self, row: dict[str, Any], share: float) -> None:
-        """A row of the metrics; `share` of the budget is spent."""
+        """After a step: its row of metrics, and the share of the budget spent (0 to 1 or above)."""
 
     def close(self) -> None:
-        """The run has ended, in whatever way."""
+        """At the end of the run, also after an error."""
 
 
 def peak_bytes(device: str) -> int:
-    """The most memory that this process has held: allocated on a GPU, resident otherwise."""
+    """Peak memory of this process in bytes: allocated on a GPU, or resident on a CPU."""
     if device.startswith("cuda"):
         return int(torch.cuda.max_memory_allocated(device))
     status = Path("/proc/self/status")
     if status.exists():
-        # Where it can be had: ru_maxrss begins with what the process had that started this one.
+        # Preferred, because ru_maxrss includes the peak of the process that started this one.
         [line] = [line for line in status.read_text().splitlines() if line.startswith("VmHWM:")]
         return int(line.split()[1]) * 1024
     unit = 1 if sys.platform == "darwin" else 1024
@@ -39,13 +39,13 @@ def peak_bytes(device: str) -> int:
 
 
 def forget_peak(device: str) -> None:
-    """Let `peak_bytes` of a GPU begin anew: to measure its rate is no part of a run."""
+    """Reset `peak_bytes` on a GPU, so that it leaves out the measurement of the GPU's rate."""
     if device.startswith("cuda"):
         torch.cuda.reset_peak_memory_stats(device)
 
 
 class Bar:
-    """Progress, rate, loss, the share of the hardware's rate, and the time left."""
+    """A progress bar with rate, loss, FLOPs utilisation and time left."""
 
     def __init__(self, share: float, flops_per_byte: int, matmul_flops_per_s: float) -> None:
         self._flops_per_byte, self._most = flops_per_byte, matmul_flops_per_s
@@ -85,7 +85,7 @@ class TensorBoard:
     def __init__(self, folder: Path, step: int) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        # What a run wrote past the checkpoint that it goes on from is not shown.
+        # Hide steps that an earlier session wrote after the checkpoint being resumed.
         self._writer = SummaryWriter(str(folder), purge_step=step + 1)
 
     def on_begin(self, compiling: bool) -> None:
@@ -105,7 +105,7 @@ class TensorBoard:
 
 
 class Profiler:
-    """A trace of some steps, for Perfetto or chrome://tracing, and a table of what took longest."""
+    """A trace of a few steps for Perfetto or chrome://tracing, and a table of the slowest calls."""
 
     # The first steps compile and warm up.
     WAIT, STEPS = 5, 3

@@ -1,4 +1,4 @@
-"""Causal attention in C++ as a torch operator: differentiable, and one node when compiled.
+"""Causal attention in C++ as a torch operator: differentiable, and one node for torch.compile.
 
 Shapes: B batch row, T position in block, H attention head, G KV head, C head dim.
 """
@@ -25,12 +25,12 @@ _said: set[str] = set()
 
 
 def attention_library() -> ctypes.CDLL:
-    """attention.cpp, compiled. Raises NoCompilerError where it cannot be."""
+    """The compiled attention.cpp. Raises NoCompilerError if it cannot be compiled."""
     return library(SOURCE, *OPTIONS, structs=STRUCTS)
 
 
 def _call(name: str, first_BT: Tensor | None, log_sums_BHT: Tensor, **tensors: Tensor) -> None:
-    """Call a function of attention.cpp; `tensors` by their names in AttentionCall."""
+    """Call a function of attention.cpp. `tensors` have the names of AttentionCall's fields."""
     (B, T, H, C), G = tensors["q"].shape, tensors["k"].shape[2]
     call = AttentionCall(
         batch=B, length=T, heads=H, kv_heads=G, channels=C, threads=torch.get_num_threads(),
@@ -118,17 +118,18 @@ _attend.register_autograd(_gradient, setup_context=_setup)
 
 
 def attend(q_BTHC: Tensor, k_BTGC: Tensor, v_BTGC: Tensor, first_BT: Tensor | None) -> Tensor:
-    """Each position's attention over the keys from `first_BT` (None: from the first) to its own.
+    """Causal attention. Each position attends to the keys from `first_BT` to its own position.
 
-    `first_BT` (B or 1, T), int64, never decreases within a row and is at most the position.
-    Returns (B, T, H, C). The result and its gradients are the same bits for any number of threads.
+    `first_BT` (B or 1, T), int64, must not decrease within a row, nor exceed the position. None:
+    all positions attend from key 0. Returns (B, T, H, C). The result and its gradients are the same
+    bit for bit with any number of threads.
     """
     y_BTHC: Tensor = _attend(q_BTHC, k_BTGC, v_BTGC, first_BT)[0]
     return y_BTHC
 
 
 def native_attention(model: Model) -> Attend | None:
-    """`attend` where it can serve `model`; else None, and on a CPU one line that says why."""
+    """`attend` if it supports `model`, else None. On a CPU, a line on stderr then says why."""
     weight = model.embedding.weight
     if weight.device.type != "cpu" or weight.dtype not in KINDS:
         return None

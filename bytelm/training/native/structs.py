@@ -1,4 +1,4 @@
-"""What crosses the border to attention.cpp. call.h has the same structs, checked when compiled.
+"""The arguments of attention.cpp as structs. Compilation checks them against those in call.h.
 
 Shapes: B batch row, T position in block, H attention head, C head dim.
 """
@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 class TensorView(ctypes.Structure):
-    """A tensor (B, T, H, C) whose channels adjoin. Strides are in values. Address 0: no tensor."""
+    """A tensor (B, T, H, C) with contiguous channels. Strides in values. Address 0: no tensor."""
 
     _fields_: ClassVar = [
         ("address", ctypes.c_void_p),
@@ -21,12 +21,12 @@ class TensorView(ctypes.Structure):
 
     @classmethod
     def of(cls, tensor_BTHC: Tensor) -> "TensorView":
-        """The view lives no longer than the tensor."""
+        """A view of `tensor_BTHC`. Keep the tensor alive as long as the view is used."""
         return cls(tensor_BTHC.data_ptr(), *tensor_BTHC.stride()[:3])
 
 
 class AttentionCall(ctypes.Structure):
-    """One call of the forward or the backward pass. Counts unless said otherwise."""
+    """The arguments of one forward or backward call. Integers are counts unless noted."""
 
     _fields_: ClassVar = [
         ("batch", ctypes.c_int64),
@@ -35,7 +35,7 @@ class AttentionCall(ctypes.Structure):
         ("kv_heads", ctypes.c_int64),
         ("channels", ctypes.c_int64),
         ("threads", ctypes.c_int64),
-        # int64 (B or 1, T): the first key that each position sees. Address 0: all see from key 0.
+        # int64 (B or 1, T): the first key for each position. Address 0: key 0 for all.
         ("first_keys", ctypes.c_void_p),
         ("first_keys_batch_stride", ctypes.c_int64),
         # float32 (B, H, T): log of the sum of exp(score).
@@ -44,7 +44,7 @@ class AttentionCall(ctypes.Structure):
         ("k", TensorView),
         ("v", TensorView),
         ("y", TensorView),
-        # Of the backward pass alone.
+        # Used by the backward pass only.
         ("dy", TensorView),
         ("dq", TensorView),
         ("dk", TensorView),

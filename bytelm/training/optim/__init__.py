@@ -1,1 +1,1 @@
-"""What changes the weights: optimizers, learning rates, and the guard against bad steps."""
+"""Optimizers, the learning rate schedule, and the guard against bad steps."""

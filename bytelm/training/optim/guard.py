@@ -1,4 +1,4 @@
-"""Skips steps whose gradients are not finite, or far larger than recent ones."""
+"""Skips steps whose gradients are not finite, or much larger than those of recent steps."""
 
 import math
 import statistics
@@ -8,26 +8,26 @@ from typing import Annotated
 
 from bytelm.base.options import Range, check_options
 
-# A spike is measured against the median of so many norms. With fewer, no step counts as a spike.
+# A spike is a norm far above the median of this many norms. With fewer norms, nothing is a spike.
 HISTORY = 64
 
 
 class NotFiniteError(ArithmeticError):
-    """Step after step could not be applied, or weights to be saved are not finite."""
+    """Too many steps in a row were skipped, or the weights to be saved are not finite."""
 
 
 @dataclass(frozen=True)
 class GuardOptions:
-    """Part of the table [train] of a preset."""
+    """Options of the guard, part of the table [train] of a preset."""
 
     spike: Annotated[float, Range(0)] = 20.0
-    """A step is skipped as a spike if its gradient's norm exceeds this times the median of the last
-    64 applied steps; 0: no step is."""
+    """Skip a step if its gradient norm exceeds this many times the median norm of the last 64
+    applied steps. 0: never."""
     spikes: Annotated[int, Range(0)] = 5
-    """After so many skipped steps in a row, large gradients are applied again: skipping leaves the
-    weights as they are, so that every further batch would give such gradients."""
+    """After this many skipped steps in a row, apply large gradients again. Skipped steps leave the
+    weights unchanged, so the gradients might stay large forever."""
     patience: Annotated[int, Range(1)] = 20
-    """The run ends with an error after so many skipped steps in a row."""
+    """End the run with an error after this many skipped steps in a row."""
 
     def __post_init__(self) -> None:
         check_options(self, "train.")
@@ -42,11 +42,14 @@ class Guard:
         self._norms: deque[float] = deque(maxlen=HISTORY)
 
     def usual(self) -> float | None:
-        """The median norm of recent steps; None while there are fewer than HISTORY."""
+        """The median gradient norm of recent steps; None before HISTORY steps were applied."""
         return statistics.median(self._norms) if len(self._norms) == HISTORY else None
 
     def admits(self, losses: list[float], norm: float) -> bool:
-        """Whether to apply a step. Raises NotFiniteError after `patience` skipped ones in a row."""
+        """Whether to apply a step with these head losses and this gradient norm.
+
+        Raises NotFiniteError after `patience` skipped steps in a row.
+        """
         usual = self.usual()
         finite = math.isfinite(norm) and all(math.isfinite(loss) for loss in losses)
         spike = bool(self.options.spike and usual and norm > self.options.spike * usual)
@@ -63,7 +66,7 @@ class Guard:
             raise NotFiniteError(
                 f"{self.in_a_row} steps in a row were skipped; "
                 f"the last had loss {losses[0]:.4g} and gradient norm {norm:.4g}"
-                + (f", where {usual:.4g} is usual" if usual else "")
+                + (f" (recent median: {usual:.4g})" if usual else "")
             )
         return False
 
@@ -72,7 +75,7 @@ class Guard:
         return {"skipped": self.skipped, "in_a_row": self.in_a_row, "norms": list(self._norms)}
 
     def load(self, state: dict[str, object]) -> None:
-        """The reverse of `state`; of a checkpoint that has none, nothing."""
+        """The reverse of `state`. An empty `state`, as in old checkpoints, starts afresh."""
         self.skipped = int(state.get("skipped", 0))  # type: ignore[call-overload]
         self.in_a_row = int(state.get("in_a_row", 0))  # type: ignore[call-overload]
         self._norms = deque(state.get("norms", []), HISTORY)  # type: ignore[call-overload]

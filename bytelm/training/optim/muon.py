@@ -1,9 +1,9 @@
 """Muon (Jordan et al. 2024) over stacks of matrices of one shape, whole or sharded over ranks.
 
-It computes what torch.optim.Muon computes, which takes the matrices one at a time and always in
-bfloat16: here those of one shape are orthogonalised together, in batched products. Of a matrix
-that is sharded by rows (FSDP2), every rank holds and updates its rows; for the orthogonalisation
-each matrix travels to one rank, which does the work of that matrix alone, and back.
+The result is that of torch.optim.Muon. Torch's version orthogonalises one matrix at a time, always
+in bfloat16; this one orthogonalises matrices of one shape together, in batched products. If a
+matrix is sharded by rows (FSDP2), each rank holds and updates its own rows. For the
+orthogonalisation, each matrix is sent to one rank, orthogonalised there, and sent back.
 
 Shapes: M matrix, A rows, B columns; W ranks, R rows of a shard.
 """
@@ -20,12 +20,12 @@ from torch.distributed.tensor import DTensor
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 STEPS = 5
 EPSILON = 1e-7
-# Values that are orthogonalised at a time: a bound on the memory that this takes.
+# At most this many values are orthogonalised at a time, which bounds the memory.
 MOST_VALUES = 1 << 27
 
 
 def orthogonalized(updates_MAB: Tensor, dtype: torch.dtype) -> Tensor:
-    """Each matrix with its singular values moved near 1, in `dtype`."""
+    """Each matrix (A, B) with its singular values moved near 1, computed in `dtype`."""
     a, b, c = COEFFICIENTS
     wide = updates_MAB.shape[1] <= updates_MAB.shape[2]
     x = (updates_MAB if wide else updates_MAB.mT).to(dtype)
@@ -37,10 +37,10 @@ def orthogonalized(updates_MAB: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 class Muon(torch.optim.Optimizer):
-    """Updates have the size of AdamW's (Liu et al. 2025), so that learning rates carry over.
+    """Muon with updates as large as AdamW's (Liu et al. 2025), so that learning rates carry over.
 
-    `dtype`, of the orthogonalisation: bfloat16 is enough to learn as well (Jordan et al. 2024),
-    but rounds so much that runs on one and on several ranks drift apart.
+    `dtype` is the type of the orthogonalisation. bfloat16 trains as well as float32 (Jordan et al.
+    2024), but its rounding makes runs on one rank and on several ranks drift apart.
     """
 
     def __init__(
@@ -91,22 +91,22 @@ class Muon(torch.optim.Optimizer):
 
 
 def local(tensor: Tensor) -> Tensor:
-    """This rank's part of a tensor; all of one that is not sharded."""
+    """This rank's part of a sharded tensor; the whole tensor if it is not sharded."""
     return tensor.to_local() if isinstance(tensor, DTensor) else tensor
 
 
 def _orthogonalized_shards(
     updates_MRB: Tensor, rows: int, like: DTensor, dtype: torch.dtype
 ) -> Tensor:
-    """This rank's rows of the orthogonalised matrices, from its rows of all of them.
+    """This rank's rows (M, R, B) of the orthogonalised matrices, from its rows of the updates.
 
-    Matrix m is the work of rank m mod W. Shards are those of torch.chunk: all ranks have
-    ceil(rows / W) rows, but for the last, which may have fewer or none.
+    Rank m mod W orthogonalises matrix m. Rows are sharded as by torch.chunk: each rank has
+    ceil(rows / W) rows, except the last ones, which may have fewer or none.
     """
     group = like.device_mesh.get_group()
     W, (M, R, B) = group.size(), updates_MRB.shape
     most, turns = -(-rows // W), -(-M // W)
-    # [turn, rank, row, column], empty where there are no such matrices or rows.
+    # [turn, rank, row, column], zero where M or the rows are no multiple of W.
     padded = updates_MRB.new_zeros(turns * W, most, B, dtype=dtype)
     padded[:M, :R] = updates_MRB
     sent = padded.view(turns, W, most, B).transpose(0, 1).contiguous()

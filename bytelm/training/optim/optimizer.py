@@ -1,8 +1,8 @@
 """One optimizer per kind of parameter: Muon, and torch's own AdamW and SparseAdam.
 
-Hidden matrices go to Muon (Jordan et al. 2024) with updates of AdamW's size, so that one learning
-rate serves both; embeddings, unembeddings and norms to AdamW; the n-gram tables, of which a batch
-touches few rows, to SparseAdam, which leaves the others alone.
+Muon (Jordan et al. 2024) trains the hidden matrices, with updates as large as AdamW's. AdamW trains
+embeddings, unembeddings and norms. SparseAdam trains the n-gram tables: a batch touches few of
+their rows, and SparseAdam leaves the other rows alone.
 """
 
 from collections.abc import Iterable
@@ -21,12 +21,12 @@ def _learning(parameters: Iterable[Tensor]) -> list[Tensor]:
     return [parameter for parameter in parameters if parameter.requires_grad]
 
 
-# Values of its own that an optimizer keeps for each of a parameter's: a momentum, or two moments.
+# State values that each optimizer keeps per parameter value: one momentum, or two moments.
 MOMENTS = {"muon": 1, "adamw": 2, "sparse": 2}
 
 
 def parameters_by_optimizer(model: Model) -> dict[str, list[Tensor]]:
-    """The parameters that require gradients, by the optimizer that they go to."""
+    """The parameters that require gradients, by the optimizer that trains them."""
     tables = [] if model.ngrams is None else _learning([model.ngrams.weight])
     hidden = [*model.layers.modules(), *model.heads.modules()]
     matrices = _learning([m.weight for m in hidden if isinstance(m, nn.Linear)])
@@ -36,7 +36,7 @@ def parameters_by_optimizer(model: Model) -> dict[str, list[Tensor]]:
 
 
 def kept_values(model: Model) -> int:
-    """Values of all ranks that the optimizers keep from step to step."""
+    """The number of state values that the optimizers keep, over all ranks."""
     kinds = parameters_by_optimizer(model).items()
     return sum(MOMENTS[kind] * sum(p.numel() for p in parameters) for kind, parameters in kinds)
 
@@ -44,8 +44,8 @@ def kept_values(model: Model) -> int:
 class Optimizers:
     """The three optimizers as one: step, zero, scale the learning rates, save, load.
 
-    Of parameters that require gradients; an optimizer that would have none is left out. `dtype`
-    is that of Muon's products.
+    They train the parameters that require gradients. An optimizer without parameters is left out.
+    `dtype` is the type of Muon's matrix products.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Optimizers:
         self.clipped: list[Tensor] = [*matrices, *rest]
 
     def _grads(self, sharded: bool) -> list[Tensor]:
-        """The gradients of what is clipped: this rank's parts of sharded ones, or the whole."""
+        """The gradients to clip: this rank's parts of sharded ones, or those that are whole."""
         return [
             local(p.grad)
             for p in self.clipped
@@ -79,7 +79,10 @@ class Optimizers:
         ]
 
     def norm(self) -> float:
-        """The gradient's 2-norm, the sparse tables apart (their rows' scale is Adam's affair)."""
+        """The gradient's 2-norm over all ranks, without the sparse tables.
+
+        SparseAdam scales each row of the tables by itself, so clipping them would change little.
+        """
         norm = nn.utils.get_total_norm(self._grads(sharded=False), foreach=True)
         parts = self._grads(sharded=True)
         if not parts:
@@ -89,7 +92,10 @@ class Optimizers:
         return float((norm**2 + square) ** 0.5)
 
     def step(self, scale: float, norm: float) -> None:
-        """One update at `scale` times the peak rates, the gradient of norm `norm` clipped."""
+        """One update at `scale` times the peak learning rates.
+
+        `norm` is the gradient's norm; a gradient above the limit is clipped.
+        """
         if self.clip and norm > self.clip:
             grads = self._grads(sharded=False) + self._grads(sharded=True)
             torch._foreach_mul_(grads, self.clip / (norm + 1e-6))
@@ -103,7 +109,10 @@ class Optimizers:
             part.zero_grad(set_to_none=True)
 
     def blank(self, shapes: dict[str, tuple[int, ...]]) -> dict[str, Tensor]:
-        """Tensors to be filled with a state of `shapes`: sharded where their parameters are."""
+        """Zeros in the shapes of a stored state, to load it into.
+
+        A tensor is sharded like its parameter, if the two have the same shape.
+        """
         found = {}
         for where, shape in shapes.items():
             name, index, _ = where.split(".")
@@ -113,7 +122,7 @@ class Optimizers:
         return found
 
     def tensors(self) -> tuple[dict[str, Tensor], dict[str, int]]:
-        """The state as named tensors, and the plain numbers beside them."""
+        """The optimizers' state: tensors and plain numbers, by name ("muon.0.momentum_buffer")."""
         tensors: dict[str, Tensor] = {}
         numbers: dict[str, int] = {}
         for name, part in self.parts.items():

@@ -1,4 +1,4 @@
-"""The optimizers' options, apart from the optimizers: the command line needs no torch for them."""
+"""The optimizers' options, in a module without torch, so that the command line starts fast."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -11,7 +11,7 @@ Decay = Annotated[float, Range(0, 1, below=True)]
 
 @dataclass(frozen=True)
 class OptimizerOptions:
-    """Learning rates are peaks; the schedule scales all of them alike."""
+    """Learning rates are peak values. The schedule scales all of them by the same factor."""
 
     matrix_lr: Rate = 0.01
     """Muon's learning rate for the hidden matrices."""
@@ -20,7 +20,7 @@ class OptimizerOptions:
     table_lr: Annotated[float, Range(0, above=True)] = 0.02
     """SparseAdam's learning rate for the n-gram tables."""
     weight_decay: Annotated[float, Range(0)] = 0.0
-    """Decoupled weight decay of the hidden matrices."""
+    """Decoupled weight decay, on the hidden matrices only."""
     beta1: Decay = 0.9
     """First-moment decay of AdamW and SparseAdam."""
     beta2: Decay = 0.95
@@ -28,7 +28,7 @@ class OptimizerOptions:
     momentum: Decay = 0.95
     """Muon's momentum."""
     clip: Annotated[float, Range(0)] = 1.0
-    """The gradient's norm is scaled down to this, the sparse tables apart; 0: never."""
+    """Clip the gradient to this norm. The n-gram tables are not clipped. 0: never clip."""
 
     def __post_init__(self) -> None:
         check_options(self, "train.")
