@@ -14,7 +14,8 @@ from bytelm.plan.estimate import muon_flops, run_figures
 from bytelm.plan.fsdp import Sharded
 from bytelm.training.batches.packing import Batch
 from bytelm.training.objective import Objective
-from bytelm.training.optim.optimizer import OptimizerOptions, Optimizers
+from bytelm.training.optim.optimizer import Optimizers
+from bytelm.training.optim.options import OptimizerOptions
 
 # Training's own sharding on one of so many ranks that do not exist: torch's "fake" process group.
 FSDP = """

@@ -29,7 +29,9 @@ def stepped(model: Model, sampling: SamplingOptions, threads: int) -> Tensor:
 
 @pytest.mark.parametrize("kind", HEAD_KINDS)
 @pytest.mark.parametrize(
-    "sampling", [SamplingOptions(), SamplingOptions(0.8, rule="sampled")], ids=["greedy", "sampled"]
+    "sampling",
+    [SamplingOptions(), SamplingOptions(0.8, draft_rule="sampled")],
+    ids=["greedy", "sampled"],
 )
 def test_threads_share_steps(kind: str, sampling: SamplingOptions) -> None:
     layers = 10 if kind in LAYERED_KINDS else 2
