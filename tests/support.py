@@ -19,9 +19,9 @@ from bytelm.model.model import Model
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def small_config(**changes: object) -> ModelConfig:
+def small_config(**changes: Any) -> ModelConfig:
     """A model of a few thousand parameters with everything switched on."""
-    values: dict[str, object] = {
+    values: dict[str, Any] = {
         "width": 32,
         "layers": 2,
         "attention_heads": 4,
@@ -33,7 +33,7 @@ def small_config(**changes: object) -> ModelConfig:
         "ngram_orders": (2, 3, 5),
         "ngram_rows": 97,
     }
-    return ModelConfig(**{**values, **changes})  # type: ignore[arg-type]
+    return ModelConfig(**{**values, **changes})
 
 
 def random_model(config: ModelConfig, seed: int = 0) -> Model:

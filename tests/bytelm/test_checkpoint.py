@@ -155,9 +155,9 @@ def test_a_damaged_configuration(tmp_path: Path) -> None:
     path = folder / "checkpoint.json"
     about = json.loads(path.read_bytes())
     for change, words in (
-        ({"width": 33}, "attention_heads must divide width"),
-        ({"width": "x"}, "wrong type|must"),
-        ({"depth": 3}, "unknown model option 'depth'"),
+        ({"width": 33}, r"model\.attention_heads must divide model\.width"),
+        ({"width": "x"}, r"model\.width must be a whole number"),
+        ({"depth": 3}, r"there is no option model\.depth"),
     ):
         path.write_text(json.dumps({**about, "model": {**about["model"], **change}}))
         with pytest.raises(InputError, match=words):

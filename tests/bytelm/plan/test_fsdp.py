@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -64,12 +65,12 @@ print(json.dumps([held, gradients, sent]))
         (4, {"head_kind": "causal", "layers": 5, "prediction_heads": 3}),
     ],
 )
-def test_shards_and_traffic_are_those_of_fsdp(gpus: int, changes: dict[str, object]) -> None:
+def test_shards_and_traffic_are_those_of_fsdp(gpus: int, changes: dict[str, Any]) -> None:
     base = {"width": 64, "layers": 3, "attention_heads": 4, "kv_heads": 2, "hidden": 176}
-    values = {**base, "context": 64, **changes}
+    values: dict[str, Any] = {**base, "context": 64, **changes}
     done = python("-c", FSDP.format(root=str(ROOT)), str(gpus), json.dumps(values))
     assert done.returncode == 0, done.stderr
-    sharded = Sharded(Model(ModelConfig(**values)), gpus)  # type: ignore[arg-type]
+    sharded = Sharded(Model(ModelConfig(**values)), gpus)
     expected = [sharded.weights_bytes(), sharded.gradients_bytes(0), sharded.micro_traffic_bytes()]
     assert json.loads(done.stdout.splitlines()[-1]) == expected
 

@@ -3,6 +3,7 @@
 import dataclasses
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -219,6 +220,6 @@ def test_batches_may_come_from_shards(shards: Path, monkeypatch: pytest.MonkeyPa
         ),
     ],
 )
-def test_wrong_input_is_said(changes: dict[str, object], says: str) -> None:
+def test_wrong_input_is_said(changes: dict[str, Any], says: str) -> None:
     with pytest.raises(InputError, match=says):
-        training_costs(dataclasses.replace(TOY, **changes))  # type: ignore[arg-type]
+        training_costs(dataclasses.replace(TOY, **changes))
