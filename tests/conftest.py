@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from support import ROOT, TRAIN
+from support import ROOT, TRAIN, bytelm_command
 
 # These models are tiny: a second thread costs more than it gives, above all on a busy machine.
 torch.set_num_threads(1)
@@ -23,12 +23,6 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def run_folder(shards: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run folder with a model trained for a few seconds: enough that its heads often agree."""
-    from bytelm.__main__ import COMMANDS
-    from bytelm.base.cli import main
-
     folder = tmp_path_factory.mktemp("runs") / "small"
-    status = main(
-        "bytelm", "", COMMANDS, ["train", "--data", str(shards), "--run", str(folder), *TRAIN]
-    )
-    assert status == 0
+    assert bytelm_command("train", "--data", str(shards), "--run", str(folder), *TRAIN) == 0
     return folder

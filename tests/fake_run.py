@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from support import write_rows
+
 HOSTILE = "<script>alert('x')</script>\"&"
 OURS, OTHER = "a" * 64, "b" * 64
 BPB = [2.0, 2.9, 3.3, 3.6, 3.9, 4.1, 4.2, 4.3]
@@ -67,9 +69,11 @@ def make_run(folder: Path) -> Path:
             "command": f"python -m bytelm train {HOSTILE}",
         },
     )
-    rows = [{"step": i, "bytes": 4096 * i, "bpb": 2 + 6 / i, "elapsed_s": i} for i in range(1, 40)]
-    rows[19]["held_out_bpb"] = BPB  # type: ignore[assignment]
-    (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    rows: list[dict[str, Any]] = [
+        {"step": i, "bytes": 4096 * i, "bpb": 2 + 6 / i, "elapsed_s": i} for i in range(1, 40)
+    ]
+    rows[19]["held_out_bpb"] = BPB
+    write_rows(folder / "metrics.jsonl", rows)
     write(
         folder / "summary.json",
         {
@@ -110,8 +114,7 @@ def make_run(folder: Path) -> Path:
         raw = b"".join(json.dumps(row).encode() + b"\n" for row in samples)
         (results / f"{suite}.jsonl").write_bytes(raw)
         graded = [{**row, "result": f"failed: {HOSTILE}", "passed": False} for row in samples]
-        lines = "".join(json.dumps(row) + "\n" for row in graded)
-        (results / f"{suite}.jsonl_results.jsonl").write_text(lines)
+        write_rows(results / f"{suite}.jsonl_results.jsonl", graded)
         write(results / f"{suite}.json", score(raw))
         done = {"seconds": 4.0, "bytes": 100, "forwards": 40, "checkpoint_sha256": OURS}
         write(results / f"{suite}.complete.json", done)

@@ -3,6 +3,8 @@
 import json
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +19,9 @@ from bytelm.model.model import Model
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def small_config(**changes: object) -> ModelConfig:
+def small_config(**changes: Any) -> ModelConfig:
     """A model of a few thousand parameters with everything switched on."""
-    values: dict[str, object] = {
+    values: dict[str, Any] = {
         "width": 32,
         "layers": 2,
         "attention_heads": 4,
@@ -31,7 +33,7 @@ def small_config(**changes: object) -> ModelConfig:
         "ngram_orders": (2, 3, 5),
         "ngram_rows": 97,
     }
-    return ModelConfig(**{**values, **changes})  # type: ignore[arg-type]
+    return ModelConfig(**{**values, **changes})
 
 
 def random_model(config: ModelConfig, seed: int = 0) -> Model:
@@ -45,12 +47,28 @@ def random_model(config: ModelConfig, seed: int = 0) -> Model:
     return model.requires_grad_(False)
 
 
+def save_model(folder: Path, model: Model) -> Path:
+    """Leave a checkpoint of the model in `folder`, and return the checkpoint's own folder."""
+    return save_checkpoint(folder, 1, model.config, model.state_dict(), {}, {})
+
+
+def llama_config(**changes: object) -> ModelConfig:
+    """A model whose trunk and head 1 are a Llama, which other programs can run."""
+    return small_config(**{"ngram_orders": (), "ngram_rows": 0, "window": 0, **changes})
+
+
 def saved_llama(folder: Path, **changes: object) -> Path:
-    """A checkpoint in `folder` whose trunk and head 1 are a Llama, which other programs can run."""
-    plain: dict[str, object] = {"ngram_orders": (), "ngram_rows": 0, "window": 0}
-    config = small_config(**{**plain, **changes})
-    save_checkpoint(folder, 1, config, random_model(config, 3).state_dict(), {}, {})
+    """A folder with a checkpoint of a Llama."""
+    save_model(folder, random_model(llama_config(**changes), 3))
     return folder
+
+
+def random_prompts(lengths: Iterable[int], seed: int) -> list[bytes]:
+    """Prompts of these lengths, of any bytes."""
+    generator = torch.Generator().manual_seed(seed)
+    return [
+        bytes(torch.randint(0, 256, (length,), generator=generator).tolist()) for length in lengths
+    ]
 
 
 # A training run of a few seconds.
@@ -74,12 +92,20 @@ def torchrun(*arguments: str, ranks: int = 2) -> "subprocess.CompletedProcess[An
     return python(*launcher, *arguments)
 
 
-def data_command(arguments: list[str]) -> int:
+def bytelm_command(*arguments: str) -> int:
+    """Run `python -m bytelm` with these arguments in this process; returns its exit status."""
+    from bytelm.__main__ import COMMANDS
+    from bytelm.base.cli import main
+
+    return main("bytelm", "", COMMANDS, [*arguments])
+
+
+def data_command(*arguments: str) -> int:
     """Run `python -m data` with these arguments in this process; returns its exit status."""
     from bytelm.base.cli import main
     from data.__main__ import COMMANDS
 
-    return main("data", "", COMMANDS, arguments)
+    return main("data", "", COMMANDS, [*arguments])
 
 
 def eval_command(
@@ -95,6 +121,31 @@ def eval_command(
     status = main("eval", "", COMMANDS, [*arguments])
     said = capsys.readouterr()
     return status, json.loads(said.out.splitlines()[-1]) if said.out else {}, said.err
+
+
+def one_line(said: str) -> str:
+    """What was said, which must be a single line."""
+    [line] = said.strip().splitlines()
+    return line
+
+
+def write_rows(path: Path, rows: Iterable[dict[str, Any]]) -> Path:
+    """Write a file with a row of JSON a line."""
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """The rows of such a file."""
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def wait_until(happened: Callable[[], bool], patience_s: float = 120) -> None:
+    """Look until it has happened. Patience is for what hangs: a busy machine may take its time."""
+    deadline = time.monotonic() + patience_s
+    while not happened():
+        assert time.monotonic() < deadline, f"it has not happened in {patience_s} s"
+        time.sleep(0.005)
 
 
 def p_value(counts: Tensor, probabilities: Tensor) -> float:

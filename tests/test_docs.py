@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 from pages import DOCS, MANY_GPUS, PAGES, README, anchors, blocks, calls, sentences
-from support import ROOT
+from support import ROOT, bytelm_command
 from torch.distributed.run import get_args_parser
 
 import bytelm.__main__
 import data.__main__
 import eval.__main__
-from bytelm.base.cli import Command, main
+from bytelm.base.cli import Command
 from bytelm.base.parsing import parse
 
 COMMANDS: dict[str, Mapping[str, Callable[..., Command]]] = {
@@ -75,7 +75,7 @@ def test_every_page_of_docs_is_linked_from_readme() -> None:
 def test_the_table_is_what_the_command_says(capsys: pytest.CaptureFixture[str]) -> None:
     found = [words for block in blocks(MANY_GPUS, "sh") for _, words in calls(block)]
     [arguments] = [words for words in found if words[0] == "plan"]
-    assert main("bytelm", "", COMMANDS["bytelm"], [*arguments, "--markdown"]) == 0
+    assert bytelm_command(*arguments, "--markdown") == 0
     table = capsys.readouterr().out
     page = MANY_GPUS.read_text(encoding="utf-8")
     inside = page.split("<!-- plan: begin -->\n")[1].split("<!-- plan: end -->")[0]

@@ -10,11 +10,11 @@ from types import ModuleType
 import pytest
 import tree_sitter
 import tree_sitter_cpp
+from support import ROOT
 
 import bytelm
 import bytelm.toolkit
 
-ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("bytelm", "data", "eval")
 
 
@@ -126,7 +126,7 @@ def test_rooms_have_about_a_dozen_files() -> None:
 @pytest.mark.parametrize("face", [bytelm, bytelm.toolkit], ids=["bytelm", "bytelm.toolkit"])
 def test_every_name_of_a_face_is_there(face: ModuleType) -> None:
     for name in face.__all__:
-        assert getattr(face, name) is not None
+        assert hasattr(face, name), name
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = face.nothing
 

@@ -5,14 +5,16 @@ import os
 import signal
 import subprocess
 import sys
-import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from support import ROOT, TRAIN
+import torch
+from support import ROOT, TRAIN, wait_until
 
 from bytelm.checkpoint import list_checkpoints
+from bytelm.training.batches.packing import Batch
 
 CLOCK = ("elapsed_s", "bytes_per_s")
 
@@ -27,6 +29,13 @@ def rows_of(run: Path) -> list[dict[str, Any]]:
     lines = (run / "metrics.jsonl").read_text().splitlines()
     rows = [json.loads(line, parse_constant=refuse) for line in lines]
     return [{k: v for k, v in row.items() if k not in CLOCK} for row in rows]
+
+
+def random_batch(heads: int, block: int = 40) -> Batch:
+    """Two rows of random ids and labels: always the same."""
+    generator = torch.Generator().manual_seed(5)
+    ids_BT = torch.randint(0, 256, (2, block), generator=generator)
+    return Batch(ids_BT, torch.randint(0, 256, (heads, 2, block), generator=generator))
 
 
 def refuse(constant: str) -> None:
@@ -59,22 +68,24 @@ class Running:
         lines = self.err.read_text().split("\n")
         return "\n".join(line.rpartition("\r")[2] for line in lines)
 
-    def wait_for(self, words: str, patience_s: float = 90) -> None:
-        """Until it has said `words` on stderr."""
-        deadline = time.monotonic() + patience_s
-        while words not in self.said:
-            assert self.process.poll() is None, self.said
-            assert time.monotonic() < deadline, self.said
-            time.sleep(0.005)
+    def wait_until(self, happened: Callable[[], bool]) -> None:
+        """Look until it has happened; the run is to go on for so long."""
 
-    def wait_for_rows(self, count: int, patience_s: float = 90) -> None:
+        def happened_or_ended() -> bool:
+            # Looked at first: what has happened may be the last that the run did.
+            return happened() or self.process.poll() is not None
+
+        wait_until(happened_or_ended)
+        assert happened(), self.said
+
+    def wait_for(self, words: str) -> None:
+        """Until it has said `words` on stderr."""
+        self.wait_until(lambda: words in self.said)
+
+    def wait_for_rows(self, count: int) -> None:
         """Until metrics.jsonl has so many rows."""
-        deadline = time.monotonic() + patience_s
         path = self.run / "metrics.jsonl"
-        while not path.exists() or path.read_bytes().count(b"\n") < count:
-            assert self.process.poll() is None, self.said
-            assert time.monotonic() < deadline, self.said
-            time.sleep(0.005)
+        self.wait_until(lambda: path.exists() and path.read_bytes().count(b"\n") >= count)
 
     def ranks(self) -> list[int]:
         """The process ids of torchrun's workers."""

@@ -11,6 +11,7 @@ from support import random_model, small_config
 
 from bytelm import checkpoint as module
 from bytelm.base.errors import InputError
+from bytelm.base.files import sha256_of
 from bytelm.checkpoint import (
     DamagedError,
     check_checkpoint,
@@ -119,7 +120,7 @@ def reseal(folder: Path) -> None:
     about = json.loads(path.read_bytes())
     for name in about["files"]:
         file = folder / name
-        about["files"][name] = {"bytes": file.stat().st_size, "sha256": module.sha256_of(file)}
+        about["files"][name] = {"bytes": file.stat().st_size, "sha256": sha256_of(file)}
     path.write_text(json.dumps(about))
 
 
@@ -154,9 +155,9 @@ def test_a_damaged_configuration(tmp_path: Path) -> None:
     path = folder / "checkpoint.json"
     about = json.loads(path.read_bytes())
     for change, words in (
-        ({"width": 33}, "attention_heads must divide model.width"),
-        ({"width": "x"}, "model.width must be a whole number"),
-        ({"depth": 3}, "there is no option model.depth"),
+        ({"width": 33}, r"model\.attention_heads must divide model\.width"),
+        ({"width": "x"}, r"model\.width must be a whole number"),
+        ({"depth": 3}, r"there is no option model\.depth"),
     ):
         path.write_text(json.dumps({**about, "model": {**about["model"], **change}}))
         with pytest.raises(InputError, match=words):

@@ -3,14 +3,14 @@
 import gc
 import math
 import weakref
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 import torch
 from support import ROOT
 
 import bytelm
-from bytelm import Completion, DecodeOptions, LanguageModel, SamplingOptions
+from bytelm import DecodeOptions, LanguageModel, SamplingOptions
 from bytelm.decode import generate as decoding
 from bytelm.decode.native.stepper import NativeStepper
 from bytelm.scoring import score_documents
@@ -87,7 +87,6 @@ def test_many_prompts_and_samples(model: LanguageModel) -> None:
     raw = model.module.model
     expected = bytelm.generate(raw, [b"import ", b"class A", b""], options)
     assert [sample.text for samples in found for sample in samples] == [c.text for c in expected]
-    assert all(isinstance(sample, Completion) for samples in found for sample in samples)
     assert model.complete_many([]) == []
     assert model.complete_many(iter(prompts[:1]), max_bytes=3)[0][0].finish_reason == "length"
 
@@ -149,8 +148,8 @@ def test_leaving_early_frees_the_engine(
     alive: list[weakref.ref[object]] = []
     make = decoding.make_stepper
 
-    def noting(*arguments: object) -> object:
-        stepper = make(*arguments)  # type: ignore[arg-type]
+    def noting(*arguments: Any) -> object:
+        stepper = make(*arguments)
         alive.append(weakref.ref(stepper))
         return stepper
 
@@ -181,8 +180,8 @@ def test_bits_per_byte_by_head(model: LanguageModel) -> None:
     text = (ROOT / "bytelm" / "alphabet.py").read_bytes()
     found = model.bits_per_byte(text)
     assert found == score_documents(bytelm.load_checkpoint(WEIGHTS).model, [text]).heads_bpb()
-    assert len(found) == 4
-    assert 0 < found[0] < found[3] < 8
+    assert len(found) == model.config.prediction_heads
+    assert 0 < found[0] < found[-1] < 8
 
 
 def test_bits_by_hand(model: LanguageModel) -> None:
@@ -204,7 +203,6 @@ def test_heads_that_look_past_a_short_text(model: LanguageModel) -> None:
 def test_the_module_gives_all_heads_logits(model: LanguageModel) -> None:
     ids_BT = torch.cat([model.encode(b"import os"), model.encode(b"class A: ")])
     logits_BTnV = model.module(ids_BT)
-    assert isinstance(model.module, torch.nn.Module)
     assert logits_BTnV.shape == (2, 10, 4, 264)
     raw = bytelm.load_checkpoint(WEIGHTS).model
     output = raw(ids_BT)

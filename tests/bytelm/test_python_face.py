@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -40,9 +41,9 @@ def model() -> LanguageModel:
         (WEIGHTS, {"device": "cuda:99"}, "device='cuda:99': this machine has"),
     ],
 )
-def test_what_cannot_be_loaded(path: object, options: dict[str, object], words: str) -> None:
+def test_what_cannot_be_loaded(path: Any, options: dict[str, Any], words: str) -> None:
     with pytest.raises(InputError) as caught:
-        bytelm.load(path, **options)  # type: ignore[arg-type]
+        bytelm.load(path, **options)
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
 

@@ -15,7 +15,7 @@ def test_prompts_are_cuts_of_the_split(
 ) -> None:
     out = tmp_path / "new" / "prompts.jsonl"
     arguments = ["--data", str(shards), "--out", str(out), "--count", "9", "--bytes", "70"]
-    assert data_command(["prompts", *arguments, "--split", "train"]) == 0
+    assert data_command("prompts", *arguments, "--split", "train") == 0
     assert json.loads(capsys.readouterr().out)["prompts"] == 9
     found = _read_prompts(out)
     assert [name for name, _ in found] == list(range(9))
@@ -28,7 +28,7 @@ def test_bytes_that_are_no_utf8_come_through(
     pieces = [b"\xff\x00a", "naïve".encode(), "ï".encode()[:1]]
     monkeypatch.setattr(Split, "cuts", lambda *_: pieces)
     out = tmp_path / "prompts.jsonl"
-    assert data_command(["prompts", "--data", str(shards), "--out", str(out)]) == 0
+    assert data_command("prompts", "--data", str(shards), "--out", str(out)) == 0
     assert [prompt for _, prompt in _read_prompts(out)] == pieces
 
 
@@ -43,6 +43,6 @@ def test_prompts_that_cannot_be(
     shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], more: list[str], words: str
 ) -> None:
     out = tmp_path / "p.jsonl"
-    assert data_command(["prompts", "--data", str(shards), "--out", str(out), *more]) == 2
+    assert data_command("prompts", "--data", str(shards), "--out", str(out), *more) == 2
     assert words in capsys.readouterr().err
     assert not out.exists()

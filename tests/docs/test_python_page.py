@@ -4,18 +4,16 @@ import inspect
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from pages import PYTHON, blocks
 from support import ROOT, data_command
 
 import bytelm
 
-PAGE = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
-
-
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+PAGE = PYTHON.read_text(encoding="utf-8")
 
 
 @pytest.mark.slow
@@ -27,21 +25,20 @@ def test_the_code_runs(
     monkeypatch.chdir(tmp_path)
     # Not compiled: that takes a minute, and the page is about other things.
     monkeypatch.setattr(torch._dynamo.config, "disable", True)
-    for block in blocks("sh"):
-        words = shlex.split(block)
+    for block in blocks(PYTHON, "sh"):
+        words = shlex.split(block.text)
         assert words[:3] == ["python", "-m", "data"]
-        assert data_command(words[3:]) == 0
+        assert data_command(*words[3:]) == 0
     capsys.readouterr()
-    names: dict[str, object] = {}
-    for block in blocks("python"):
-        exec(compile(block, "docs/python.md", "exec"), names)
+    names: dict[str, Any] = {}
+    for block in blocks(PYTHON, "python"):
+        exec(compile(block.text, "docs/python.md", "exec"), names)
     out = capsys.readouterr().out
     assert out.startswith("        self.x = x\n")
     assert out.count("def multiply(a, b):\n b'") == 4
     assert names["next_byte"] == "s"
-    assert f"# {tuple(names['ids'].shape)}\n" in PAGE  # type: ignore[attr-defined]
-    assert f"# {tuple(names['logits'].shape)}\n" in PAGE  # type: ignore[attr-defined]
-    assert isinstance(names["mine"], bytelm.LanguageModel)
+    assert f"# {tuple(names['ids'].shape)}\n" in PAGE
+    assert f"# {tuple(names['logits'].shape)}\n" in PAGE
     assert names["mine"].config.width == 64
     assert f"print(error)  # {out.splitlines()[-1]}\n" in PAGE
 

@@ -52,7 +52,7 @@ def test_keys_of_other_versions_are_no_error() -> None:
 
 def test_a_record_is_not_changed() -> None:
     with pytest.raises(ValidationError):
-        MetricsRow(bytes=1, bpb=2.0).bytes = 2  # type: ignore[misc]
+        MetricsRow(bytes=1, bpb=2.0).bytes = 2
 
 
 def test_values_that_are_not_finite_are_none(tmp_path: Path) -> None:

@@ -52,8 +52,9 @@ def test_a_large_package_gives_a_part(tmp_path: Path) -> None:
     files = {f"d/{index}.py": "v = 1\n" * 200_000 for index in range(8)}
     wheel(tmp_path / "out.wheels", "d", "License: MIT", files)
     texts, _ = unpack(tmp_path)
-    assert len(texts) == 5
-    assert sum(map(len, texts.values())) <= 6_000_000
+    # As many as there is room for.
+    taken, size = sum(map(len, texts.values())), len("v = 1\n") * 200_000
+    assert 6_000_000 - size < taken <= 6_000_000 < size * len(files)
 
 
 def test_names_do_not_lead_out_of_the_folder(tmp_path: Path) -> None:

@@ -4,17 +4,15 @@ import contextlib
 import json
 import os
 import signal
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from support import ROOT, python, torchrun
+from support import ROOT, bytelm_command, python, read_rows, torchrun, write_rows
 
-from bytelm.__main__ import COMMANDS
 from bytelm.base import ranks
-from bytelm.base.cli import main, say
+from bytelm.base.cli import say
 from bytelm.base.errors import InputError
 
 
@@ -74,7 +72,7 @@ def test_a_command_for_one_process_refuses_many(
     """Many would write the same files. (No store answers, so this rank speaks.)"""
     out = tmp_path / "out"
     arguments = ["export", "--checkpoint", "x", "--format", "bytelm", "--out", str(out)]
-    assert main("bytelm", "", COMMANDS, arguments) == 2
+    assert bytelm_command(*arguments) == 2
     said = capsys.readouterr().err
     assert said == "error (rank 2): this command runs in one process: start it without torchrun\n"
 
@@ -114,8 +112,9 @@ def test_threads_are_divided_among_the_ranks_of_a_machine(
 
 
 def write_prompts(path: Path) -> None:
-    rows = [{"id": n, "prompt": "import os\n" * (n % 4) + f"def f{n}("} for n in range(7)]
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    write_rows(
+        path, [{"id": n, "prompt": "import os\n" * (n % 4) + f"def f{n}("} for n in range(7)]
+    )
 
 
 SAMPLED = ["--temperature", "0.9", "--top-p", "0.95", "--samples", "3", "--seed", "5"]
@@ -182,7 +181,6 @@ class Work:
         with ranks.joined():
             if ranks.rank() == 1:
                 time.sleep(0.5)
-                print("failing", time.time(), file=sys.stderr, flush=True)
                 if self.how == "killed":
                     os.kill(os.getpid(), 9)
                 raise InputError("the second rank is broken")
@@ -223,15 +221,13 @@ def test_a_rank_that_fails_ends_the_others_with_one_message(
     """Whether the first rank waits for it, works, or has yet to join; and if all fail alike."""
     (tmp_path / "work.py").write_text(FAILING.format(root=str(ROOT)))
     done = torchrun(str(tmp_path / "work.py"), "work", "--how", how)
-    ended = time.time()
     assert done.returncode != 0
     assert done.stdout == ""
     errors = [line for line in done.stderr.splitlines() if line.startswith("error")]
     assert len(errors) == 1, done.stderr
     assert words in errors[0]
-    for line in done.stderr.splitlines():
-        if line.startswith("failing"):
-            assert ended - float(line.split()[1]) < 15
+    # What torchrun says where a rank does not heed it for half a minute.
+    assert "forcefully exiting" not in done.stderr
 
 
 # A rank that has done its work while one of gloo's threads has yet to let go of it.
@@ -284,8 +280,8 @@ def test_what_had_ended_is_kept_where_a_rank_is_stopped(
     monkeypatch.setattr("bytelm.base.ranks.joined", contextlib.nullcontext)
     out = tmp_path / "o.jsonl"
     arguments = ["generate", "--checkpoint", str(run_folder), "--out", str(out)]
-    status = main("bytelm", "", COMMANDS, [*arguments, "--prompts", str(tmp_path / "p.jsonl")])
+    status = bytelm_command(*arguments, "--prompts", str(tmp_path / "p.jsonl"))
     assert status == 130
-    [row] = [json.loads(line) for line in (tmp_path / "o.jsonl.partial.2").open()]
+    [row] = read_rows(tmp_path / "o.jsonl.partial.2")
     assert (row["id"], row["completion"]) == (2, "text")
     assert "the 1 completions that had ended are in" in capsys.readouterr().err

@@ -6,10 +6,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from support import ROOT, python
+from support import ROOT, bytelm_command, one_line, python, read_rows
 
-from bytelm.__main__ import COMMANDS
-from bytelm.base.cli import main
 from bytelm.base.errors import InputError
 from bytelm.checkpoint import load_checkpoint
 from bytelm.decode.command import unescape
@@ -17,10 +15,6 @@ from bytelm.decode.generate import generate
 from bytelm.decode.options import DecodeOptions
 
 PROMPT = b"def add(a, b):\n"
-
-
-def run(*arguments: str) -> int:
-    return main("bytelm", "", COMMANDS, ["generate", *arguments])
 
 
 @pytest.mark.medium
@@ -43,17 +37,22 @@ def test_rows_for_prompts_in_order(
     run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     prompts = [b"import ", b"", b"\xff\xfe\x00", "naïve = 1".encode(), PROMPT]
-    rows = [
+    rows: list[dict[str, object]] = [
         {"id": index, "prompt_base64": base64.b64encode(prompt).decode()}
         for index, prompt in enumerate(prompts)
     ]
-    rows[3] = {"id": "text", "prompt": prompts[3].decode()}  # type: ignore[dict-item]
+    rows[3] = {"id": "text", "prompt": prompts[3].decode()}
     path, out = tmp_path / "p.jsonl", tmp_path / "o.jsonl"
     path.write_text("\n".join(map(json.dumps, rows)) + "\n\n")
     arguments = ["--checkpoint", str(run_folder), "--prompts", str(path), "--out", str(out)]
-    assert run(*arguments, "--max-bytes", "40", "--stop", r"\n\n", "--stop", "self") == 0
+    assert (
+        bytelm_command(
+            "generate", *arguments, "--max-bytes", "40", "--stop", r"\n\n", "--stop", "self"
+        )
+        == 0
+    )
     figures = json.loads(capsys.readouterr().out.splitlines()[-1])
-    found = [json.loads(line) for line in out.read_text().splitlines()]
+    found = read_rows(out)
     options = DecodeOptions(40, 1, 1, (b"\n\n", b"self"))
     expected = generate(load_checkpoint(run_folder).model, prompts, options)
     assert [row["id"] for row in found] == [0, 1, 2, "text", 4]
@@ -74,7 +73,7 @@ def test_the_prompt_may_stand_before_its_completion(run_folder: Path, tmp_path: 
     path, out = tmp_path / "p.jsonl", tmp_path / "o.jsonl"
     path.write_text(json.dumps({"id": 1, "prompt": "naïve = "}) + "\n")
     arguments = ["--checkpoint", str(run_folder), "--prompts", str(path), "--out", str(out)]
-    assert run(*arguments, "--max-bytes", "20", "--with-prompt") == 0
+    assert bytelm_command("generate", *arguments, "--max-bytes", "20", "--with-prompt") == 0
     row = json.loads(out.read_text())
     assert row["text"] == "naïve = " + row["completion"]
 
@@ -102,10 +101,9 @@ def test_broken_prompts(
     path, out = tmp_path / "p.jsonl", tmp_path / "o.jsonl"
     path.write_text(content)
     arguments = ["--checkpoint", str(run_folder), "--prompts", str(path), "--out", str(out)]
-    assert run(*arguments) == 2
+    assert bytelm_command("generate", *arguments) == 2
     said = capsys.readouterr()
-    assert words in said.err
-    assert len(said.err.strip().splitlines()) == 1
+    assert words in one_line(said.err)
     assert said.out == ""
     assert not out.exists()
 
@@ -133,10 +131,8 @@ def test_wrong_arguments(
 ) -> None:
     (tmp_path / "prompt").write_bytes(PROMPT)
     base = ["--checkpoint", str(run_folder), "--prompt-file", str(tmp_path / "prompt")]
-    assert run(*base, *arguments) == 2
-    said = capsys.readouterr().err
-    assert words in said
-    assert len(said.strip().splitlines()) == 1
+    assert bytelm_command("generate", *base, *arguments) == 2
+    assert words in one_line(capsys.readouterr().err)
 
 
 def test_a_prompt_longer_than_the_context_is_named(
@@ -144,7 +140,7 @@ def test_a_prompt_longer_than_the_context_is_named(
 ) -> None:
     (tmp_path / "prompt").write_bytes(b"x" * 3000)
     base = ["--checkpoint", str(run_folder), "--prompt-file", str(tmp_path / "prompt")]
-    assert run(*base) == 2
+    assert bytelm_command("generate", *base) == 2
     assert "3000 bytes" in capsys.readouterr().err
 
 
@@ -158,7 +154,7 @@ def test_a_cut_checkpoint_is_one_line(
     (tmp_path / "prompt").write_bytes(PROMPT)
     for where in (copy, weights.parent):
         base = ["--checkpoint", str(where), "--prompt-file", str(tmp_path / "prompt")]
-        assert run(*base) == 2
+        assert bytelm_command("generate", *base) == 2
         assert "model.safetensors is damaged: 5000 bytes" in capsys.readouterr().err
 
 
@@ -174,5 +170,5 @@ def test_the_prompt_cannot_stand_before_streamed_bytes(
 ) -> None:
     (tmp_path / "p").write_bytes(b"x")
     arguments = ["--checkpoint", str(run_folder), "--prompt-file", str(tmp_path / "p")]
-    assert run(*arguments, "--with-prompt") == 2
+    assert bytelm_command("generate", *arguments, "--with-prompt") == 2
     assert "--samples and --with-prompt go with --prompts" in capsys.readouterr().err

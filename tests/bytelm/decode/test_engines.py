@@ -9,29 +9,23 @@ from typing import Any
 
 import pytest
 import torch
-from support import p_value, random_model, small_config
+from support import p_value, random_model, save_model, small_config
 from torch._dynamo.utils import counters
 
 from bytelm.alphabet import BOS, BYTES, EOD
 from bytelm.base.errors import InputError
-from bytelm.checkpoint import load_checkpoint, save_checkpoint
+from bytelm.checkpoint import load_checkpoint
 from bytelm.config import HEAD_KINDS, LAYERED_KINDS
-from bytelm.decode import compiled
 from bytelm.decode.generate import generate
-from bytelm.decode.options import DecodeOptions, SamplingOptions
+from bytelm.decode.options import DecodeOptions, Engine, SamplingOptions
 from bytelm.decode.row import Row
 from bytelm.decode.sampling import filtered
 from bytelm.decode.step import sayable
 from bytelm.model.model import Model
 
-ENGINES = ["native", "eager"]
+ENGINES: tuple[Engine, ...] = ("native", "eager")
 ARGMAX = SamplingOptions(temperature=0.9, top_p=0.95, seed=3)
 SAMPLED = replace(ARGMAX, draft_rule="sampled")
-
-
-@pytest.fixture(scope="module")
-def trained(run_folder: Path) -> Model:
-    return load_checkpoint(run_folder).model
 
 
 PROMPTS = [b"def add(a, b):\n", b"", b"import ", b"class Node:\n    def __init__(self"]
@@ -53,11 +47,11 @@ def rounded_apart(model: Model, seed: int) -> Model:
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_argmax_rule_one_seed_one_text_at_every_k_batch_and_gate(
-    trained: Model, engine: str
+    trained: Model, engine: Engine
 ) -> None:
     base = DecodeOptions(24, 1, 1, sampling=ARGMAX, samples=2, engine=engine)
     reference = texts(trained, base)
-    assert len(reference) == 8
+    assert len(reference) == 2 * len(PROMPTS)
     assert len(set(reference)) > 5
     for k, batch, gate in ((1, 16, 0.0), (8, 1, 0.0), (8, 16, None), (4, 5, 0.3)):
         assert texts(trained, replace(base, heads=k, batch=batch, gate=gate)) == reference
@@ -66,7 +60,7 @@ def test_argmax_rule_one_seed_one_text_at_every_k_batch_and_gate(
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_sampled_rule_one_seed_one_text_at_every_batch(trained: Model, engine: str) -> None:
+def test_sampled_rule_one_seed_one_text_at_every_batch(trained: Model, engine: Engine) -> None:
     base = DecodeOptions(24, 8, 1, sampling=SAMPLED, samples=2, engine=engine)
     reference = texts(trained, base)
     assert texts(trained, replace(base, batch=16)) == reference
@@ -112,7 +106,7 @@ def test_the_engines_draw_the_same_bytes(trained: Model, rule: Any, limits: dict
 @pytest.mark.parametrize("rule", ["argmax", "sampled"])
 @pytest.mark.parametrize("limits", [{"top_k": 2}, {"top_k": 4, "top_p": 0.9}], ids=str)
 def test_three_bytes_are_drawn_from_head_1s_distribution(
-    engine: str, count: int, rule: Any, limits: dict[str, Any]
+    engine: Engine, count: int, rule: Any, limits: dict[str, Any]
 ) -> None:
     """A whole engine against the product of the model's own conditional probabilities."""
     model = random_model(small_config(layers=1, prediction_heads=3, window=0))
@@ -170,7 +164,7 @@ def test_one_compilation_serves_all_layers() -> None:
     options = DecodeOptions(10, 1, 2, engine="compiled")
     first = texts(model, options)
     graphs = counters["stats"]["unique_graphs"]
-    assert 1 <= graphs <= 2
+    assert 0 < graphs < model.config.layers
     assert texts(model, options) == first
     assert counters["stats"]["unique_graphs"] == graphs
 
@@ -184,7 +178,7 @@ def test_compiling_that_fails_leaves_an_eager_step_that_says_so(
 
         return call
 
-    monkeypatch.setattr(compiled.torch, "compile", broken)
+    monkeypatch.setattr(torch, "compile", broken)
     model = random_model(small_config(layers=1))
     base = DecodeOptions(20, 4, 2)
     found = texts(model, replace(base, engine="compiled"))
@@ -208,7 +202,7 @@ def test_a_stop_across_the_prompts_end_counts_when_asked() -> None:
         (DecodeOptions(samples=0), "samples must be"),
         (DecodeOptions(samples=2), "temperature"),
         (DecodeOptions(gate=1.0), "gate must be"),
-        (DecodeOptions(engine="fast"), "engine must be"),
+        (DecodeOptions(engine="fast"), "engine must be"),  # type: ignore[arg-type]
         (DecodeOptions(sampling=SamplingOptions(-1.0)), "temperature"),
     ],
 )
@@ -229,10 +223,10 @@ def test_all_heads_of_all_kinds_change_no_byte_and_survive_saving(
     model = random_model(config, seed=n)
     prompts = [b"", b"def f(x):\n", bytes(range(200))]
     plain = [c.text for c in generate(model, prompts, DecodeOptions(50, 1, 3, engine="eager"))]
-    save_checkpoint(tmp_path, 1, config, model.state_dict(), {}, {})
+    save_model(tmp_path, model)
     loaded = load_checkpoint(tmp_path).model
     for name, weight in model.state_dict().items():
         assert torch.equal(weight, loaded.state_dict()[name]), name
     for engine in ENGINES:
-        options = DecodeOptions(50, n, 2, engine=engine, gate=0.0)  # type: ignore[arg-type]
+        options = DecodeOptions(50, n, 2, engine=engine, gate=0.0)
         assert [c.text for c in generate(loaded, prompts, options)] == plain

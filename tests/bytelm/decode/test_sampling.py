@@ -9,6 +9,7 @@ import itertools
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -18,7 +19,7 @@ from support import p_value, random_logits
 from torch import Tensor
 
 from bytelm.base.errors import InputError
-from bytelm.decode.options import SamplingOptions
+from bytelm.decode.options import DraftRule, SamplingOptions
 from bytelm.decode.sampling import (
     DRAW,
     draft_ids,
@@ -117,14 +118,19 @@ def joint_p_value(
 
 ARGMAX = SamplingOptions(temperature=0.8, seed=5)
 SAMPLED = replace(ARGMAX, draft_rule="sampled")
-FILTERS = [{}, {"top_p": 0.8}, {"top_k": 3}, {"temperature": 1.7, "top_k": 3, "top_p": 0.85}]
+FILTERS: list[dict[str, Any]] = [
+    {},
+    {"top_p": 0.8},
+    {"top_k": 3},
+    {"temperature": 1.7, "top_k": 3, "top_p": 0.85},
+]
 
 
 @pytest.mark.parametrize("k", [1, 2, 3])
 @pytest.mark.parametrize("limits", FILTERS, ids=str)
 @pytest.mark.parametrize("options", [ARGMAX, SAMPLED], ids=["argmax", "sampled"])
 def test_the_joint_distribution_is_head_1s(
-    options: SamplingOptions, limits: dict[str, float], k: int
+    options: SamplingOptions, limits: dict[str, Any], k: int
 ) -> None:
     options = replace(options, **limits)
     assert joint_p_value(options, k) > 1e-4
@@ -139,20 +145,20 @@ def test_the_joint_distribution_when_widths_vary(options: SamplingOptions) -> No
 
 
 def accept_always(
-    logits_BTV: Tensor, block_BT: Tensor, q: object, widths_B: Tensor, *rest: object
+    logits_BTV: Tensor, block_BT: Tensor, q: object, widths_B: Tensor, *rest: Any
 ) -> tuple[Tensor, Tensor]:
     last_B1 = logits_BTV[:, -1:].argmax(-1)
     return torch.cat((block_BT[:, 1:], last_B1), 1), widths_B - 1
 
 
 def wrong_q(
-    logits_BTV: Tensor, block_BT: Tensor, q_BKV: Tensor, *rest: object
+    logits_BTV: Tensor, block_BT: Tensor, q_BKV: Tensor, *rest: Any
 ) -> tuple[Tensor, Tensor]:
     return verify(logits_BTV, block_BT, q_BKV**1.1, *rest)
 
 
 def without_residual(
-    logits_BTV: Tensor, block_BT: Tensor, q: Tensor, widths: Tensor, *rest: object
+    logits_BTV: Tensor, block_BT: Tensor, q: Tensor, widths: Tensor, *rest: Any
 ) -> tuple[Tensor, Tensor]:
     """Draws from p, not from max(0, p - q), in place of a rejected draft."""
     ids_BT, at_B = verify(logits_BTV, block_BT, q, widths, *rest)
@@ -194,11 +200,11 @@ def test_the_sampled_rule_takes_drafts_that_are_certain(draft: int) -> None:
 
 
 @pytest.mark.parametrize("limits", FILTERS, ids=str)
-def test_argmax_rule_gives_the_same_ids_at_every_k_and_batch(limits: dict[str, float]) -> None:
+def test_argmax_rule_gives_the_same_ids_at_every_k_and_batch(limits: dict[str, Any]) -> None:
     options = replace(ARGMAX, **limits)
     samples_B = torch.arange(16)
     reference, _ = decode(options, 1, samples_B, steps=30)
-    assert len(reference.unique(dim=0)) == 16
+    assert len({tuple(ids) for ids in reference.tolist()}) == 16
     for k in (1, 2, 3):
         mixed_B = torch.randperm(16, generator=torch.Generator().manual_seed(k))
         assert torch.equal(decode(options, k, mixed_B, steps=30)[0], reference[mixed_B])
@@ -223,7 +229,7 @@ def test_sampled_rule_does_not_depend_on_the_batch() -> None:
 
 @pytest.mark.parametrize("rule", ["argmax", "sampled"])
 @pytest.mark.parametrize("temperature", [0.0, 1e-300, 1e-4])
-def test_no_temperature_is_greedy(rule: str, temperature: float) -> None:
+def test_no_temperature_is_greedy(rule: DraftRule, temperature: float) -> None:
     ids = list(PROMPT)
     for _ in range(12):
         ids.append(int(HEAD_1[ids[-2], ids[-1]].argmax()))
@@ -234,7 +240,7 @@ def test_no_temperature_is_greedy(rule: str, temperature: float) -> None:
 
 
 @pytest.mark.parametrize("rule", ["argmax", "sampled"])
-def test_no_draft_past_the_width_is_accepted(rule: str) -> None:
+def test_no_draft_past_the_width_is_accepted(rule: DraftRule) -> None:
     """The drafts are all right, so each row accepts as many as its width allows."""
     options = SamplingOptions(draft_rule=rule)
     block_BT = torch.tensor([[3, 0, 1, 2]]).expand(4, -1)
@@ -321,7 +327,7 @@ def test_one_graph_without_a_word_to_the_host(options: SamplingOptions) -> None:
         (SamplingOptions(top_p=math.nan), "top_p must be"),
         (SamplingOptions(seed=-1), "seed must be"),
         (SamplingOptions(seed=2**64), "seed must be"),
-        (SamplingOptions(draft_rule="best"), "draft_rule must be"),
+        (SamplingOptions(draft_rule="best"), "draft_rule must be"),  # type: ignore[arg-type]
     ],
 )
 def test_options_that_cannot_be(options: SamplingOptions, words: str) -> None:

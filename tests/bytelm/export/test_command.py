@@ -6,11 +6,10 @@ from typing import Any
 
 import pytest
 import torch
-from support import random_model, small_config
+from support import llama_config, random_model, save_model
 
 from bytelm.alphabet import BOS, BYTES, EOD, PAD, VOCAB
 from bytelm.base.errors import InputError
-from bytelm.checkpoint import save_checkpoint
 from bytelm.config import HEAD_KINDS, LAYERED_KINDS, ModelConfig
 from bytelm.decode.generate import generate
 from bytelm.decode.options import DecodeOptions
@@ -22,17 +21,13 @@ from bytelm.model.model import Model
 PROMPT = "def f(x):\n\tétat = ☃ \x00\x7f <|x|>\r\n".encode()
 
 
-def llama_config(**changes: object) -> ModelConfig:
-    return small_config(**{"ngram_orders": (), "ngram_rows": 0, "window": 0, **changes})
-
-
 def saved(folder: Path, config: ModelConfig, seed: int = 0) -> Model:
     model = random_model(config, seed)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if "norm" in name:
                 parameter.uniform_(0.5, 1.5)
-    save_checkpoint(folder, 1, config, model.state_dict(), {}, {})
+    save_model(folder, model)
     return model
 
 

@@ -5,7 +5,7 @@ import torch
 from support import small_config
 
 from bytelm.base.errors import InputError
-from bytelm.config import HEAD_KINDS, ModelConfig, load_preset, model_config
+from bytelm.config import HEAD_KINDS, HeadKind, ModelConfig, load_preset, model_config
 from bytelm.model.equal import at_equal_parameters
 from bytelm.model.model import Model
 
@@ -22,7 +22,9 @@ def preset(name: str) -> ModelConfig:
 @pytest.mark.parametrize("kind", HEAD_KINDS)
 @pytest.mark.parametrize("n", [2, 4, 8])
 @pytest.mark.parametrize("name", ["tiny", "paper-3m", "paper-30m", "paper-100m", "paper-7b"])
-def test_parameters_are_those_of_one_head_within_a_hundredth(name: str, kind: str, n: int) -> None:
+def test_parameters_are_those_of_one_head_within_a_hundredth(
+    name: str, kind: HeadKind, n: int
+) -> None:
     config = preset(name)
     if kind in ("block", "causal", "anticausal") and n >= config.layers:
         with pytest.raises(InputError, match="layers must exceed"):

@@ -5,16 +5,14 @@ from typing import Any
 
 import pytest
 import torch
-from support import python
+from support import bytelm_command, one_line, python
 
-from bytelm.__main__ import COMMANDS
-from bytelm.base.cli import main
 from bytelm.config import load_preset, model_config
 from bytelm.model.model import Model
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    status = main("bytelm", "", COMMANDS, ["plan", *arguments])
+    status = bytelm_command("plan", *arguments)
     said = capsys.readouterr()
     return status, said.out, said.err
 
@@ -78,9 +76,8 @@ def test_options_of_the_preset_can_be_changed(capsys: pytest.CaptureFixture[str]
 
 def test_the_table_says_what_the_figures_say(capsys: pytest.CaptureFixture[str]) -> None:
     status, out, err = run(capsys, "--preset", "tiny", "--gpus", "1", "16")
-    figures = json.loads(out.splitlines()[-1])
+    figures = json.loads(one_line(out))
     assert status == 0
-    assert len(out.splitlines()) == 1
     lines = {line.rsplit("  ", 1)[0].strip(): line.split() for line in err.splitlines()}
     assert f"{figures['params']:,} parameters" in err
     total = figures["plans"][1]["memory_bytes"]["total"]
@@ -123,8 +120,7 @@ def test_wrong_input_is_one_line(
 ) -> None:
     status, out, err = run(capsys, *arguments)
     assert (status, out) == (2, "")
-    assert words in err
-    assert len(err.strip().splitlines()) == 1
+    assert words in one_line(err)
 
 
 @pytest.mark.medium

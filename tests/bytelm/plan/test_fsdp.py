@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,7 +15,8 @@ from bytelm.plan.estimate import muon_flops, run_figures
 from bytelm.plan.fsdp import Sharded
 from bytelm.training.batches.packing import Batch
 from bytelm.training.objective import Objective
-from bytelm.training.optim.optimizer import OptimizerOptions, Optimizers
+from bytelm.training.optim.optimizer import Optimizers
+from bytelm.training.optim.options import OptimizerOptions
 
 # Training's own sharding on one of so many ranks that do not exist: torch's "fake" process group.
 FSDP = """
@@ -64,12 +66,12 @@ print(json.dumps([held, gradients, sent]))
         (4, {"head_kind": "causal", "layers": 5, "prediction_heads": 3}),
     ],
 )
-def test_shards_and_traffic_are_those_of_fsdp(gpus: int, changes: dict[str, object]) -> None:
+def test_shards_and_traffic_are_those_of_fsdp(gpus: int, changes: dict[str, Any]) -> None:
     base = {"width": 64, "layers": 3, "attention_heads": 4, "kv_heads": 2, "hidden": 176}
-    values = {**base, "context": 64, **changes}
+    values: dict[str, Any] = {**base, "context": 64, **changes}
     done = python("-c", FSDP.format(root=str(ROOT)), str(gpus), json.dumps(values))
     assert done.returncode == 0, done.stderr
-    sharded = Sharded(Model(ModelConfig(**values)), gpus)  # type: ignore[arg-type]
+    sharded = Sharded(Model(ModelConfig(**values)), gpus)
     expected = [sharded.weights_bytes(), sharded.gradients_bytes(0), sharded.micro_traffic_bytes()]
     assert json.loads(done.stdout.splitlines()[-1]) == expected
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from support import small_config
-from training import start
+from training import random_batch, start
 
 from bytelm.config import HEAD_KINDS
 from bytelm.training.batches.packing import Batch
@@ -15,17 +15,11 @@ from bytelm.training.options import TrainOptions
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
 
-def batch_on(device: str, heads: int) -> Batch:
-    generator = torch.Generator().manual_seed(5)
-    ids = torch.randint(0, 256, (2, 40), generator=generator)
-    labels = torch.randint(0, 256, (heads, 2, 40), generator=generator)
-    return Batch(ids.to(device), labels.to(device))
-
-
 def losses_of(kind: str, execution: Execution) -> list[list[float]]:
     config = small_config(layers=6, head_kind=kind, prediction_heads=3, window=16)
     learner = Learner(config, TrainOptions(block=40, batch=2), execution)
-    batch = batch_on(execution.device, 3)
+    batch = random_batch(3)
+    batch = Batch(batch.ids_BT.to(execution.device), batch.labels_nBT.to(execution.device))
     losses = []
     for _ in range(3):
         found = learner.compute_gradients([batch])

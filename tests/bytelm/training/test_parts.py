@@ -4,22 +4,26 @@ import itertools
 import json
 import os
 import signal
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from support import ROOT, python, random_model, small_config
+from support import ROOT, python, random_model, read_rows, small_config
+from torch.overrides import TorchFunctionMode
+from training import random_batch
 
-from bytelm.training.batches.packing import Batch
 from bytelm.training.device import speedups
 from bytelm.training.device.speedups import pick_dtype
 from bytelm.training.loop.budget import Budget
 from bytelm.training.loop.metrics import Metrics
 from bytelm.training.loop.stopping import Stopping, StopRequested
 from bytelm.training.objective import Objective
-from bytelm.training.optim.optimizer import OptimizerOptions, Optimizers
+from bytelm.training.optim.optimizer import Optimizers
+from bytelm.training.optim.options import OptimizerOptions
 from bytelm.training.optim.schedule import ScheduleOptions, learning_rate_scale
 
 
@@ -47,8 +51,7 @@ def test_metrics_are_cut_back_to_the_checkpoint(tmp_path: Path) -> None:
     metrics = Metrics(path, 3)
     metrics.append({"step": 4, "new": True})
     metrics.close()
-    found = [json.loads(line) for line in path.read_text().splitlines()]
-    assert found == [{"step": 1}, {"step": 2}, {"step": 3}, {"step": 4, "new": True}]
+    assert read_rows(path) == [{"step": 1}, {"step": 2}, {"step": 3}, {"step": 4, "new": True}]
 
 
 PARTIAL = """
@@ -125,25 +128,19 @@ def test_nothing_raises_once_the_run_is_ending() -> None:
     assert stopping.signal == signal.SIGTERM
 
 
-def batch() -> Batch:
-    generator = torch.Generator().manual_seed(1)
-    ids = torch.randint(0, 256, (2, 30), generator=generator)
-    return Batch(ids, torch.randint(0, 256, (8, 2, 30), generator=generator))
-
-
 def test_the_optimizers_state_survives_bit_for_bit() -> None:
     options = OptimizerOptions()
     models = [random_model(small_config()).requires_grad_(True) for _ in range(2)]
     first = Optimizers(models[0], options)
     for scale in (0.5, 1.0):
-        Objective(models[0], 0.3).backward(batch())
+        Objective(models[0], 0.3).backward(random_batch(8))
         first.step(scale, first.norm())
     models[1].load_state_dict(models[0].state_dict())
     second = Optimizers(models[1], options)
     tensors, numbers = first.tensors()
     second.load({name: tensor.clone() for name, tensor in tensors.items()}, numbers)
     for model, optimizers in zip(models, (first, second), strict=True):
-        Objective(model, 0.3).backward(batch())
+        Objective(model, 0.3).backward(random_batch(8))
         optimizers.step(0.7, optimizers.norm())
     for (name, one), other in zip(
         models[0].named_parameters(), models[1].parameters(), strict=True
@@ -164,29 +161,54 @@ def test_every_parameter_has_one_optimizer() -> None:
         assert sorted(owned) == sorted(id(parameter) for parameter in model.parameters())
 
 
-def test_gradients_are_clipped_to_the_norm() -> None:
+def test_gradients_are_clipped_to_the_norm(monkeypatch: pytest.MonkeyPatch) -> None:
     model = random_model(small_config()).requires_grad_(True)
     optimizers = Optimizers(model, OptimizerOptions(clip=0.01))
-    Objective(model, 0.3).backward(batch())
+    Objective(model, 0.3).backward(random_batch(8))
     norm = optimizers.norm()
     assert norm > 0.01
-    seen = []
-    optimizers.parts["adamw"].step = lambda: seen.append(optimizers.norm())  # type: ignore[method-assign,assignment]
+    seen: list[float] = []
+    monkeypatch.setattr(optimizers.parts["adamw"], "step", lambda: seen.append(optimizers.norm()))
     optimizers.step(1.0, norm)
     assert seen == [pytest.approx(0.01, rel=1e-3)]
 
 
 @pytest.mark.medium
-def test_a_wanted_type_is_not_measured() -> None:
+def test_a_wanted_type_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    def measured(device: str) -> dict[torch.dtype, float]:
+        raise AssertionError("it was measured")
+
+    monkeypatch.setattr(speedups, "_best_matmul_s", measured)
     assert pick_dtype("float32", "cpu") == torch.float32
     assert pick_dtype("bfloat16", "cpu") == torch.bfloat16
-    assert pick_dtype("auto", "cpu") in (torch.float32, torch.bfloat16)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "picked"),
+    [(0.5, torch.float32), (1.0, torch.float32), (1.2, torch.float32), (1.4, torch.bfloat16)],
+)
+def test_bfloat16_is_picked_where_it_is_clearly_faster(
+    monkeypatch: pytest.MonkeyPatch, ratio: float, picked: torch.dtype
+) -> None:
+    times_s = {torch.float32: ratio, torch.bfloat16: 1.0}
+    monkeypatch.setattr(speedups, "_best_matmul_s", lambda _: times_s)
+    assert pick_dtype("auto", "cpu") == picked
 
 
 def test_products_that_take_long_are_measured_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     """By a clock that moves a minute with each reading."""
     minutes = itertools.count()
-    monkeypatch.setattr(speedups.time, "perf_counter", lambda: 60.0 * next(minutes))
-    assert set(speedups._best_matmul_s("cpu").values()) == {60.0}
-    # Its start, two readings of two types in two rounds, and the look at the clock that ends it.
-    assert next(minutes) == 1 + 2 * 2 * 2 + 1
+    products: list[torch.dtype] = []
+
+    class Counting(TorchFunctionMode):
+        def __torch_function__(
+            self, function: Any, types: Any, arguments: Any = (), named: Any = None
+        ) -> Any:
+            if function in (torch.matmul, torch.Tensor.matmul, torch.Tensor.__matmul__):
+                products.append(arguments[0].dtype)
+            return function(*arguments, **(named or {}))
+
+    monkeypatch.setattr(time, "perf_counter", lambda: 60.0 * next(minutes))
+    with Counting():
+        assert set(speedups._best_matmul_s("cpu").values()) == {60.0}
+    assert products == [torch.float32, torch.bfloat16] * 2

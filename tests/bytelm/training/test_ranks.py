@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -31,7 +30,7 @@ def alone(few_shards: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def worst(run: Path, other: Path) -> float:
     rows, others = rows_of(run), rows_of(other)
-    assert len(rows) == len(others) == 50
+    assert [row["step"] for row in rows] == [row["step"] for row in others] == list(range(1, 51))
     return max(
         abs(a - b)
         for row, same in zip(rows, others, strict=True)
@@ -76,10 +75,9 @@ def test_a_rank_that_dies_ends_the_other_and_says_so(few_shards: Path, tmp_path:
     running = start(few_shards, tmp_path / "run", *KIND, "--bytes", "4000000",
                     "--save-steps", "5", ranks=2)  # fmt: skip
     running.wait_for_rows(12)
-    begun = time.monotonic()
     os.kill(running.ranks()[1], signal.SIGKILL)
-    assert running.end(30) != 0
-    assert time.monotonic() - begun < 30
+    # Not after the half an hour that gloo waits for a rank.
+    assert running.end() != 0
     assert "go on from the last checkpoint with --resume" in running.said
     # (torchrun prints a traceback of its own below.)
     assert "bytelm/training" not in running.said

@@ -4,10 +4,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from support import random_model, small_config
+from support import random_model, save_model, small_config
 
 from bytelm.base.errors import InputError
-from bytelm.checkpoint import save_checkpoint
 from bytelm.config import HEAD_KINDS, ModelConfig
 from bytelm.model.model import Model
 from bytelm.training.transfer import begin_with, check_fits
@@ -21,7 +20,7 @@ def of_kind(kind: str, path: int, n: int) -> ModelConfig:
 
 def saved(folder: Path, config: ModelConfig) -> Model:
     model = random_model(config)
-    save_checkpoint(folder, 1, config, model.state_dict(), {}, {})
+    save_model(folder, model)
     return model
 
 

@@ -2,27 +2,26 @@
 
 import gzip
 import json
+import statistics
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support import TRAIN
+from support import bytelm_command, one_line, read_rows
+from training import rows_of
+from training import train as train_words
 
-from bytelm.__main__ import COMMANDS
-from bytelm.base.cli import main
 from bytelm.shards import ShardWriter
 
 SHORT = ("--bytes", "15360")
 
 
 def train(shards: Path, run: Path, *more: str) -> int:
-    arguments = ["train", "--data", str(shards), "--run", str(run), *TRAIN, *SHORT, *more]
-    return main("bytelm", "", COMMANDS, arguments)
+    return bytelm_command(*train_words(shards, run, *SHORT, *more))
 
 
 def losses(run: Path) -> list[list[float]]:
-    rows = [json.loads(row) for row in (run / "metrics.jsonl").read_text().splitlines()]
-    return [row["heads_bpb"] for row in rows]
+    return [row["heads_bpb"] for row in rows_of(run)]
 
 
 def worst(one: list[list[float]], other: list[list[float]]) -> float:
@@ -69,8 +68,7 @@ def test_documents_kept_apart_learn_something_else(tmp_path: Path) -> None:
 def test_a_cosine_ends_at_its_floor(shards: Path, tmp_path: Path) -> None:
     cosine = ("--train.lr-schedule", "cosine", "--train.floor", "0.03")
     assert train(shards, tmp_path / "run", *cosine, "--train.warmup", "0.2") == 0
-    rows = [json.loads(r) for r in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
-    scales = [row["lr_scale"] for row in rows]
+    scales = [row["lr_scale"] for row in rows_of(tmp_path / "run")]
     assert scales.index(max(scales)) == pytest.approx(0.2 * len(scales), abs=1)
     assert 0.03 <= scales[-1] < 0.05
 
@@ -91,10 +89,16 @@ def test_a_run_of_before_an_option_had_its_default(
 
 
 @pytest.mark.medium
-def test_the_summary_tells_what_was_used(shards: Path, tmp_path: Path) -> None:
+def test_the_summary_tells_what_was_used(
+    shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bytelm.training.session.matmul_flops_per_s", lambda *_: 1e9)
     assert train(shards, tmp_path / "run") == 0
     summary = json.loads((tmp_path / "run/summary.json").read_text())
-    assert 0 < summary["mfu"] < 2
+    rows = read_rows(tmp_path / "run" / "metrics.jsonl")
+    flops_per_s = statistics.median(row["bytes_per_s"] for row in rows) * summary["flops_per_byte"]
+    assert summary["matmul_flops_per_s"] == 1e9
+    assert summary["mfu"] == pytest.approx(flops_per_s / 1e9, abs=1e-4)
     assert summary["peak_bytes"] > 50e6
     assert summary["skipped"] == 0
     assert summary["ranks"] == 1
@@ -141,9 +145,7 @@ def test_wrong_options_are_one_line(
     more: list[str], words: str, shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert train(shards, tmp_path / "run", *more) == 2
-    said = capsys.readouterr().err
-    assert words in said
-    assert len(said.strip().splitlines()) == 1
+    assert words in one_line(capsys.readouterr().err)
     assert not (tmp_path / "run").exists()
 
 

@@ -5,24 +5,16 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support import ROOT, read_rows, wait_until, write_rows
 
 from bytelm.toolkit import InputError
-from eval.grading import grade as grade_module
 from eval.grading.grade import Grade, grade_programs, load_samples, program_of, score
 from eval.grading.sandbox import Limits
 from eval.suites.problems import load_problems, suite_path
-
-ROOT = Path(grade_module.__file__).parents[1]
-
-
-def write(path: Path, rows: list[dict[str, Any]]) -> Path:
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return path
 
 
 def micro(*completions: str) -> list[dict[str, Any]]:
@@ -36,7 +28,7 @@ def test_humaneval_references_all_pass(tmp_path: Path) -> None:
         for index, p in enumerate(load_problems("humaneval"))
     ]
     rows.reverse()  # the results keep the samples' order, not the suite's
-    samples = write(tmp_path / "samples.jsonl", rows)
+    samples = write_rows(tmp_path / "samples.jsonl", rows)
     figures = Grade(samples=samples, suite="humaneval").run()
     assert figures["pass_at_1"] == 1.0
     assert figures["pass_at_k"] == {"1": 1.0}
@@ -51,15 +43,19 @@ def test_humaneval_references_all_pass(tmp_path: Path) -> None:
 
 def test_humaneval_empty_completions_all_fail(tmp_path: Path) -> None:
     problems = load_problems("humaneval")[::8]
-    samples = write(
+    samples = write_rows(
         tmp_path / "samples.jsonl", [{"task_id": p.task_id, "completion": ""} for p in problems]
     )
     figures = Grade(samples=samples, suite="humaneval", partial=True).run()
-    assert (figures["pass_at_1"], figures["n"], figures["suite_problems"]) == (0.0, 21, 164)
-    results = (tmp_path / "samples.jsonl_results.jsonl").read_text().splitlines()
-    assert all(not json.loads(line)["passed"] for line in results)
+    assert (figures["pass_at_1"], figures["n"], figures["suite_problems"]) == (
+        0.0,
+        len(problems),
+        164,
+    )
+    results = read_rows(tmp_path / "samples.jsonl_results.jsonl")
+    assert not any(row["passed"] for row in results)
     # HumanEval/0's prompt ends in a docstring: a whole function, which returns None.
-    assert json.loads(results[0])["result"] == "failed: "
+    assert results[0]["result"] == "failed: "
 
 
 def test_figures_results_and_out_file(tmp_path: Path) -> None:
@@ -67,11 +63,11 @@ def test_figures_results_and_out_file(tmp_path: Path) -> None:
     rows[0] |= {"finish_reason": "stop", "prompt_form": "raw", "passed": "an old value"}
     rows[1] |= {"finish_reason": "length", "prompt_form": "raw"}
     rows[2] |= {"finish_reason": "stop"}
-    samples, out = write(tmp_path / "s.jsonl", rows), tmp_path / "new" / "figures.json"
+    samples, out = write_rows(tmp_path / "s.jsonl", rows), tmp_path / "new" / "figures.json"
     figures = Grade(
         samples=samples, suite="micro", out=out, timeout_s=0.5, partial=True, k=(1, 2, 4, 5)
     ).run()
-    results = [json.loads(line) for line in (tmp_path / "s.jsonl_results.jsonl").open()]
+    results = read_rows(tmp_path / "s.jsonl_results.jsonl")
     assert [row["result"] for row in results] == [
         "passed",
         "failed: name 'y' is not defined",
@@ -107,7 +103,7 @@ def test_gzipped_samples_whole_solutions_and_own_problems(tmp_path: Path) -> Non
         "test": "def check(f):\n    assert f() == 1, f()",
         "entry_point": "f",
     }
-    problems, samples = write(tmp_path / "p.jsonl", [problem]), tmp_path / "s.jsonl.gz"
+    problems, samples = write_rows(tmp_path / "p.jsonl", [problem]), tmp_path / "s.jsonl.gz"
     rows = [
         {"task_id": "own/0", "solution": "g = lambda: 1\nf = g"},
         {"task_id": "own/0", "solution": "def f(): return 2"},
@@ -115,7 +111,7 @@ def test_gzipped_samples_whole_solutions_and_own_problems(tmp_path: Path) -> Non
     ]
     samples.write_bytes(gzip.compress("".join(json.dumps(row) + "\n" for row in rows).encode()))
     figures = Grade(samples=samples, problems=problems).run()
-    results = [json.loads(line) for line in (tmp_path / "s.jsonl.gz_results.jsonl").open()]
+    results = read_rows(tmp_path / "s.jsonl.gz_results.jsonl")
     assert [row["result"] for row in results] == ["passed", "failed: 2", "passed"]
     assert figures["suite"] == str(problems)
     assert figures["pass_at_1"] == pytest.approx(2 / 3)
@@ -155,7 +151,7 @@ def test_the_program_is_human_evals() -> None:
 def test_wrong_samples_are_named_and_nothing_is_written(
     tmp_path: Path, line: str, message: str
 ) -> None:
-    samples = write(tmp_path / "s.jsonl", micro(""))
+    samples = write_rows(tmp_path / "s.jsonl", micro(""))
     with samples.open("a") as file:
         file.write(line + "\n")
     with pytest.raises(InputError, match=message):
@@ -164,11 +160,11 @@ def test_wrong_samples_are_named_and_nothing_is_written(
 
 
 def test_missing_problems_and_samples_are_said(tmp_path: Path) -> None:
-    samples = write(tmp_path / "s.jsonl", micro("    return x\n"))
+    samples = write_rows(tmp_path / "s.jsonl", micro("    return x\n"))
     with pytest.raises(InputError, match=r"19 of 20 problems have no sample \(micro/1 is one\)"):
         Grade(samples=samples, suite="micro").run()
     with pytest.raises(InputError, match="no samples in it"):
-        load_samples(write(tmp_path / "none.jsonl", []), {})
+        load_samples(write_rows(tmp_path / "none.jsonl", []), {})
     with pytest.raises(InputError, match="No such file"):
         load_samples(tmp_path / "gone.jsonl", {})
 
@@ -185,9 +181,10 @@ def test_missing_problems_and_samples_are_said(tmp_path: Path) -> None:
     ],
 )
 def test_wrong_options_are_named(tmp_path: Path, options: dict[str, Any], message: str) -> None:
-    samples = write(tmp_path / "s.jsonl", micro(""))
+    samples = write_rows(tmp_path / "s.jsonl", micro(""))
+    values: dict[str, Any] = {"samples": samples, "suite": "micro", "partial": True, **options}
     with pytest.raises(InputError, match=message):
-        Grade(**({"samples": samples, "suite": "micro", "partial": True} | options)).run()
+        Grade(**values).run()
 
 
 def test_scores_weigh_problems_equally_and_k_needs_samples_of_all() -> None:
@@ -227,7 +224,7 @@ def test_signals_kill_running_programs_and_leave_nothing_half_written(
     scratch.mkdir()
     body = f"    open({str(seen)!r}, 'a').write(f'{{__import__(\"os\").getpid()}} ')\n"
     rows = micro(*[body + "    while True: pass\n"] * 6)
-    samples = write(tmp_path / "s.jsonl", rows)
+    samples = write_rows(tmp_path / "s.jsonl", rows)
     command = (
         "from pathlib import Path; from eval.grading.grade import Grade\n"
         f"Grade(samples=Path({str(samples)!r}), suite='micro', partial=True, "
@@ -239,19 +236,14 @@ def test_signals_kill_running_programs_and_leave_nothing_half_written(
         env={**os.environ, "TMPDIR": str(scratch)},
         stderr=subprocess.PIPE,
     )
-    deadline = time.monotonic() + 30
-    while (not seen.exists() or len(seen.read_text().split()) < 2) and time.monotonic() < deadline:
-        time.sleep(0.02)
+    wait_until(lambda: seen.exists() and len(seen.read_text().split()) >= 2)
     grader.send_signal(number)
-    errors = grader.communicate(timeout=30)[1].decode()
+    errors = grader.communicate(timeout=120)[1].decode()
     expected = {signal.SIGTERM: 143}.get(number, -number)
     assert grader.returncode == expected, errors
     pids = [int(word) for word in seen.read_text().split()]
     assert len(pids) == 2  # and the four others never started
-    deadline = time.monotonic() + 5
-    while any(Path(f"/proc/{pid}").exists() for pid in pids) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
+    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))
     assert sorted(tmp_path.iterdir()) == sorted([samples, seen, scratch])
     if number != signal.SIGKILL:
         assert list(scratch.iterdir()) == []

@@ -13,6 +13,7 @@ import pytest
 
 from bytelm.toolkit import InputError
 from eval.grading import sandbox
+from eval.grading.driver import VERDICT_CHARS
 from eval.grading.sandbox import CancelledError, Limits, measure_time_scale, run_program
 
 SHORT = Limits(seconds=0.5)
@@ -129,9 +130,7 @@ FORGERIES: dict[str, tuple[str, str]] = {
 @pytest.mark.parametrize("name", FORGERIES)
 def test_no_forgery_passes_and_none_hangs(name: str) -> None:
     program, expected = FORGERIES[name]
-    start = time.monotonic()
     assert run_program(program, SHORT) == expected
-    assert time.monotonic() - start < 5
 
 
 # The kernel takes a while to take back much memory: the killed program lives on for that long.
@@ -184,10 +183,10 @@ def test_limits_hold() -> None:
     assert run_program(hoard, Limits(20.0, 96 << 20)) == "failed: "
     big_file = "open('a', 'wb').write(b'x' * 2_000_000)"
     assert run_program(big_file, Limits(file_bytes=1 << 20)) == "failed: [Errno 27] File too large"
-    assert len(run_program("raise Exception('x' * 10**6)")) == 150_000
+    assert len(run_program("raise Exception('x' * 10**6)")) == VERDICT_CHARS
     start = time.monotonic()
     assert run_program("while True: pass", SHORT) == "timed out"
-    assert 0.5 <= time.monotonic() - start < 3
+    assert time.monotonic() - start >= SHORT.seconds
 
 
 def test_no_limit_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -293,11 +292,10 @@ def test_stop_kills_at_once(tmp_path: Path) -> None:
 
     watcher = threading.Thread(target=stop_when_running)
     watcher.start()
-    start = time.monotonic()
+    # An hour: only to be stopped can have ended it.
     with pytest.raises(CancelledError):
-        run_program(program, Limits(60.0), stop)
+        run_program(program, Limits(3600.0), stop)
     watcher.join()
-    assert time.monotonic() - start < 10
     assert not alive(pids_in(seen)[0])
 
 

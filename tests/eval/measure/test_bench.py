@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
-from support import ROOT, eval_command, random_model, small_config
+from support import ROOT, eval_command, random_model, save_model, small_config
 
-from bytelm.checkpoint import save_checkpoint
+from bytelm.toolkit import load_checkpoint
 from eval.measure.bench_tables import BenchResult, bench_table
 
 
@@ -33,7 +33,7 @@ def test_bench_seals_its_tables_and_draws_them(
         assert row["share"] == pytest.approx(row["speedup"] / row["bytes_per_forward"])
     assert {row["batch"] for row in sealed["figure_s10"]} == {1, 2}
     assert {"machine", "versions", "command", "checkpoint"} <= set(sealed)
-    assert len(sealed["checkpoint"]["sha256"]) == 64
+    assert sealed["checkpoint"]["sha256"] == load_checkpoint(run_folder).sha256
     for name in ("speed", "batches"):
         assert (tmp_path / f"bench-{name}.png").read_bytes()[:4] == b"\x89PNG"
     assert "the sure ones" in err
@@ -44,8 +44,8 @@ def test_bench_seals_its_tables_and_draws_them(
 def test_a_model_of_fewer_heads_is_benched_as_far_as_it_goes(
     shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], heads: int
 ) -> None:
-    config = small_config(prediction_heads=heads, context=2560)
-    folder = save_checkpoint(tmp_path, 1, config, random_model(config).state_dict(), {}, {})
+    model = random_model(small_config(prediction_heads=heads, context=2560))
+    folder = save_model(tmp_path, model)
     out = tmp_path / "bench.json"
     status, _, err = eval_command(
         capsys, "bench", "--checkpoint", str(folder), "--data", str(shards), "--out", str(out),

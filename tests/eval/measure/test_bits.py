@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from support import ROOT, eval_command, torchrun
+from support import ROOT, eval_command, one_line, torchrun
 
 from bytelm.toolkit import Split, load_checkpoint, score_documents
 from eval.measure.bits import Document, measure_bits
@@ -83,4 +83,4 @@ def test_nothing_to_score(
         capsys, "bits", "--checkpoint", str(run_folder), str(tmp_path / path)
     )
     assert status == 2
-    assert len(err.strip().splitlines()) == 1
+    assert one_line(err)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from support import eval_command
 
+from bytelm.toolkit import generate
 from eval.measure import divergence
 
 
@@ -35,10 +36,8 @@ def test_the_audit_fails_on_a_difference_that_is_no_near_tie(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    honest = divergence.generate
-
     def wrong(model: Any, prompts: list[bytes], options: Any) -> list[Any]:
-        found = honest(model, prompts, options)
+        found = generate(model, prompts, options)
         if options.heads > 1:
             text = found[1].text
             changed = bytes([(text[0] + 1) % 256]) + text[1:]

@@ -1,19 +1,14 @@
-import json
 from pathlib import Path
 
 import pytest
-
-from bytelm.toolkit import main
-from eval.report.command import ReportCommand
+from support import eval_command
 
 
 def test_terminal_and_json_line_say_the_same(
     whole: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ["report", "--run", str(whole)]
-    assert main("eval", "", {"report": ReportCommand, "other": ReportCommand}, arguments) == 0
-    out, err = capsys.readouterr()
-    figures = json.loads(out.splitlines()[-1])
+    status, figures, err = eval_command(capsys, "report", "--run", str(whole))
+    assert status == 0
     assert figures["held_out_bpb"] == 2.0
     assert figures["k"] == 8
     assert figures["identical"] is True

@@ -5,7 +5,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
 
 from eval.records import CompressorBits, GradeResult, MetricsRow, SpeedRow
 from eval.report import plots
@@ -54,6 +57,14 @@ def texts(figure: Figure) -> set[str]:
     return {text.get_text().strip() for axes in figure.axes for text in axes.texts}
 
 
+def points(line: Line2D) -> tuple[list[float], list[float]]:
+    return np.asarray(line.get_xdata()).tolist(), np.asarray(line.get_ydata()).tolist()
+
+
+def heights(axes: Axes) -> list[float]:
+    return [bar.get_height() for bar in axes.patches if isinstance(bar, Rectangle)]
+
+
 @pytest.mark.parametrize("name", FIGURES)
 def test_every_figure_becomes_the_same_svg_twice(name: str) -> None:
     svg = to_svg(FIGURES[name]())
@@ -73,9 +84,8 @@ def test_loss_curve_shows_the_data_and_names_the_lines() -> None:
     figure = plots.loss_curve(ROWS, [(1e6, 2.5), (2e6, 2.2)], {"gzip -9": 2.04, "xz -9e": 1.91})
     [axes] = figure.axes
     raw, _, *rest = axes.lines
-    assert list(raw.get_xdata()) == [row.bytes / 1e6 for row in ROWS]
-    assert list(raw.get_ydata()) == [row.bpb for row in ROWS]
-    assert [list(line.get_ydata()) for line in rest] == [[2.04, 2.04], [1.91, 1.91], [2.5, 2.2]]
+    assert points(raw) == ([row.bytes / 1e6 for row in ROWS], [row.bpb for row in ROWS])
+    assert [points(line)[1] for line in rest] == [[2.04, 2.04], [1.91, 1.91], [2.5, 2.2]]
     assert {"gzip -9 2.04", "xz -9e 1.91", "held out 2.20"} < texts(figure)
     low, high = axes.get_ylim()
     assert low < 1.91
@@ -85,18 +95,20 @@ def test_loss_curve_shows_the_data_and_names_the_lines() -> None:
 def test_long_runs_are_thinned_and_keep_both_ends() -> None:
     rows = [MetricsRow(bytes=i, bpb=2.0 + i / 1e6) for i in range(1, 50_001)]
     line = plots.loss_curve(rows, [], {}).axes[0].lines[0]
-    assert len(line.get_xdata()) == plots.CURVE_POINTS
-    assert (line.get_ydata()[0], line.get_ydata()[-1]) == (rows[0].bpb, rows[-1].bpb)
+    xs, ys = points(line)
+    assert len(xs) == plots.CURVE_POINTS
+    assert (ys[0], ys[-1]) == (rows[0].bpb, rows[-1].bpb)
 
 
 def test_bars_have_the_heights_of_their_figures() -> None:
     left, right = plots.head_bars(HEADS, COMPRESSORS).axes
-    assert [bar.get_height() for bar in left.patches] == HEADS
-    assert [bar.get_height() for bar in right.patches] == [2.0, 1.9, 1.9, 1.5]
+    assert heights(left) == HEADS
+    assert heights(right) == [2.0, 1.9, 1.9, 1.5]
     assert left.get_ylim() == right.get_ylim()
-    [axes] = plots.accepted_bars([6, 2, 0, 2]).axes
-    assert [bar.get_height() for bar in axes.patches] == [60, 20, 0, 20]
-    assert "mean 1.80" in texts(axes.figure)
+    figure = plots.accepted_bars([6, 2, 0, 2])
+    [axes] = figure.axes
+    assert heights(axes) == [60, 20, 0, 20]
+    assert "mean 1.80" in texts(figure)
 
 
 def test_speed_lines_of_batches_are_named_apart_only_where_they_differ() -> None:

@@ -4,16 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
-from support import ROOT, python, torchrun
+from support import ROOT, eval_command, one_line, python, read_rows, torchrun
 
-from bytelm.toolkit import DecodeOptions, generate, load_checkpoint, main
-from eval.__main__ import COMMANDS
+from bytelm.toolkit import DecodeOptions, generate, load_checkpoint
 from eval.suites.complete import STOPS, form_prompt
 from eval.suites.problems import load_problems
-
-
-def run(*arguments: str) -> int:
-    return main("eval", "", COMMANDS, [*arguments])
 
 
 def test_samples_are_the_models_own_completions(
@@ -21,9 +16,9 @@ def test_samples_are_the_models_own_completions(
 ) -> None:
     out = tmp_path / "new" / "micro.jsonl"
     arguments = ["--suite", "micro", "--checkpoint", str(run_folder), "--out", str(out)]
-    assert run("complete", *arguments, "--max-bytes", "60") == 0
-    figures = json.loads(capsys.readouterr().out.splitlines()[-1])
-    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    status, figures, _ = eval_command(capsys, "complete", *arguments, "--max-bytes", "60")
+    assert status == 0
+    rows = read_rows(out)
     problems = load_problems("micro", None)
     checkpoint = load_checkpoint(run_folder)
     stops = tuple(stop.encode() for stop in STOPS["paper"])
@@ -36,13 +31,13 @@ def test_samples_are_the_models_own_completions(
         assert sum(row["accepted"]) == row["bytes"] == len(completion.text)
         assert row["prompt_form"] == "raw"
         assert row["checkpoint_sha256"] == checkpoint.sha256
-    assert figures["completions"] == 20
+    assert figures["completions"] == len(problems)
     assert figures["bytes"] == sum(row["bytes"] for row in rows)
     sealed = json.loads((tmp_path / "new" / "micro.complete.json").read_text())
     assert sealed["machine"]["cores"] >= 1
-    assert run("grade", "--suite", "micro", "--samples", str(out)) == 0
-    graded = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert graded["n"] == 20
+    status, graded, _ = eval_command(capsys, "grade", "--suite", "micro", "--samples", str(out))
+    assert status == 0
+    assert graded["n"] == len(problems)
     assert graded["finish_reasons"] == {
         reason: [row["finish_reason"] for row in rows].count(reason)
         for reason in {row["finish_reason"] for row in rows}
@@ -60,7 +55,7 @@ def test_two_ranks_write_the_samples_of_one_process(run_folder: Path, tmp_path: 
     assert done.returncode == 0, done.stderr
     assert two.read_bytes() == one.read_bytes()
     [line] = done.stdout.splitlines()
-    assert json.loads(line)["completions"] == 20
+    assert json.loads(line)["completions"] == len(load_problems("micro"))
     sealed = [json.loads(path.with_suffix(".complete.json").read_text()) for path in (one, two)]
     assert [figures["machine"]["ranks"] for figures in sealed] == [1, 2]
     assert sealed[1]["command"].startswith("torchrun --nproc-per-node 2 -m eval complete --suite")
@@ -95,8 +90,8 @@ def test_wrong_input_is_one_line(
     words: str,
 ) -> None:
     out = tmp_path / "o.jsonl"
-    assert run("complete", "--checkpoint", str(run_folder), "--out", str(out), *arguments) == 2
-    said = capsys.readouterr().err
-    assert words in said
-    assert len(said.strip().splitlines()) == 1
+    base = ["complete", "--checkpoint", str(run_folder), "--out", str(out)]
+    status, _, err = eval_command(capsys, *base, *arguments)
+    assert status == 2
+    assert words in one_line(err)
     assert list(tmp_path.iterdir()) == []

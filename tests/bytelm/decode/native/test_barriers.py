@@ -28,7 +28,7 @@ def collective(text: str) -> list[tuple[str, str]]:
 
 def last_statement(body: str) -> str:
     """From the last line that is indented as the first is."""
-    indent = re.match(" *", body)[0]  # type: ignore[index]
+    indent = " " * (len(body) - len(body.lstrip(" ")))
     starts = [found.start() for found in re.finditer(rf"^{indent}[^ }}]", body, re.MULTILINE)]
     return body[starts[-1] :]
 

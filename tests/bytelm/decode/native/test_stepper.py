@@ -8,7 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support import random_model, small_config
+from support import one_line, random_model, random_prompts, small_config
 from torch import Tensor
 
 from bytelm.alphabet import BOS
@@ -25,7 +25,7 @@ from bytelm.model.model import Model
 from bytelm.native import build
 from bytelm.native.sanitize import VARIABLE
 
-CONFIGS = {
+CONFIGS: dict[str, dict[str, object]] = {
     "small": {},
     "full attention": {"window": 0},
     "odd sizes": {"width": 36, "attention_heads": 6, "kv_heads": 3, "hidden": 50},
@@ -87,10 +87,7 @@ def test_bfloat16_is_the_same_at_every_width_and_batch(
 ) -> None:
     config = small_config(layers=10 if kind in LAYERED_KINDS else 2, head_kind=kind)
     model = in_dtype(random_model(config, seed), torch.bfloat16)
-    generator = torch.Generator().manual_seed(seed)
-    prompts = [
-        bytes(torch.randint(0, 256, (length,), generator=generator).tolist()) for length in lengths
-    ]
+    prompts = random_prompts(lengths, seed)
     plain = generate(model, prompts, DecodeOptions(50, 1, 1))
     found = generate(model, prompts, DecodeOptions(50, k, batch, gate=gate))
     assert [c.text for c in found] == [c.text for c in plain]
@@ -121,11 +118,7 @@ def test_long_rows_are_the_same_alone_and_among_others(window: int, sizes: dict[
     """
     config = small_config(context=1000, window=window, **sizes)
     model = in_dtype(random_model(config), torch.bfloat16)
-    generator = torch.Generator().manual_seed(5)
-    prompts = [
-        bytes(torch.randint(0, 256, (length,), generator=generator).tolist())
-        for length in (0, 127, 128, 300, 505, 700, 900, 33, 640, 257)
-    ]
+    prompts = random_prompts((0, 127, 128, 300, 505, 700, 900, 33, 640, 257), 5)
     alone = [generate(model, [prompt], DecodeOptions(25, 1, 1))[0].text for prompt in prompts]
     for threads, pairs in ((1, [(8, 3), (3, 16)]), (2, [(1, 1), (8, 1), (8, 10)])):
         torch.set_num_threads(threads)
@@ -205,11 +198,10 @@ def test_without_a_compiler_decoding_is_eager_and_says_so(
             generate(model, [b"abc"], DecodeOptions(20, 4, 1, engine="native"))
     finally:
         build.library.cache_clear()
-    said = capsys.readouterr().err.splitlines()
+    said = one_line(capsys.readouterr().err)
     assert found == expected
-    assert len(said) == 1
-    assert "decoding runs eager" in said[0]
-    assert "no C++ compiler" in said[0]
+    assert "decoding runs eager" in said
+    assert "no C++ compiler" in said
 
 
 @pytest.mark.slow

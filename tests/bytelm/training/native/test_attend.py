@@ -2,14 +2,14 @@
 
 import math
 import platform
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support import random_model, small_config
+from support import one_line, random_model, small_config
 from torch import Tensor
 
 from bytelm.native import build
@@ -18,6 +18,7 @@ from bytelm.training.native import attend as module
 from bytelm.training.native.attend import attend, attention_library, native_attention
 from bytelm.training.objective import Objective
 
+Inputs = tuple[Tensor, Tensor, Tensor]
 TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 1e-2}
 
 
@@ -34,23 +35,24 @@ def plain(q: Tensor, k: Tensor, v: Tensor, first_BT: Tensor | None) -> Tensor:
 
 def inputs(
     B: int, T: int, H: int, G: int, C: int, dtype: torch.dtype, seed: int = 0
-) -> tuple[list[Tensor], Tensor]:
+) -> tuple[Inputs, Tensor]:
     """q, k and v as a model has them, views of what it computes together; a gradient."""
     generator = torch.Generator().manual_seed(seed)
     qk = torch.randn(B, T, H + G, C, generator=generator).mul(1.5).to(dtype)
     qkv = torch.randn(B, T, H + 2 * G, C, generator=generator).to(dtype)
     dy = torch.randn(B, T, H, C, generator=generator).to(dtype)
-    return [qk[:, :, :H], qk[:, :, H:], qkv[:, :, H + G :]], dy
+    return (qk[:, :, :H], qk[:, :, H:], qkv[:, :, H + G :]), dy
 
 
-def gradients(function: object, tensors: list[Tensor], *rest: Tensor | None) -> list[Tensor]:
-    first_BT, dy = rest
+def gradients(
+    function: Callable[..., Tensor], tensors: Sequence[Tensor], first_BT: Tensor | None, dy: Tensor
+) -> list[Tensor]:
     leaves = [tensor.detach().requires_grad_() for tensor in tensors]
-    y = function(*leaves, first_BT)  # type: ignore[operator]
+    y = function(*leaves, first_BT)
     return [y.detach(), *torch.autograd.grad(y, leaves, dy)]
 
 
-def check(tensors: list[Tensor], dy: Tensor, first_BT: Tensor | None) -> None:
+def check(tensors: Inputs, dy: Tensor, first_BT: Tensor | None) -> None:
     """The result and the gradients are near the plain ones by the norm of each row and head."""
     found = gradients(attend, tensors, first_BT, dy)
     wide = [tensor.double() for tensor in tensors]
@@ -168,14 +170,11 @@ def test_compiled_it_is_one_node_and_the_same_bits() -> None:
     def around(q: Tensor, k: Tensor, v: Tensor, first_BT: Tensor | None) -> Tensor:
         return attend(q * 2, k, v, first_BT).flatten(2) * 3
 
-    def plainly(q: Tensor, k: Tensor, v: Tensor, first_BT: Tensor | None) -> Tensor:
-        return attend(q * 2, k, v, first_BT).flatten(2) * 3
-
     tensors, dy = inputs(2, 90, 4, 2, 16, torch.bfloat16)
     compiled = torch.compile(around, backend="aot_eager", fullgraph=True, dynamic=False)
     for first_BT in (None, window(90, 30)):
         found = gradients(compiled, tensors, first_BT, dy.flatten(2))
-        expected = gradients(plainly, tensors, first_BT, dy.flatten(2))
+        expected = gradients(around, tensors, first_BT, dy.flatten(2))
         assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
 
 
@@ -203,8 +202,10 @@ def test_a_model_learns_the_same_with_it(
         Objective(model, 0.3).backward(Batch(ids, labels))
         found.append({name: p.grad for name, p in model.named_parameters()})
     for name, gradient in found[0].items():
+        other = found[1][name]
         assert gradient is not None
-        assert (gradient - found[1][name]).norm() <= 1e-5 * gradient.norm(), name
+        assert other is not None
+        assert (gradient - other).norm() <= 1e-5 * gradient.norm(), name
 
 
 def test_where_it_cannot_serve_it_says_so_once(
@@ -219,9 +220,8 @@ def test_where_it_cannot_serve_it_says_so_once(
         assert native_attention(model) is None
     finally:
         build.library.cache_clear()
-    said = capsys.readouterr().err.splitlines()
-    assert len(said) == 1
-    assert "no C++ compiler (no-such-compiler) was found" in said[0]
+    said = one_line(capsys.readouterr().err)
+    assert "no C++ compiler (no-such-compiler) was found" in said
 
 
 def test_wide_heads_and_other_types_are_left_to_torch() -> None:

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from support import bytelm_command
 from torch import Tensor
 from training import assert_same, newest, refuse, rows_of, train
 
-from bytelm.__main__ import COMMANDS
-from bytelm.base.cli import main
 from bytelm.checkpoint import check_checkpoint, list_checkpoints
 from bytelm.training.batches.packing import Batch
 from bytelm.training.objective import Objective
@@ -63,7 +62,7 @@ def spoil(monkeypatch: pytest.MonkeyPatch, spoiler: Spoiler) -> Spoiler:
 
 
 def begin(shards: Path, run: Path, *more: str) -> int:
-    return main("bytelm", "", COMMANDS, train(shards, run, *SIZE, *more))
+    return bytelm_command(*train(shards, run, *SIZE, *more))
 
 
 @pytest.mark.slow

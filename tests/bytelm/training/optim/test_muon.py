@@ -1,8 +1,11 @@
 """Muon over stacks: torch's updates bit for bit, whole and sharded; near-orthogonal results."""
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 import torch
-from support import ROOT, python
+from support import ROOT, torchrun
 from torch import nn
 
 from bytelm.training.optim.muon import Muon, orthogonalized
@@ -18,9 +21,11 @@ def matrices(seed: int = 0) -> list[nn.Parameter]:
 @pytest.mark.parametrize("weight_decay", [0.0, 0.1])
 def test_the_updates_are_torchs_bit_for_bit(weight_decay: float) -> None:
     own, reference = matrices(), matrices()
-    options = {"lr": 0.02, "momentum": 0.95, "weight_decay": weight_decay}
-    ours = Muon(own, **options)  # type: ignore[arg-type]
-    theirs = torch.optim.Muon(reference, adjust_lr_fn="match_rms_adamw", **options)  # type: ignore[arg-type]
+    options: dict[str, Any] = {"lr": 0.02, "momentum": 0.95, "weight_decay": weight_decay}
+    ours = Muon(own, **options)
+    theirs: torch.optim.Optimizer = torch.optim.Muon(
+        reference, adjust_lr_fn="match_rms_adamw", **options
+    )
     generator = torch.Generator().manual_seed(1)
     for _ in range(4):
         for one, other in zip(own, reference, strict=True):
@@ -79,12 +84,9 @@ ranks.leave(0)
 
 @pytest.mark.slow
 @pytest.mark.parametrize("ranks", [2, 3])
-def test_sharded_matrices_get_the_updates_of_whole_ones(ranks: int, tmp_path: object) -> None:
+def test_sharded_matrices_get_the_updates_of_whole_ones(ranks: int, tmp_path: Path) -> None:
     """Rows and matrices that the ranks do not divide, and a matrix of fewer rows than ranks."""
-    script = f"{tmp_path}/script.py"
-    with open(script, "w") as file:  # noqa: PTH123
-        file.write(SHARDED.format(root=str(ROOT)))
-    run = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks), script)
-    done = python(*run, env=None)
+    (tmp_path / "script.py").write_text(SHARDED.format(root=str(ROOT)))
+    done = torchrun(str(tmp_path / "script.py"), ranks=ranks)
     assert done.returncode == 0, done.stderr
     assert float(done.stdout.split()[1]) < 1e-6
