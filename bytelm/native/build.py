@@ -9,6 +9,7 @@ import platform
 import shutil
 import subprocess
 import tempfile
+import threading
 from pathlib import Path
 
 from bytelm.native.headers import Struct, generated_headers
@@ -17,6 +18,8 @@ from bytelm.native.sanitize import sanitizer_flags
 HERE = Path(__file__).parent
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-ffp-contract=fast", "-fno-math-errno",
          "-Wno-psabi", "-shared", "-fPIC", "-pthread", "-fvisibility=hidden")  # fmt: skip
+
+_compiling = threading.Lock()
 
 
 class NoCompilerError(Exception):
@@ -66,6 +69,18 @@ def library(source: Path, *options: str, structs: tuple[Struct, ...] = ()) -> ct
 
     Raises NoCompilerError, with the reason, if there is no compiler or compiling fails.
     """
+    target = compiled(source, *options, structs=structs)
+    try:
+        return ctypes.CDLL(str(target))
+    except OSError as error:
+        raise NoCompilerError(f"{target.name} cannot be loaded: {error}") from error
+
+
+def compiled(source: Path, *options: str, structs: tuple[Struct, ...] = ()) -> Path:
+    """The file of `library(...)`, compiled but not loaded. Threads may call it side by side.
+
+    Raises NoCompilerError as `library` does.
+    """
     headers = sorted([*HERE.glob("*.h"), *source.parent.glob("*.h")])
     command = (_compiler(), *FLAGS, *options, *sanitizer_flags())
     generated = generated_headers(structs)
@@ -73,12 +88,11 @@ def library(source: Path, *options: str, structs: tuple[Struct, ...] = ()) -> ct
     for file in (source, *headers):
         digest.update(file.read_bytes())
     target = _folder() / f"{source.stem}-{digest.hexdigest()[:16]}.so"
-    if not target.exists():
-        _compile([*command, f"-I{HERE}", str(source)], generated, target)
-    try:
-        return ctypes.CDLL(str(target))
-    except OSError as error:
-        raise NoCompilerError(f"{target.name} cannot be loaded: {error}") from error
+    # A second thread waits for the first one's library, rather than compile its own.
+    with _compiling:
+        if not target.exists():
+            _compile([*command, f"-I{HERE}", str(source)], generated, target)
+    return target
 
 
 def _compile(command: list[str], generated: dict[str, str], target: Path) -> None:

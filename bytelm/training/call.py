@@ -58,6 +58,7 @@ def train(
     ConnectionError if another rank was lost.
     """
     from bytelm.training.device.compile_cache import place_cache
+    from bytelm.training.native.library import begin_attention
     from bytelm.training.run_options import RunOptions
 
     options = RunOptions(
@@ -69,6 +70,7 @@ def train(
     config, learning = _resolve(str(preset), model, train, equal_parameters)
     # Torch reads the cache's path when some of its parts are imported, so it is set before.
     place_cache(Path(run))
+    begin_attention(device)
     from bytelm.training.session import train_session
 
     return train_session(config, learning, Path(data), Path(run), options, str(preset))

@@ -11,6 +11,7 @@ from bytelm.base.cli import Stopped
 from bytelm.base.parsing import DefaultsByType
 from bytelm.config import ModelConfig
 from bytelm.training.device.compile_cache import place_cache
+from bytelm.training.native.library import begin_attention
 from bytelm.training.options import TrainOptions, fit_together, preset_defaults
 from bytelm.training.run_options import RunOptions
 
@@ -49,6 +50,7 @@ class Train:
         # Torch reads the cache's path when some of its parts are imported, so it is set before.
         place_cache(self.run_folder)
         model = fit_together(self.model, self.train, self.equal_parameters)
+        begin_attention(self.options.device)
         from bytelm.training.session import train_session
 
         summary = train_session(

@@ -20,7 +20,7 @@ from bytelm.model.model import Model
 from bytelm.scoring import LN2
 from bytelm.training.batches.packing import Batch
 from bytelm.training.device.fsdp import shard, sum_gradients
-from bytelm.training.device.speedups import begin_compiling, compiler, why
+from bytelm.training.device.speedups import compiler, why
 from bytelm.training.objective import Objective, label_counts
 from bytelm.training.optim.guard import Guard
 from bytelm.training.optim.optimizer import Optimizers
@@ -125,8 +125,6 @@ class Learner:
         return counts_n.clamp(min=1)
 
     def _backward(self, batches: Sequence[Batch], counts_n: Tensor) -> Tensor:
-        if self.compiled and not self._has_run:
-            begin_compiling(self.execution.device)
         try:
             losses = [self.objective.backward(batch, counts_n) for batch in batches]
         except Exception as error:

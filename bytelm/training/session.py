@@ -19,7 +19,7 @@ from bytelm.checkpoint import find_checkpoint, list_checkpoints, read_about, wei
 from bytelm.config import ModelConfig
 from bytelm.shards import Split
 from bytelm.training.device.compile_cache import place_cache, remove_cut_code
-from bytelm.training.device.speedups import pick_dtype
+from bytelm.training.device.speedups import begin_compiling, pick_dtype
 from bytelm.training.learner import Execution, Learner
 from bytelm.training.loop.budget import Budget, Cadence
 from bytelm.training.loop.trainer import Trainer, score_figures
@@ -190,6 +190,8 @@ class _Session:
         )
         if self.options.compile:
             remove_cut_code(Path(os.environ["TORCHINDUCTOR_CACHE_DIR"]))
+            # In the background, while the model is made.
+            begin_compiling(self.device)
         learner = Learner(self.model, self.train_options, execution, init, self.options.drafts_only)
         return Trainer(self.run, learner, train, held_out, cadence)
 

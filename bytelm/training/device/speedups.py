@@ -92,7 +92,9 @@ def begin_compiling(device: str) -> None:
     if device != "cpu":
         return
     # Else torch compiles and runs a test program to check the processor's vector instructions.
-    if torch._inductor.config.cpp.vec_isa_ok is None:
+    # Any compiler knows AVX2. Of what is newer, an old compiler may know less than the processor.
+    plain = torch.backends.cpu.get_cpu_capability() == "AVX2"
+    if plain and torch._inductor.config.cpp.vec_isa_ok is None:
         torch._inductor.config.cpp.vec_isa_ok = True
     threading.Thread(target=_compile_empty_kernel, daemon=True, name="compiler").start()
 

@@ -4,7 +4,6 @@ Shapes: B batch row, T position in block, H attention head, G KV head, C head di
 """
 
 import ctypes
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,20 +12,14 @@ from torch import Tensor
 from bytelm.base.cli import say
 from bytelm.model.layers import Attend
 from bytelm.model.model import Model
-from bytelm.native.build import NoCompilerError, library
-from bytelm.training.native.structs import STRUCTS, AttentionCall, TensorView
+from bytelm.native.build import NoCompilerError
+from bytelm.training.native.library import attention_library
+from bytelm.training.native.structs import AttentionCall, TensorView
 
-SOURCE = Path(__file__).with_name("attention.cpp")
-OPTIONS = ("-fopenmp",)
 KINDS = {torch.float32: "F32", torch.bfloat16: "BF16"}
 MAX_HEAD_SIZE = 256
 
 _said: set[str] = set()
-
-
-def attention_library() -> ctypes.CDLL:
-    """The compiled attention.cpp. Raises NoCompilerError if it cannot be compiled."""
-    return library(SOURCE, *OPTIONS, structs=STRUCTS)
 
 
 def _call(name: str, first_BT: Tensor | None, log_sums_BHT: Tensor, **tensors: Tensor) -> None:

@@ -4,9 +4,10 @@ Shapes: B batch row, T position in block, H attention head, C head dim.
 """
 
 import ctypes
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class TensorView(ctypes.Structure):
@@ -20,7 +21,7 @@ class TensorView(ctypes.Structure):
     ]
 
     @classmethod
-    def of(cls, tensor_BTHC: Tensor) -> "TensorView":
+    def of(cls, tensor_BTHC: "Tensor") -> "TensorView":
         """A view of `tensor_BTHC`. Keep the tensor alive as long as the view is used."""
         return cls(tensor_BTHC.data_ptr(), *tensor_BTHC.stride()[:3])
 

@@ -15,7 +15,8 @@ from torch import Tensor
 from bytelm.native import build
 from bytelm.training.batches.packing import Batch
 from bytelm.training.native import attend as module
-from bytelm.training.native.attend import attend, attention_library, native_attention
+from bytelm.training.native.attend import attend, native_attention
+from bytelm.training.native.library import attention_library
 from bytelm.training.objective import Objective
 
 Inputs = tuple[Tensor, Tensor, Tensor]
