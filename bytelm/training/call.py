@@ -39,17 +39,15 @@ def train(
 ) -> TrainingSummary:
     """Train a model on byte shards, as `python -m bytelm train` does.
 
-    `preset` is a preset's name (see `bytelm.presets`) or the path of a .toml file. `data` is a
-    shard folder, made by `python -m data build`. `run` is the folder to write; `bytelm.load(run)`
-    loads the result.
+    `preset` is a preset's name (see `bytelm.presets`) or the path of a .toml file. `data`: a shard
+    folder, made by `python -m data build`. `run`: the folder to write; `bytelm.load(run)` loads it.
 
     The budget is `bytes` of training data, `minutes` of training, or both: then the run ends at the
     first of the two. The default is 4 minutes. With `bytes` alone, a run is repeatable bit for bit.
 
     `model` and `train` change options of the preset ({"width": 64}), or replace all of them (a
     ModelConfig, a TrainOptions). `equal_parameters` shrinks the model so that it has as many
-    parameters as with one head. `bytelm.training.run_options.RunOptions` explains the other
-    arguments.
+    parameters as with one head. bytelm.training.run_options.RunOptions explains the others.
 
     Returns the run's figures. Ctrl-C and SIGTERM save a checkpoint and return; `ended` of the
     result then names the signal. Progress goes to stderr. Works in the main thread only.

@@ -68,7 +68,7 @@ def test_a_whole_model_goes_on_from_the_checkpoint(
     ("more", "words"),
     [
         (["--drafts-only"], "--drafts-only needs a trained model to begin with: --init DIR"),
-        (["--init", "RUN", "--model.width", "32"], "has model.width = 64, the preset 32"),
+        (["--init", "RUN", "--model.width", "32"], "has model.width = 64, the preset has 32"),
         (["--init", "nowhere"], "nowhere does not exist"),
         (["--drafts-only", "--model.prediction-heads", "1"], "has no drafts"),
     ],

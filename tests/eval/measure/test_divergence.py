@@ -40,7 +40,8 @@ def test_the_audit_fails_on_a_difference_that_is_no_near_tie(
         found = generate(model, prompts, options)
         if options.heads > 1:
             text = found[1].text
-            changed = bytes([(text[0] + 1) % 256]) + text[1:]
+            # NUL is not in the training text, so the model is sure that it does not come here.
+            changed = b"\0" + text[1:]
             found[1] = type(found[1])(changed, "length", 1, (len(text),))
         return found
 

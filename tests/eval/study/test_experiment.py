@@ -205,7 +205,7 @@ def test_figures_pair_models_by_seed() -> None:
     ("kind", "options", "word"),
     [
         (Induction, {"seeds": 0}, "--seeds must be at least 1"),
-        (Induction, {"heads": ()}, "at least one each"),
+        (Induction, {"heads": ()}, "need at least one value each"),
         (Induction, {"heads": (0,)}, "--heads must be 1 to 32"),
         (Induction, {"heads": (2, 2)}, "--heads names one twice"),
         (Induction, {"widths": (48,)}, "multiples of 32"),
