@@ -29,11 +29,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from bytelm.base.cli import say
 from bytelm.base.device import check_device
 from bytelm.base.errors import InputError
-from bytelm.base.files import new_folder, sha256_of, write_json
+from bytelm.base.files import new_folder, sha256_of, usual_mode, write_json
 from bytelm.base.ranks import gather_objects, launched, rank, world_size
+from bytelm.base.streams import say
 from bytelm.config import ModelConfig, model_config
 from bytelm.model.model import Model
 
@@ -158,7 +158,7 @@ def save_weights(folder: Path, checkpoint: "Checkpoint") -> None:
 
 
 def _write(folder: Path, files: dict[str, dict[str, Tensor]], about: dict[str, Any]) -> None:
-    with new_folder(folder) as aside:
+    with new_folder(folder, ("checkpoint.json", *files)) as aside:
         entries = {}
         for name, tensors in files.items():
             _save_tensors(tensors, aside / name)
@@ -172,8 +172,7 @@ def _write(folder: Path, files: dict[str, dict[str, Tensor]], about: dict[str, A
 def _save_tensors(tensors: dict[str, Tensor], path: Path) -> None:
     try:
         save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path)
-        # safetensors makes files that only the owner can read.
-        path.chmod(0o644)
+        usual_mode(path)
     except SafetensorError as error:
         # safetensors reports a system error, such as a full disk, as its own exception type.
         text = f"could not write {path.name}: {error}"

@@ -25,7 +25,7 @@ from torch.distributed.checkpoint.state_dict_loader import load
 from torch.distributed.checkpoint.state_dict_saver import save
 from torch.distributed.tensor import DTensor
 
-from bytelm.base.files import sha256_of, sync, write_json
+from bytelm.base.files import sha256_of, sync, usual_mode, write_json
 from bytelm.base.ranks import barrier, gather_objects, is_first
 
 
@@ -73,7 +73,7 @@ def _own_files(aside: Path) -> list[tuple[str, dict[str, Any]]]:
     """Sync the files that this rank wrote; returns name, size and hash of each."""
     found = []
     for path in sorted(aside.glob(f"shard-{dist.get_rank() + 1:05d}-*.safetensors")):
-        path.chmod(0o644)
+        usual_mode(path)
         sync(path)
         found.append((path.name, {"bytes": path.stat().st_size, "sha256": sha256_of(path)}))
     return found

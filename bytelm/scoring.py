@@ -18,10 +18,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
-from tqdm import tqdm
 
 from bytelm.alphabet import BOS, EOD, PAD
 from bytelm.base import ranks
+from bytelm.base.streams import progress_bar
 from bytelm.model.model import Model
 
 LN2 = 0.6931471805599453
@@ -107,7 +107,7 @@ def score_documents(
     guesses = [np.zeros((n, len(stream) - 1), dtype=np.int16) for stream in streams]
     total = sum(segment.length - segment.skip for segment in segments)
     device = model.embedding.weight.device
-    with tqdm(
+    with progress_bar(
         total=total, unit="B", unit_scale=True, desc="scoring", disable=not progress, leave=False
     ) as bar:
         for first in range(0, len(segments), batch):

@@ -21,22 +21,33 @@ if TYPE_CHECKING:
     from bytelm.base.cli import Command as Command
     from bytelm.base.cli import Stopped as Stopped
     from bytelm.base.cli import main as main
-    from bytelm.base.cli import say as say
     from bytelm.base.errors import InputError as InputError
     from bytelm.base.errors import option as option
     from bytelm.base.errors import setting as setting
     from bytelm.base.files import write_bytes as write_bytes
     from bytelm.base.files import write_json as write_json
     from bytelm.base.files import write_text as write_text
+    from bytelm.base.journal import Journal as Journal
+    from bytelm.base.jsonl import JsonLines as JsonLines
+    from bytelm.base.jsonl import read_jsonl as read_jsonl
+    from bytelm.base.jsonl import text_of as text_of
     from bytelm.base.options import Range as Range
     from bytelm.base.options import check_options as check_options
     from bytelm.base.parsing import DefaultsByType as DefaultsByType
+    from bytelm.base.places import Out as Out
+    from bytelm.base.places import check_place as check_place
+    from bytelm.base.places import write_json_result as write_json_result
+    from bytelm.base.places import write_result as write_result
     from bytelm.base.ranks import is_first as is_first
     from bytelm.base.ranks import joined as joined
     from bytelm.base.ranks import leave as leave
     from bytelm.base.rates import bandwidth_bytes_per_s as bandwidth_bytes_per_s
     from bytelm.base.rates import matmul_flops_per_s as matmul_flops_per_s
     from bytelm.base.sealing import seal as seal
+    from bytelm.base.streams import ProgressBar as ProgressBar
+    from bytelm.base.streams import progress_bar as progress_bar
+    from bytelm.base.streams import say as say
+    from bytelm.base.streams import write_stdout as write_stdout
     from bytelm.checkpoint import Checkpoint as Checkpoint
     from bytelm.checkpoint import find_checkpoint as find_checkpoint
     from bytelm.checkpoint import load_checkpoint as load_checkpoint
@@ -48,6 +59,8 @@ if TYPE_CHECKING:
     from bytelm.decode.options import Engine as Engine
     from bytelm.decode.options import SamplingOptions as SamplingOptions
     from bytelm.decode.progress import generate_with_progress as generate_with_progress
+    from bytelm.decode.progress import kept_completions as kept_completions
+    from bytelm.decode.prompts import read_prompts as read_prompts
     from bytelm.decode.row import Completion as Completion
     from bytelm.export.command import Export as Export
     from bytelm.model.model import Model as Model
@@ -80,9 +93,13 @@ _HOME = {
     "FIM_PREFIX": "bytelm.alphabet",
     "FIM_SUFFIX": "bytelm.alphabet",
     "InputError": "bytelm.base.errors",
+    "Journal": "bytelm.base.journal",
+    "JsonLines": "bytelm.base.jsonl",
     "Model": "bytelm.model.model",
     "ModelConfig": "bytelm.config",
+    "Out": "bytelm.base.places",
     "PAD": "bytelm.alphabet",
+    "ProgressBar": "bytelm.base.streams",
     "Range": "bytelm.base.options",
     "SamplingOptions": "bytelm.decode.options",
     "Score": "bytelm.scoring",
@@ -93,12 +110,14 @@ _HOME = {
     "VOCAB": "bytelm.alphabet",
     "bandwidth_bytes_per_s": "bytelm.base.rates",
     "check_options": "bytelm.base.options",
+    "check_place": "bytelm.base.places",
     "cuts": "bytelm.shards",
     "find_checkpoint": "bytelm.checkpoint",
     "generate": "bytelm.decode.generate",
     "generate_with_progress": "bytelm.decode.progress",
     "is_first": "bytelm.base.ranks",
     "joined": "bytelm.base.ranks",
+    "kept_completions": "bytelm.decode.progress",
     "leave": "bytelm.base.ranks",
     "load_checkpoint": "bytelm.checkpoint",
     "main": "bytelm.base.cli",
@@ -106,17 +125,24 @@ _HOME = {
     "option": "bytelm.base.errors",
     "preset_defaults": "bytelm.training.options",
     "preset_model": "bytelm.decode.cost",
+    "progress_bar": "bytelm.base.streams",
+    "read_jsonl": "bytelm.base.jsonl",
     "read_manifest": "bytelm.shards",
+    "read_prompts": "bytelm.decode.prompts",
     "resolve": "bytelm.training.options",
-    "say": "bytelm.base.cli",
+    "say": "bytelm.base.streams",
     "score_documents": "bytelm.scoring",
     "score_on_ranks": "bytelm.scoring",
     "seal": "bytelm.base.sealing",
     "setting": "bytelm.base.errors",
     "step_costs": "bytelm.decode.cost",
+    "text_of": "bytelm.base.jsonl",
     "training_costs": "bytelm.training.cost",
     "write_bytes": "bytelm.base.files",
     "write_json": "bytelm.base.files",
+    "write_json_result": "bytelm.base.places",
+    "write_result": "bytelm.base.places",
+    "write_stdout": "bytelm.base.streams",
     "write_text": "bytelm.base.files",
 }
 __all__ = sorted(_HOME)

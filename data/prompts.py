@@ -4,9 +4,9 @@ import base64
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from bytelm.toolkit import InputError, Split
+from bytelm.toolkit import InputError, Out, Split, write_result
 
 
 @dataclass
@@ -15,7 +15,7 @@ class Prompts:
 
     data: Path
     """Shard folder."""
-    out: Path
+    out: Annotated[Path, Out()]
     """The jsonl file to write. Each row has "id" and "prompt"; a prompt that is not valid UTF-8 is
     stored as "prompt_base64"."""
     split: Literal["train", "held_out"] = "held_out"
@@ -30,8 +30,7 @@ class Prompts:
             if getattr(self, name) < 1:
                 raise InputError(f"--{name} must be at least 1, not {getattr(self, name)}")
         prompts = Split(self.data, self.split).cuts(self.count, self.bytes)
-        self.out.parent.mkdir(parents=True, exist_ok=True)
-        self.out.write_bytes(b"".join(_row(*pair) for pair in enumerate(prompts)))
+        write_result(self.out, b"".join(_row(*pair) for pair in enumerate(prompts)))
         return {"out": str(self.out), "prompts": len(prompts), "bytes": self.count * self.bytes}
 
 

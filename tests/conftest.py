@@ -1,11 +1,14 @@
 """Fixtures: shards of this project's own sources, and a model trained on them for seconds."""
 
+import signal
 from pathlib import Path
 
 import pytest
 import torch
 from support import ROOT, TRAIN, bytelm_command
 
+# A shell ignores Ctrl-C in what it starts in the background, and processes of tests would too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 # These models are tiny: a second thread costs more than it gives, above all on a busy machine.
 torch.set_num_threads(1)
 

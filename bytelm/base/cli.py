@@ -6,7 +6,6 @@ Progress and messages go to stderr. With several ranks (torchrun), the first ran
 """
 
 import json
-import os
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +15,8 @@ from typing import Any, Protocol
 from bytelm.base import ranks
 from bytelm.base.errors import InputError, options_written
 from bytelm.base.parsing import parse
+from bytelm.base.places import check_places
+from bytelm.base.streams import fill_closed_streams, flush_stdout, say, write_stdout
 
 
 class Command(Protocol):
@@ -50,12 +51,6 @@ def _terminate(number: int, _: FrameType | None) -> None:
 _asked: list[int] = []
 
 
-def say(text: str, all_ranks: bool = False) -> None:
-    """Print a message on stderr, by default only from the first rank."""
-    if all_ranks or ranks.is_first():
-        print(text, file=sys.stderr, flush=True)
-
-
 def _complain(text: str) -> None:
     """Print why the command fails, if no other rank has done so."""
     if ranks.first_to_fail():
@@ -75,48 +70,73 @@ def main(
     128 + the number of the signal that ended the command. Of `commands` only the named one is
     looked up, so that the others need not be imported.
     """
+    fill_closed_streams()
     signal.signal(signal.SIGTERM, _terminate)
+    words = list(sys.argv[1:] if arguments is None else arguments)
     with options_written("command line"):
-        return _main(program, description, commands, arguments)
+        figures, status = _run(program, description, commands, words)
+        return _print(figures, status)
 
 
-def _main(
+def _run(
     program: str,
     description: str,
     commands: Mapping[str, Callable[..., Command]],
-    arguments: Sequence[str] | None,
-) -> int:
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    words: list[str],
+) -> tuple[dict[str, Any] | None, int]:
+    """Run the command; returns its figures and the status. Errors become one line on stderr."""
+    status = 1
     try:
         command: Command = parse(program, description, commands, words)
         if ranks.launched() and not getattr(command, "on_ranks", False):
             raise InputError("this command runs in one process: start it without torchrun")
-        figures, status = command.run(), 0
+        check_places(command)
+        return command.run(), 0
     except InputError as error:
         _complain(str(error))
-        return 2
+        status = 2
     except Stopped as stopped:
-        figures, status = stopped.figures, stopped.status
+        return stopped.figures, stopped.status
     except BrokenPipeError:
         # The reader of stdout has closed it (`| head`). That is no error, so nothing is printed.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        pass
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         _complain(f"{where}{error.strerror or error}")
-        return 1
-    except KeyboardInterrupt:
+    except (MemoryError, RuntimeError) as error:
+        status = _status_of(error)
+    except (KeyboardInterrupt, Terminated) as stop:
         say("stopped")
-        return 130
-    except Terminated:
-        say("stopped")
-        return 143
-    except RecursionError:
+        status = 130 if isinstance(stop, KeyboardInterrupt) else 143
+    except SystemExit as ended:
+        # tyro has printed the help.
+        status = ended.code if isinstance(ended.code, int) else 0
+    return None, status
+
+
+def _status_of(error: MemoryError | RuntimeError) -> int:
+    """The exit status after an error that is not a bug. Raises it if it is one."""
+    if isinstance(error, RecursionError) and _asked:
         # SIGTERM during `import numpy` can end as a RecursionError inside the import.
-        if not _asked:
-            raise
         say("stopped")
         return 143
-    if figures is not None and ranks.is_first():
-        print(json.dumps(figures), flush=True)
+    # Torch's CPU allocator raises RuntimeError, its CUDA allocator OutOfMemoryError.
+    full = ("can't allocate memory", "out of memory")
+    if isinstance(error, MemoryError) or any(words in str(error) for words in full):
+        _complain("there is not enough memory; make the work smaller, or use a larger machine")
+        return 1
+    raise error
+
+
+def _print(figures: dict[str, Any] | None, status: int) -> int:
+    """Print the figures as the last line of stdout; returns the exit status."""
+    try:
+        flush_stdout()
+        if figures is not None and ranks.is_first():
+            write_stdout(json.dumps(figures).encode() + b"\n")
+    except OSError as error:
+        if figures is not None or not isinstance(error, BrokenPipeError):
+            what = "the text" if figures is None else "the work is done, but its figures"
+            _complain(f"{what} cannot be printed on stdout: {error.strerror}")
+        return status or 1
     return status

@@ -1,26 +1,28 @@
 """`python -m bytelm generate`: complete prompts, to a file or to stdout."""
 
 import base64
-import binascii
 import json
-import sys
 import time
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import tyro
 
 from bytelm.base import ranks
-from bytelm.base.cli import say
 from bytelm.base.errors import InputError
-from bytelm.base.files import write_bytes
+from bytelm.base.journal import Journal
 from bytelm.base.options import Range
+from bytelm.base.places import Out, write_result
+from bytelm.base.streams import read_stdin, say, write_stdout
 from bytelm.decode.endings import Utf8Gate
 from bytelm.decode.options import DecodeOptions, Engine, SamplingOptions
+from bytelm.decode.prompts import Prompts, read_prompts
 from bytelm.decode.row import Completion
 
 if TYPE_CHECKING:
+    from bytelm.checkpoint import Checkpoint
     from bytelm.model.model import Model
 
 
@@ -33,6 +35,7 @@ class Generate:
     With --prompt-file, the completion's bytes are written to stdout as they are accepted. With
     --prompts, one JSON row per completion is written to --out (or stdout), in the order of the
     prompts. The ranks of torchrun divide these prompts among them.
+    A command with --out that was stopped goes on where it ended.
     """
 
     on_ranks: ClassVar[bool] = True
@@ -43,7 +46,7 @@ class Generate:
     """A file whose bytes are the prompt; - is standard input."""
     prompts: Path | None = None
     """A JSONL file; each row has "id" and "prompt" (or "prompt_base64")."""
-    out: Path | None = None
+    out: Annotated[Path, Out()] | None = None
     """The JSONL file to write; stdout if not given."""
     max_bytes: Annotated[int, Range(1)] = 1024
     """The largest number of bytes of a completion."""
@@ -102,7 +105,7 @@ class Generate:
         if self.prompt_file is not None and self.out is not None:
             raise InputError("--out goes with --prompts; with --prompt-file, redirect stdout")
         # Read the prompts first, so that a wrong file is reported before the model is loaded.
-        prompts = _read_prompts(self.prompts) if self.prompts is not None else []
+        prompts = read_prompts(self.prompts) if self.prompts is not None else None
         prompt = _read_prompt(self.prompt_file) if self.prompt_file is not None else b""
         options = self.options()
         options.check()
@@ -111,63 +114,74 @@ class Generate:
             say("--top-k, --top-p and --seed have no effect at --temperature 0 (greedy)")
         if self.prompt_file is not None and (self.samples > 1 or self.with_prompt):
             raise InputError("--samples and --with-prompt go with --prompts")
-        model = load_checkpoint(self.checkpoint, device, getattr(torch, self.dtype)).model
-        options.check(model.config.prediction_heads)
-        if self.prompt_file is not None:
-            _stream(model, prompt, options)
+        checkpoint = load_checkpoint(self.checkpoint, device, getattr(torch, self.dtype))
+        options.check(checkpoint.config.prediction_heads)
+        if prompts is None:
+            _stream(checkpoint.model, prompt, options)
             return None
-        return self._many(model, prompts, options)
+        return self._many(checkpoint, prompts, options)
 
     def _many(
-        self, model: "Model", prompts: list[tuple[object, bytes]], options: DecodeOptions
+        self, checkpoint: "Checkpoint", prompts: Prompts, options: DecodeOptions
     ) -> dict[str, Any] | None:
-        from bytelm.decode.progress import generate_with_progress
+        from bytelm.decode.progress import generate_with_progress, kept_completions
 
         started = time.monotonic()
-        found: dict[int, Completion] = {}
-        try:
-            generate_with_progress(model, [prompt for _, prompt in prompts], options, found=found)
-        except (KeyboardInterrupt, SystemExit):
-            if self.out is not None and found:
-                mine = f".{ranks.rank()}" if ranks.world_size() > 1 else ""
-                partial = self.out.with_name(f"{self.out.name}.partial{mine}")
-                write_bytes(partial, self._lines(prompts, found))
-                text = f"stopped: the {len(found)} completions that had ended are in {partial}"
-                say(text, all_ranks=True)
-            raise
-        if not ranks.is_first():
-            return None
-        lines = self._lines(prompts, found)
-        if self.out is None:
-            sys.stdout.buffer.write(lines)
-            sys.stdout.buffer.flush()
-            return None
-        write_bytes(self.out, lines)
-        size = sum(len(completion.text) for completion in found.values())
-        forwards = sum(completion.forwards for completion in found.values())
-        seconds = time.monotonic() - started
+        with Journal(self.out, self._work(prompts, options, checkpoint.sha256)) as journal:
+            earlier = len(journal.rows)
+            try:
+                found = generate_with_progress(
+                    checkpoint.model, prompts.texts, options, journal=journal
+                )
+            except (KeyboardInterrupt, SystemExit):
+                if self.out is None:
+                    write_stdout(self._lines(prompts, kept_completions(journal)))
+                raise
+            if not ranks.is_first():
+                return None
+            lines = self._lines(prompts, dict(enumerate(found)))
+            if self.out is None:
+                write_stdout(lines)
+                return None
+            write_result(self.out, lines)
+            journal.finish()
+        return self._figures(found, time.monotonic() - started, earlier)
+
+    def _work(self, prompts: Prompts, options: DecodeOptions, sha256: str) -> dict[str, Any]:
+        """What decides the completions, for the journal."""
+        work = asdict(options)
+        del work["batch"]
+        work["stops"] = [stop.hex() for stop in options.stops]
+        named = {"checkpoint_sha256": sha256, "prompts_sha256": prompts.sha256}
+        return {**named, "dtype": self.dtype, **work}
+
+    def _figures(self, found: Sequence[Completion], seconds: float, earlier: int) -> dict[str, Any]:
+        size = sum(len(completion.text) for completion in found)
+        forwards = sum(completion.forwards for completion in found)
         return {
             "out": str(self.out),
-            "prompts": len(prompts),
+            "prompts": len(found) // self.samples,
             "completions": len(found),
             "bytes": size,
             "forwards": forwards,
             "bytes_per_forward": size / max(forwards, 1),
-            "bytes_per_s": size / seconds,
+            # The seconds of an earlier process, which was stopped, are not known.
+            "bytes_per_s": None if earlier else size / seconds,
             "seconds": round(seconds, 3),
         }
 
-    def _lines(self, prompts: list[tuple[object, bytes]], found: dict[int, Completion]) -> bytes:
+    def _lines(self, prompts: Prompts, found: dict[int, Completion]) -> bytes:
         """One JSON row per completion, in the order of the prompts and of their samples."""
         lines = []
         for index, completion in sorted(found.items()):
-            name, prompt = prompts[index // self.samples]
+            number = index // self.samples
+            whole = prompts.texts[number] + completion.text
             row = {
-                "id": name,
+                "id": prompts.ids[number],
                 **({"sample": index % self.samples} if self.samples > 1 else {}),
                 "completion": _text(completion.text),
                 "completion_base64": base64.b64encode(completion.text).decode(),
-                **({"text": _text(prompt + completion.text)} if self.with_prompt else {}),
+                **({"text": _text(whole)} if self.with_prompt else {}),
                 "finish_reason": completion.finish_reason,
                 "bytes": len(completion.text),
                 "forwards": completion.forwards,
@@ -186,13 +200,11 @@ def _stream(model: "Model", prompt: bytes, options: DecodeOptions) -> None:
     gate = Utf8Gate()
 
     def show(_: int, piece: bytes) -> None:
-        sys.stdout.buffer.write(gate.push(piece))
-        sys.stdout.buffer.flush()
+        write_stdout(gate.push(piece))
 
     started = time.monotonic()
     [completion] = generate(model, [prompt], options, show)
-    sys.stdout.buffer.write(gate.flush())
-    sys.stdout.buffer.flush()
+    write_stdout(gate.flush())
     seconds, size = time.monotonic() - started, len(completion.text)
     rate = size / max(completion.forwards, 1)
     say(
@@ -217,36 +229,8 @@ def unescape(text: str) -> bytes:
 
 def _read_prompt(path: Path) -> bytes:
     if str(path) == "-":
-        return sys.stdin.buffer.read()
+        return read_stdin()
     try:
         return path.read_bytes()
     except OSError as error:
         raise InputError(f"--prompt-file {path}: {error.strerror}") from error
-
-
-def _read_prompts(path: Path) -> list[tuple[object, bytes]]:
-    try:
-        lines = path.read_bytes().split(b"\n")
-    except OSError as error:
-        raise InputError(f"--prompts {path}: {error.strerror}") from error
-    found = [_prompt(line, f"{path}:{n}") for n, line in enumerate(lines, 1) if line.strip()]
-    if not found:
-        raise InputError(f"{path} holds no prompts")
-    return found
-
-
-def _prompt(line: bytes, where: str) -> tuple[object, bytes]:
-    try:
-        row = json.loads(line)
-    except ValueError as error:
-        raise InputError(f"{where}: not a line of JSON: {error}") from error
-    if not isinstance(row, dict) or "id" not in row:
-        raise InputError(f'{where}: a row must be an object with "id" and "prompt"')
-    if ("prompt" in row) == ("prompt_base64" in row):
-        raise InputError(f'{where}: a row has either "prompt" or "prompt_base64"')
-    try:
-        if "prompt" in row:
-            return row["id"], row["prompt"].encode("utf-8")
-        return row["id"], base64.b64decode(row["prompt_base64"], validate=True)
-    except (AttributeError, TypeError, UnicodeEncodeError, binascii.Error) as error:
-        raise InputError(f"{where}: the prompt cannot be read: {error}") from error

@@ -9,8 +9,8 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 
 from bytelm.alphabet import BOS
-from bytelm.base.cli import say
 from bytelm.base.errors import InputError, setting
+from bytelm.base.streams import say
 from bytelm.decode.native.stepper import NativeStepper
 from bytelm.decode.options import DecodeOptions
 from bytelm.decode.row import Completion, Row

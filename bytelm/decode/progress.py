@@ -1,10 +1,13 @@
-"""Complete many prompts with a progress bar, on one or several ranks."""
+"""Complete many prompts with a progress bar and a journal, on one or several ranks."""
 
+import base64
 from collections.abc import Sequence
-
-from tqdm import tqdm
+from dataclasses import asdict
+from typing import Any
 
 from bytelm.base import ranks
+from bytelm.base.journal import Journal
+from bytelm.base.streams import progress_bar
 from bytelm.decode.generate import generate_rows
 from bytelm.decode.options import DecodeOptions
 from bytelm.decode.row import Completion
@@ -16,7 +19,7 @@ def generate_with_progress(
     prompts: Sequence[bytes],
     options: DecodeOptions,
     label: str = "completing",
-    found: dict[int, Completion] | None = None,
+    journal: Journal | None = None,
 ) -> list[Completion]:
     """`generate`, with a tqdm bar on stderr: completions, bytes per second, bytes per forward.
 
@@ -24,22 +27,23 @@ def generate_with_progress(
     the same as those of one process, since no completion depends on the others in its batch. The
     bar shows the first rank's share.
 
-    `label`: the text of the bar. `found`: a dict that is filled while completions end, so that the
-    caller keeps them after an interruption. Completions of other ranks are added at the end.
+    `label`: the text of the bar. `journal`: completions in it are not made again, and finished ones
+    are added to it.
     """
-    found = {} if found is None else found
+    found = kept_completions(journal)
     size = forwards = 0
     total = len(prompts) * options.samples
-    mine = ranks.share(range(total))
-    with tqdm(
+    mine = ranks.share([index for index in range(total) if index not in found])
+    with progress_bar(
         total=len(mine),
         desc=label if ranks.world_size() == 1 else f"{label} (1 of {ranks.world_size()} shares)",
         unit=" completions",
-        dynamic_ncols=True,
         disable=not ranks.is_first(),
     ) as bar:
         for index, completion in generate_rows(model, prompts, options, only=mine):
             found[index] = completion
+            if journal is not None:
+                journal.append({"index": index, **_plain(completion)})
             size, forwards = size + len(completion.text), forwards + completion.forwards
             if bar.disable:
                 continue
@@ -51,3 +55,19 @@ def generate_with_progress(
     for theirs in ranks.gather_objects(dict(found)):
         found.update(theirs)
     return [found[index] for index in range(total)]
+
+
+def kept_completions(journal: Journal | None) -> dict[int, Completion]:
+    """The completions in a journal, by index."""
+    rows = journal.rows if journal is not None else []
+    return {row["index"]: _completion(row) for row in rows}
+
+
+def _plain(completion: Completion) -> dict[str, Any]:
+    return {**asdict(completion), "text": base64.b64encode(completion.text).decode()}
+
+
+def _completion(row: dict[str, Any]) -> Completion:
+    values = {key: value for key, value in row.items() if key != "index"}
+    values["accepted"] = tuple(values["accepted"])
+    return Completion(**{**values, "text": base64.b64decode(values["text"])})

@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bytelm.base.errors import InputError
+from bytelm.base.files import check_replaceable
+from bytelm.base.places import check_place
 
 
 @dataclass
@@ -75,9 +77,10 @@ class Export:
 def check_out(out: Path, format: str) -> None:
     """Raise InputError if `out` exists and is not an earlier export of the same `format`."""
     from bytelm.export.gguf_file import is_gguf_export
-    from bytelm.export.hf_folder import is_hf_export
+    from bytelm.export.hf_folder import FILES, is_hf_export
 
     if not out.exists() and not out.is_symlink():
+        check_place(out)
         return
     if format == "bytelm":
         raise InputError(f"--out {out} is there; give a folder that is not")
@@ -86,6 +89,7 @@ def check_out(out: Path, format: str) -> None:
             raise InputError(f"--out {out} is there and not a folder; --format hf writes a folder")
         if any(out.iterdir()) and not is_hf_export(out):
             raise InputError(f"--out {out} holds other things than an export; give another folder")
+        check_replaceable(out, FILES)
         return
     if not out.is_file() or out.is_symlink():
         raise InputError(f"--out {out} is there and not a file; --format gguf writes a file")

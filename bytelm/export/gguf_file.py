@@ -1,10 +1,6 @@
 """Write and recognize the GGUF file that llama.cpp loads."""
 
-import contextlib
 import importlib
-import os
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +10,7 @@ from torch import Tensor
 
 from bytelm.alphabet import BOS, BYTES, EOD, PAD, VOCAB
 from bytelm.base.errors import InputError
-from bytelm.base.files import sync
+from bytelm.base.files import new_file
 from bytelm.checkpoint import Checkpoint
 from bytelm.config import ModelConfig
 from bytelm.export.llama import FORMAT, SPECIALS, Part, in_dtype, parts
@@ -52,7 +48,7 @@ def write_gguf_file(checkpoint: Checkpoint, out: Path, dtype: str) -> None:
     Raises InputError if the package gguf is missing, and OSError if writing fails.
     """
     gguf = gguf_package()
-    with _aside(out) as path:
+    with new_file(out) as path:
         writer = gguf.GGUFWriter(path, "llama")
         try:
             writer.add_string(_MARK, FORMAT)
@@ -77,27 +73,6 @@ def is_gguf_export(path: Path) -> bool:
     with path.open("rb") as file:
         head = file.read(_HEAD)
     return head.startswith(b"GGUF") and _MARK.encode() in head and FORMAT.encode() in head
-
-
-@contextlib.contextmanager
-def _aside(out: Path) -> Iterator[Path]:
-    """Yield a temporary path to write. After the block its file replaces `out`.
-
-    If the block raises, the file is removed and `out` is unchanged.
-    """
-    out.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(prefix=f".{out.name}.", dir=out.parent)
-    os.close(descriptor)
-    path = Path(name)
-    try:
-        yield path
-        sync(path)
-        path.chmod(0o644)
-        path.replace(out)
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
-    sync(out.parent)
 
 
 def _add_shape(writer: Any, config: ModelConfig) -> None:

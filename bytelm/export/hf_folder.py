@@ -7,12 +7,13 @@ from typing import Any
 from safetensors.torch import save_file
 
 from bytelm.alphabet import BOS, EOD, PAD, VOCAB
-from bytelm.base.files import new_folder, write_json
+from bytelm.base.files import new_folder, usual_mode, write_json
 from bytelm.checkpoint import Checkpoint
 from bytelm.config import ModelConfig
 from bytelm.export.llama import FORMAT, in_dtype, parts
 
 _MARK = "bytelm_export"
+FILES = ("config.json", "generation_config.json", "model.safetensors")
 
 
 def write_hf_folder(checkpoint: Checkpoint, out: Path, dtype: str) -> None:
@@ -20,7 +21,7 @@ def write_hf_folder(checkpoint: Checkpoint, out: Path, dtype: str) -> None:
 
     Raises OSError if writing fails.
     """
-    with new_folder(out) as aside:
+    with new_folder(out, FILES) as aside:
         config = _config(checkpoint.config, dtype)
         config[_MARK] = {"format": FORMAT, "checkpoint_sha256": checkpoint.sha256}
         write_json(aside / "config.json", config)
@@ -28,8 +29,7 @@ def write_hf_folder(checkpoint: Checkpoint, out: Path, dtype: str) -> None:
         tensors = {part.hf: in_dtype(part, dtype) for part in parts(checkpoint.model)}
         weights = aside / "model.safetensors"
         save_file(tensors, weights, metadata={"format": "pt"})
-        # safetensors makes files that only the owner can read.
-        weights.chmod(0o644)
+        usual_mode(weights)
 
 
 def is_hf_export(path: Path) -> bool:

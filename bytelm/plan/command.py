@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from bytelm.base.cli import say
 from bytelm.base.errors import InputError
 from bytelm.base.options import Range
 from bytelm.base.parsing import DefaultsByType
+from bytelm.base.streams import say, write_stdout
 from bytelm.config import ModelConfig
 from bytelm.training.options import preset_defaults, read_preset
 
@@ -90,7 +90,7 @@ class Plan:
         }
         figures = {"preset": self.preset, **run, **assumed, "plans": plans}
         if self.markdown:
-            print(markdown_table(figures), flush=True)
+            write_stdout(f"{markdown_table(figures)}\n".encode())
             return None
         for line in text_table(figures):
             say(line)

@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tqdm import tqdm
 
-from bytelm.base.cli import say
 from bytelm.base.errors import InputError, option, setting
 from bytelm.base.rates import matmul_flops_per_s
+from bytelm.base.streams import progress_bar, say
 from bytelm.config import HeadKind, ModelConfig
 from bytelm.model.equal import at_equal_parameters
 from bytelm.shards import Split
@@ -95,7 +94,7 @@ def training_costs(options: CostOptions) -> dict[str, Any]:
         remove_cut_code(Path(cache_dir()))
     cells = []
     wanted = [(kind, n, way) for kind, n in configs for way in _ways(options, n)]
-    for kind, n, way in (bar := tqdm(wanted, desc="compiling", dynamic_ncols=True)):
+    for kind, n, way in (bar := progress_bar(wanted, desc="compiling")):
         bar.set_postfix_str(f"{kind}, n = {n}, {way}")
         batches = (
             random_batches(train, n, options.device)
@@ -133,7 +132,7 @@ def _in_turns(cells: Sequence[Cell], steps: int, device: str) -> float:
     Returns the best rate (FLOP/s) of a bfloat16 matrix product, measured once per round.
     """
     rate = 0.0
-    for index in tqdm(range(steps), desc="measuring", unit="round", dynamic_ncols=True):
+    for index in progress_bar(range(steps), desc="measuring", unit="round"):
         rate = max(rate, matmul_flops_per_s(torch.bfloat16, device))
         # The order alternates, so that a machine that slows down favours no cell.
         for cell in cells if index % 2 == 0 else reversed(cells):

@@ -11,9 +11,9 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from bytelm.base.cli import say
 from bytelm.base.errors import InputError, setting
 from bytelm.base.ranks import is_lost, launched
+from bytelm.base.streams import say
 from bytelm.config import ModelConfig
 from bytelm.model.layers import Compute, Layer
 from bytelm.model.model import Model

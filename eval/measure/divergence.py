@@ -6,24 +6,25 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
-from tqdm import tqdm
 
 from bytelm.toolkit import (
     DecodeOptions,
     Engine,
     InputError,
     Model,
+    Out,
     Stopped,
     check_options,
     generate,
     option,
+    progress_bar,
+    read_prompts,
     say,
     seal,
-    write_json,
+    write_json_result,
 )
 from eval.measure.difference import FirstDifference, first_difference
 from eval.measure.options import DecoderOptions, Dtype, Positive, dtype_name
-from eval.measure.text import read_prompts
 from eval.records import Count, Number, Record, Sealed
 
 NEAR_TIE_ULPS = 2.0
@@ -96,7 +97,7 @@ def measure_divergence(
     reference: list[bytes] = []
     pairs = [(1, batch) for batch in options.batches]
     pairs += [(k, batch) for k in options.heads for batch in options.batches]
-    with tqdm(total=len(pairs), desc="divergence", unit=" runs", dynamic_ncols=True) as bar:
+    with progress_bar(total=len(pairs), desc="divergence", unit=" runs") as bar:
         for k, batch in pairs:
             decode = DecodeOptions(
                 options.max_bytes, k, batch, options.stops, engine=options.engine,
@@ -184,7 +185,7 @@ class Divergence:
     """A run folder, or one of its checkpoints."""
     prompts: Path
     """JSON lines; each row has text in "prompt" or bytes in "prompt_base64"."""
-    out: Path | None = None
+    out: Annotated[Path, Out()] | None = None
     """Also write the figures to this JSON file."""
     heads: tuple[Positive, ...] = (2, 4, 8)
     """The k to compare with k = 1: head 1 and k - 1 heads that draft."""
@@ -201,7 +202,7 @@ class Divergence:
     )
 
     def run(self) -> dict[str, Any]:
-        prompts = read_prompts(self.prompts)
+        prompts = read_prompts(self.prompts, ids=False).texts
         checkpoint = self.decoder.load(self.checkpoint)
         # In float32, but with weights rounded to the type that is decoded in.
         float32_model = self.decoder.load(self.checkpoint).model.float()
@@ -214,7 +215,7 @@ class Divergence:
         result = result.model_copy(update={"checkpoint_sha256": checkpoint.sha256})
         figures = result.to_dict()
         if self.out is not None:
-            write_json(self.out, seal(figures))
+            write_json_result(self.out, seal(figures))
         for line in divergence_lines(result):
             say(line)
         if not result.near_ties_only:

@@ -8,20 +8,22 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
-from tqdm import tqdm
 
 from bytelm.toolkit import (
     Completion,
     DecodeOptions,
     Engine,
     Model,
+    Out,
+    ProgressBar,
     Range,
     SamplingOptions,
     check_options,
     generate,
+    progress_bar,
     say,
     seal,
-    write_json,
+    write_json_result,
 )
 from eval.measure.options import DecoderOptions, Positive, dtype_name, with_checkpoint
 from eval.measure.text import cut_prompts, distinct_windows
@@ -85,7 +87,7 @@ def measure_speed(model: Model, prompts: Sequence[bytes], options: SpeedOptions)
     rows: list[SpeedRow] = []
     reference: list[bytes] = []
     total = len(options.batches) * options.rounds * len(heads)
-    with tqdm(total=total, desc="speed", unit=" runs", dynamic_ncols=True) as bar:
+    with progress_bar(total=total, desc="speed", unit=" runs") as bar:
         for batch in options.batches:
             chosen = prompts[: min(len(prompts), options.prompts_per_row * batch)]
             timed = _time_batch(model, chosen, heads, batch, options, bar)
@@ -107,7 +109,7 @@ def measure_speed(model: Model, prompts: Sequence[bytes], options: SpeedOptions)
 
 def _time_batch(
     model: Model, prompts: Sequence[bytes], heads: Sequence[int], batch: int,
-    options: SpeedOptions, bar: "tqdm[Any]",
+    options: SpeedOptions, bar: ProgressBar,
 ) -> dict[int, _Timed]:  # fmt: skip
     """What every k gives at one batch size, by k."""
     timed: dict[int, _Timed] = {}
@@ -176,7 +178,7 @@ class Speed:
     """Shard folder. Prompts are cut from its held-out documents. Give this or --text."""
     text: Path | None = None
     """A file to cut prompts from, instead of --data."""
-    out: Path | None = None
+    out: Annotated[Path, Out()] | None = None
     """Also write the figures to this JSON file."""
     heads: tuple[Positive, ...] = (1, 2, 4, 8)
     """The k to compare: head 1 and k - 1 heads that draft. k = 1 is always among them."""
@@ -211,7 +213,7 @@ class Speed:
         result = with_checkpoint(measure_speed(checkpoint.model, prompts, options), checkpoint)
         figures = result.to_dict()
         if self.out is not None:
-            write_json(self.out, seal(figures))
+            write_json_result(self.out, seal(figures))
         for line in speed_lines(result.rows):
             say(line)
         return figures

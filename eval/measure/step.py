@@ -5,22 +5,23 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
-from tqdm import tqdm
 
 from bytelm.toolkit import (
     Engine,
     InputError,
     Model,
+    Out,
     Range,
     bandwidth_bytes_per_s,
     check_options,
     matmul_flops_per_s,
     option,
     preset_model,
+    progress_bar,
     say,
     seal,
     step_costs,
-    write_json,
+    write_json_result,
 )
 from eval.measure.options import DTYPES, DecoderOptions, Positive, dtype_name
 from eval.records import Count, Number, Record, Sealed
@@ -116,7 +117,7 @@ def measure_steps(model: Model, options: StepOptions) -> StepResult:
         matmul_flops_per_s(parameter.dtype, str(parameter.device)),
     )
     rows: list[StepRow] = []
-    for batch in tqdm(options.batches, desc="step", unit=" batches", dynamic_ncols=True):
+    for batch in progress_bar(options.batches, desc="step", unit=" batches"):
         for position in options.positions:
             costs = step_costs(
                 model, batch, list(options.widths), position, options.rounds, options.engine
@@ -201,7 +202,7 @@ class Step:
 
     preset: str = "tiny"
     """A preset's name, or the path of a .toml file like one."""
-    out: Path | None = None
+    out: Annotated[Path, Out()] | None = None
     """Also write the figures to this JSON file."""
     widths: tuple[Positive, ...] = (1, 2, 4, 8)
     """Ids that a step feeds of each row: 1 is plain decoding, w verifies w - 1 drafts."""
@@ -227,7 +228,7 @@ class Step:
         result = measure_steps(model, options).model_copy(update={"preset": self.preset})
         figures = result.to_dict()
         if self.out is not None:
-            write_json(self.out, seal(figures))
+            write_json_result(self.out, seal(figures))
         for line in step_lines(result):
             say(line)
         return figures

@@ -1,8 +1,5 @@
 """Text to measure with: prompts from shards, files and JSON lines, and how much a text repeats."""
 
-import base64
-import binascii
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -41,27 +38,3 @@ def read_text(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise InputError(f"{setting('text', path)}: {error.strerror}") from error
-
-
-def read_prompts(path: Path) -> list[bytes]:
-    """The prompts of a JSON-lines file: each row has text in "prompt" or "prompt_base64".
-
-    Raises InputError where the file cannot be read, a row has no prompt, or there is no row.
-    """
-    try:
-        rows = [json.loads(line) for line in path.read_bytes().split(b"\n") if line.strip()]
-        prompts = [
-            base64.b64decode(row["prompt_base64"], validate=True)
-            if "prompt_base64" in row
-            else row["prompt"].encode()
-            for row in rows
-        ]
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, AttributeError, binascii.Error) as error:
-        raise InputError(
-            f'{path}: each line must be a JSON object with "prompt" or "prompt_base64": {error!r}'
-        ) from error
-    if not prompts:
-        raise InputError(f"{path} holds no prompts")
-    return prompts

@@ -10,13 +10,14 @@ from bytelm.toolkit import (
     CostOptions,
     DefaultsByType,
     ModelConfig,
+    Out,
     Range,
     TrainOptions,
     preset_defaults,
     say,
     seal,
     training_costs,
-    write_json,
+    write_json_result,
 )
 from eval.measure.plots import plot_training_time
 from eval.records import Count, Interval, Number, Record, Sealed
@@ -142,7 +143,7 @@ class TrainingTime:
     """Compile the models where a compiler is present."""
     device: str = "cpu"
     """Where the models are trained: cpu or cuda."""
-    out: Path | None = None
+    out: Annotated[Path, Out()] | None = None
     """Also write the figures to this JSON file, and a plot beside it (.png)."""
 
     @staticmethod
@@ -173,7 +174,7 @@ class TrainingTime:
         figures = result.to_dict()
         say("\n".join(training_time_table(result)))
         if self.out is not None:
-            write_json(self.out, seal(figures))
+            write_json_result(self.out, seal(figures))
             plot_training_time(result, self.out.with_suffix(".png"))
         return figures
 

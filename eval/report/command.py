@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from bytelm.toolkit import InputError, say, write_json, write_text
+from bytelm.toolkit import InputError, check_place, say, write_json_result, write_result
 from eval.report.assemble import assemble
 from eval.report.run_folder import Run, read_run
 from eval.report.samples import choose
@@ -29,14 +29,16 @@ class ReportCommand:
         # Plots are slow to import; whoever asks for --help does not wait for them.
         from eval.report.page import render
 
+        html, json_path = self.run_folder / "report.html", self.run_folder / "report.json"
         run = read_run(self.run_folder)
+        for path in (html, json_path):
+            check_place(path, "run")
         report = assemble(run)
         files = run.bits.files if run.bits else None
         samples = {suite: found.samples for suite, found in run.suites.items()}
         page = render(report, run.metrics, files or (), choose(samples, _problems(run)))
-        html, json_path = self.run_folder / "report.html", self.run_folder / "report.json"
-        write_json(json_path, report.to_dict())
-        write_text(html, page)
+        write_json_result(json_path, report.to_dict())
+        write_result(html, page.encode("utf-8", "surrogatepass"))
         for line in terminal_table(report):
             say(line)
         return {"html": str(html), "json": str(json_path), **headline(report)}

@@ -8,7 +8,10 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from bytelm.toolkit import InputError
+from bytelm.toolkit import (
+    InputError,
+    read_jsonl,
+)
 from eval.records import (
     BitsResult,
     CompleteResult,
@@ -24,7 +27,7 @@ from eval.records import (
     finite,
     read_record,
 )
-from eval.suites.problems import SUITES, read_jsonl
+from eval.suites.problems import SUITES
 
 
 class Timings(Record):
@@ -131,7 +134,7 @@ def _read_samples(results: Path, suite: str) -> list[Sample]:
         if path.exists():
             return [
                 as_record(finite(row), Sample, f"{path}:{number}", "complete the suite again")
-                for number, row in read_jsonl(path)
+                for number, row in read_jsonl(path).rows
             ]
     return []
 

@@ -5,24 +5,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
-
-from tqdm import tqdm
+from typing import Annotated, Any
 
 from bytelm.toolkit import (
     Checkpoint,
     DecodeOptions,
     InputError,
     Model,
+    Out,
     SamplingOptions,
     Split,
     generate,
     load_checkpoint,
     option,
+    progress_bar,
     say,
     score_documents,
     seal,
-    write_json,
+    write_json_result,
 )
 from eval.measure.options import Positive
 from eval.measure.text import distinct_windows
@@ -161,7 +161,7 @@ class Sweep:
     """Run folders or checkpoints, in the order of the table."""
     data: Path
     """Shard folder. Its held-out documents are scored, and the prompts are cut from them."""
-    out: Path | None = None
+    out: Annotated[Path, Out()] | None = None
     """Also write the figures to this JSON file."""
     prompts: Positive = 24
     """Number of prompts to complete."""
@@ -178,7 +178,7 @@ class Sweep:
         prompts = held_out.cuts(self.prompts, self.prompt_bytes)
         documents = [document.tobytes() for document in held_out]
         rows = []
-        with tqdm(self.runs, desc="sweep", unit=" runs", dynamic_ncols=True) as bar:
+        with progress_bar(self.runs, desc="sweep", unit=" runs") as bar:
             for path in bar:
                 bar.set_postfix_str(str(path))
                 checkpoint = load_checkpoint(path)
@@ -193,7 +193,7 @@ class Sweep:
         )
         figures = result.to_dict()
         if self.out is not None:
-            write_json(self.out, seal(figures))
+            write_json_result(self.out, seal(figures))
         for line in sweep_table(rows):
             say(line)
         return figures

@@ -7,9 +7,10 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from tqdm import tqdm
-
-from bytelm.toolkit import InputError
+from bytelm.toolkit import (
+    InputError,
+    progress_bar,
+)
 
 # Seconds between checks on the running processes.
 POLL_S = 0.2
@@ -48,7 +49,7 @@ def train_all(
     waiting = list(arguments)
     running: dict[str, subprocess.Popen[str]] = {}
     try:
-        with tqdm(total=len(waiting), desc=label, unit=" models", dynamic_ncols=True) as bar:
+        with progress_bar(total=len(waiting), desc=label, unit=" models") as bar:
             while waiting or running:
                 while waiting and len(running) < at_once:
                     name = waiting.pop(0)

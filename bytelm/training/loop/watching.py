@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from tqdm import tqdm
 
-from bytelm.base.cli import say
 from bytelm.base.ranks import rank
+from bytelm.base.streams import progress_bar, say
 
 
 class Callback(Protocol):
@@ -49,12 +48,11 @@ class Bar:
 
     def __init__(self, share: float, flops_per_byte: int, matmul_flops_per_s: float) -> None:
         self._flops_per_byte, self._most = flops_per_byte, matmul_flops_per_s
-        self._bar = tqdm(
+        self._bar = progress_bar(
             total=100,
             initial=round(100 * min(1, share), 1),
             desc="training",
             bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}, {remaining} left{postfix}",
-            dynamic_ncols=True,
             mininterval=0.5,
             disable=rank() > 0,
         )

@@ -7,7 +7,16 @@ from typing import Annotated, Any
 
 import tyro
 
-from bytelm.toolkit import Checkpoint, Split, check_options, load_checkpoint, say, seal, write_json
+from bytelm.toolkit import (
+    Checkpoint,
+    Out,
+    Split,
+    check_options,
+    load_checkpoint,
+    say,
+    seal,
+    write_json_result,
+)
 from eval.measure.options import DTYPES, Dtype, Positive
 from eval.measure.peers.compare import PeerRow, PeersOptions, compare_peers
 from eval.measure.peers.decoders import NAMES, PeerName, check_available
@@ -33,7 +42,7 @@ class Peers:
     """A run folder, or one of its checkpoints; a model that `python -m bytelm export` takes."""
     data: Path
     """Shard folder. Prompts are cut from its held-out documents."""
-    out: Path | None = None
+    out: Annotated[Path, Out()] | None = None
     """Also write the figures to this JSON file."""
     prompts: Positive = 4
     """Prompts, completed one after another."""
@@ -63,7 +72,7 @@ class Peers:
         result = result.model_copy(update={"data_sha256": split.sha256})
         figures = result.to_dict()
         if self.out is not None:
-            write_json(self.out, seal(figures))
+            write_json_result(self.out, seal(figures))
         say(peers_table(result.rows))
         return figures
 

@@ -7,12 +7,18 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
-from tqdm import tqdm
 
-from bytelm.toolkit import Checkpoint, InputError, check_options, option, setting
+from bytelm.toolkit import (
+    Checkpoint,
+    InputError,
+    ProgressBar,
+    check_options,
+    option,
+    progress_bar,
+    setting,
+)
 from eval.measure.difference import FirstDifference, first_difference
 from eval.measure.options import Dtype, Positive
 from eval.measure.peers.decoders import (
@@ -152,7 +158,7 @@ def compare_peers(
     with (
         torch_threads(options.threads),
         tempfile.TemporaryDirectory(prefix="bytelm-peers-") as scratch,
-        tqdm(total=total, desc="peers", unit=" runs", dynamic_ncols=True) as bar,
+        progress_bar(total=total, desc="peers", unit=" runs") as bar,
     ):
         # The reference comes last: a peer that cannot run the model says so at once.
         found = {
@@ -182,7 +188,7 @@ def compare_peers(
 
 def _time_peers(
     checkpoint: Checkpoint, dtype: Dtype, prompts: Sequence[bytes], options: PeersOptions,
-    scratch: Path, bar: "tqdm[Any]",
+    scratch: Path, bar: ProgressBar,
 ) -> dict[str, Runs]:  # fmt: skip
     """What every peer gives in one type; rounds go through the peers to and fro."""
     context = checkpoint.config.context

@@ -1,9 +1,11 @@
 """Ranks: one and no process group without torchrun; with it, work shared and results whole."""
 
+import base64
 import contextlib
 import json
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,8 @@ import torch
 from support import ROOT, bytelm_command, python, read_rows, torchrun, write_rows
 
 from bytelm.base import ranks
-from bytelm.base.cli import say
 from bytelm.base.errors import InputError
+from bytelm.base.streams import say
 
 
 @pytest.fixture
@@ -270,18 +272,20 @@ def test_what_had_ended_is_kept_where_a_rank_is_stopped(
     """Each rank keeps its own, in a file of its own."""
     write_prompts(tmp_path / "p.jsonl")
 
-    def stopped(*_: Any, found: dict[int, Any], **__: Any) -> None:
+    def stopped(*_: Any, only: list[int]) -> Iterator[tuple[int, Any]]:
         from bytelm.decode.row import Completion
 
-        found[2] = Completion(b"text", "length", 4, (4,))
+        assert only[0] == 2
+        yield 2, Completion(b"text", "length", 4, (4,))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("bytelm.decode.progress.generate_with_progress", stopped)
+    monkeypatch.setattr("bytelm.decode.progress.generate_rows", stopped)
+    monkeypatch.setattr("bytelm.base.ranks.barrier", lambda: None)
     monkeypatch.setattr("bytelm.base.ranks.joined", contextlib.nullcontext)
     out = tmp_path / "o.jsonl"
     arguments = ["generate", "--checkpoint", str(run_folder), "--out", str(out)]
     status = bytelm_command(*arguments, "--prompts", str(tmp_path / "p.jsonl"))
     assert status == 130
-    [row] = read_rows(tmp_path / "o.jsonl.partial.2")
-    assert (row["id"], row["completion"]) == (2, "text")
-    assert "the 1 completions that had ended are in" in capsys.readouterr().err
+    _, row = read_rows(tmp_path / "o.jsonl.partial.2")
+    assert (row["index"], base64.b64decode(row["text"])) == (2, b"text")
+    assert "1 finished rows are in" in capsys.readouterr().err

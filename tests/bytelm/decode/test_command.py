@@ -3,16 +3,19 @@
 import base64
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from support import ROOT, bytelm_command, one_line, python, read_rows
+from support import ROOT, bytelm_command, one_line, python, read_rows, write_rows
 
 from bytelm.base.errors import InputError
 from bytelm.checkpoint import load_checkpoint
 from bytelm.decode.command import unescape
-from bytelm.decode.generate import generate
+from bytelm.decode.generate import generate, generate_rows
 from bytelm.decode.options import DecodeOptions
+from bytelm.decode.row import Completion
 
 PROMPT = b"def add(a, b):\n"
 
@@ -81,13 +84,13 @@ def test_the_prompt_may_stand_before_its_completion(run_folder: Path, tmp_path: 
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ('{"id": 1, "prompt": "a"}\n{"id": 2, "pro', "p.jsonl:2: not a line of JSON"),
-        ("[1]", "p.jsonl:1: a row must be an object"),
+        ('{"id": 1, "prompt": "a"}\n{"id": 2, "pro', "p.jsonl:2: not JSON"),
+        ("[1]", "p.jsonl:1: a JSON object is needed"),
         ('{"prompt": "a"}', 'with "id"'),
         ('{"id": 1}', 'either "prompt" or "prompt_base64"'),
-        ('{"id": 1, "prompt": 5}', "cannot be read"),
+        ('{"id": 1, "prompt": 5}', "text is needed under prompt"),
         ('{"id": 1, "prompt_base64": "!"}', "cannot be read"),
-        ('{"id": 1, "prompt": "\\ud800"}', "cannot be read"),
+        ('{"id": 1, "prompt": "\\ud800"}', "half of a surrogate pair"),
         ("\n\n", "holds no prompts"),
     ],
 )
@@ -172,3 +175,58 @@ def test_the_prompt_cannot_stand_before_streamed_bytes(
     arguments = ["--checkpoint", str(run_folder), "--prompt-file", str(tmp_path / "p")]
     assert bytelm_command("generate", *arguments, "--with-prompt") == 2
     assert "--samples and --with-prompt go with --prompts" in capsys.readouterr().err
+
+
+def test_a_stopped_command_goes_on_and_its_rows_are_those_of_one_that_was_not(
+    run_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    path = write_rows(tmp_path / "p.jsonl", [{"id": n, "prompt": "x" * n} for n in range(6)])
+    arguments = ["generate", "--checkpoint", str(run_folder), "--prompts", str(path)]
+    arguments += ["--max-bytes", "20", "--batch", "2", "--samples", "2", "--temperature", "1"]
+    # A gate by the measured cost of a step would change the number of forwards.
+    arguments += ["--gate", "0"]
+    whole, out = tmp_path / "whole.jsonl", tmp_path / "out.jsonl"
+    assert bytelm_command(*arguments, "--out", str(whole)) == 0
+    made: list[int] = []
+
+    def stopped(
+        model: Any, prompts: Any, options: Any, only: list[int]
+    ) -> Iterator[tuple[int, Completion]]:
+        for index, completion in generate_rows(model, prompts, options, only=only):
+            if len(made) in (5, 9):
+                made.append(-1)
+                raise KeyboardInterrupt
+            made.append(index)
+            yield index, completion
+
+    monkeypatch.setattr("bytelm.decode.progress.generate_rows", stopped)
+    for rows in (5, 8):
+        assert bytelm_command(*arguments, "--out", str(out)) == 130
+        assert f"{rows} finished rows are in {out}.partial" in capsys.readouterr().err
+        assert not out.exists()
+    assert bytelm_command(*arguments, "--out", str(out)) == 0
+    assert out.read_bytes() == whole.read_bytes()
+    assert sorted(index for index in made if index >= 0) == list(range(12))
+    assert sorted(file.name for file in tmp_path.iterdir()) == [
+        "out.jsonl", "p.jsonl", "whole.jsonl",
+    ]  # fmt: skip
+
+
+def test_rows_on_stdout_are_printed_at_a_stop(
+    run_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsysbinary: pytest.CaptureFixture[bytes],
+) -> None:  # fmt: skip
+    path = write_rows(tmp_path / "p.jsonl", [{"id": n, "prompt": "x"} for n in "abc"])
+
+    def stopped(
+        model: Any, prompts: Any, options: Any, only: list[int]
+    ) -> Iterator[tuple[int, Completion]]:
+        yield next(iter(generate_rows(model, prompts, options, only=only)))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("bytelm.decode.progress.generate_rows", stopped)
+    arguments = ["--checkpoint", str(run_folder), "--prompts", str(path), "--max-bytes", "9"]
+    assert bytelm_command("generate", *arguments) == 130
+    [row] = capsysbinary.readouterr().out.splitlines()
+    assert json.loads(row)["id"] in "abc"

@@ -225,13 +225,9 @@ def test_signals_kill_running_programs_and_leave_nothing_half_written(
     body = f"    open({str(seen)!r}, 'a').write(f'{{__import__(\"os\").getpid()}} ')\n"
     rows = micro(*[body + "    while True: pass\n"] * 6)
     samples = write_rows(tmp_path / "s.jsonl", rows)
-    command = (
-        "from pathlib import Path; from eval.grading.grade import Grade\n"
-        f"Grade(samples=Path({str(samples)!r}), suite='micro', partial=True, "
-        "timeout_s=60, workers=2).run()"
-    )
+    command = ["-m", "eval", "grade", "--samples", str(samples), "--suite", "micro", "--partial"]
     grader = subprocess.Popen(
-        [sys.executable, "-c", command],
+        [sys.executable, *command, "--timeout-s", "60", "--workers", "2"],
         cwd=ROOT,
         env={**os.environ, "TMPDIR": str(scratch)},
         stderr=subprocess.PIPE,
@@ -239,12 +235,14 @@ def test_signals_kill_running_programs_and_leave_nothing_half_written(
     wait_until(lambda: seen.exists() and len(seen.read_text().split()) >= 2)
     grader.send_signal(number)
     errors = grader.communicate(timeout=120)[1].decode()
-    expected = {signal.SIGTERM: 143}.get(number, -number)
+    expected = {signal.SIGINT: 130, signal.SIGTERM: 143}.get(number, -number)
     assert grader.returncode == expected, errors
     pids = [int(word) for word in seen.read_text().split()]
     assert len(pids) == 2  # and the four others never started
     wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))
-    assert sorted(tmp_path.iterdir()) == sorted([samples, seen, scratch])
+    # Nothing can clean up after SIGKILL. The next grading goes on from the journal.
+    kept = [tmp_path / "s.jsonl_results.jsonl.partial"] * (number == signal.SIGKILL)
+    assert sorted(tmp_path.iterdir()) == sorted([samples, seen, scratch, *kept])
     if number != signal.SIGKILL:
         assert list(scratch.iterdir()) == []
         assert "Error" not in errors

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from support import eval_command
 
-from eval.measure.text import distinct_windows, read_prompts
+from bytelm.toolkit import read_prompts
+from eval.measure.text import distinct_windows
 
 
 @pytest.mark.parametrize(
@@ -46,4 +47,4 @@ def test_prompts_that_cannot_be_read(
 def test_prompts_of_both_kinds(tmp_path: Path) -> None:
     path = tmp_path / "prompts.jsonl"
     path.write_text('{"prompt": "é"}\n\n{"prompt_base64": "/wA="}\n')
-    assert read_prompts(path) == ["é".encode(), b"\xff\x00"]
+    assert read_prompts(path, ids=False).texts == ["é".encode(), b"\xff\x00"]

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from bytelm.toolkit import InputError
+from bytelm.toolkit import InputError, read_jsonl
 from eval.grading.grade import grade_programs, program_of
-from eval.suites.problems import Problem, load_problems, read_jsonl, suite_path
+from eval.suites.problems import Problem, load_problems, suite_path
 
 ROW = {
     "task_id": "t/0",
@@ -41,7 +41,7 @@ def test_plain_and_gzipped_files_give_the_same(tmp_path: Path) -> None:
     packed.write_bytes(gzip.compress(content))
     assert load_problems(problems=plain) == load_problems(problems=packed)
     assert load_problems(problems=plain)[0] == Problem(**ROW)
-    assert [number for number, _ in read_jsonl(packed)] == [1, 4]
+    assert [number for number, _ in read_jsonl(packed).rows] == [1, 4]
 
 
 @pytest.mark.parametrize(
