@@ -61,7 +61,14 @@ class Walk:
     def _enters(self, entry: "os.DirEntry[bytes]") -> bool:
         if os.fsdecode(entry.name) in self.skip_folders:
             return False
-        return self.skip is None or os.fsdecode(entry.path) != str(self.skip)
+        return not self._is_output(Path(os.fsdecode(entry.path)))
+
+    def _is_output(self, folder: Path) -> bool:
+        """Whether a folder is `skip`, or the one with another ending that is written in its place."""
+        if self.skip is None:
+            return False
+        aside = folder.name.startswith(f".{self.skip.name}.") and folder.parent == self.skip.parent
+        return aside or folder == self.skip
 
     def _file(self, entry: "os.DirEntry[bytes]") -> Iterator[Found]:
         name = os.fsdecode(os.path.relpath(entry.path, os.fsencode(self.root)))
@@ -96,5 +103,10 @@ def _read(path: bytes, limit: int) -> bytes:
     # A file may be replaced after it was checked: O_NONBLOCK keeps a FIFO from blocking, and
     # O_NOFOLLOW refuses a link.
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    pieces, left = [], limit + 1
     with os.fdopen(descriptor, "rb") as file:
-        return file.read(limit + 1)
+        # Not one read of `left` bytes, which would take that much memory whatever the file's size.
+        while left > 0 and (piece := file.read(min(left, 1 << 20))):
+            pieces.append(piece)
+            left -= len(piece)
+    return b"".join(pieces)
