@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from tqdm import tqdm
 
-from bytelm.toolkit import InputError, ShardWriter, read_manifest
+from bytelm.toolkit import InputError, ShardWriter, holds_shards
 from data.benchmarks import humaneval
 from data.filters import reason_to_reject
 from data.sources import Source, dataset, folder, standard_library
@@ -49,7 +49,7 @@ class Build:
     path: Path | None = None
     """A folder of source files."""
     dataset: Path | None = None
-    """A local parquet, jsonl, json or csv file, or a folder of such files."""
+    """A local parquet, JSON or csv file, or a folder of such files, compressed or not."""
     column: str = "content"
     """The column of --dataset that holds the documents."""
     suffixes: tuple[str, ...] = (".py",)
@@ -65,7 +65,6 @@ class Build:
     def run(self) -> dict[str, Any]:
         started = time.monotonic()
         source = self._source()
-        self._check_out()
         benchmarks = humaneval()
         rejected, rejected_bytes = Counter[str](), Counter[str]()
         try:
@@ -92,7 +91,7 @@ class Build:
                 rejected_bytes += source.rejected_bytes
                 sink.finish(rejected)
                 manifest = writer.finish(self._about(source, rejected, rejected_bytes))
-                if (self.out / "manifest.json").exists() and read_manifest(self.out) == manifest:
+                if holds_shards(self.out, manifest):
                     raise _UnchangedError
             _say(f"wrote {self.out}")
         except _UnchangedError:
@@ -110,19 +109,8 @@ class Build:
         if self.path is not None:
             return folder(self.path, self.suffixes, self.max_file_bytes, self.out)
         if self.dataset is not None:
-            return dataset(self.dataset, self.column)
+            return dataset(self.dataset, self.column, self.out)
         return standard_library(self.max_file_bytes)
-
-    def _check_out(self) -> None:
-        if not self.out.exists() or (self.out / "manifest.json").is_file():
-            return
-        if not self.out.is_dir():
-            raise InputError(f"--out {self.out} is a file; give a new folder")
-        if any(self.out.iterdir()):
-            raise InputError(
-                f"--out {self.out} holds files that are not shards; they are not replaced: "
-                "choose a new folder"
-            )
 
     def _about(self, source: Source, rejected: Counter[str], sizes: Counter[str]) -> dict[str, Any]:
         versions = {"python": platform.python_version()}
