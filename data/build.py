@@ -87,6 +87,8 @@ class Build:
                             continue
                         seen.add(digest)
                         sink.add(document)
+                if source.passed_over:
+                    _say(f"passed over files of other endings: {source.passed_over}")
                 rejected += source.rejected
                 rejected_bytes += source.rejected_bytes
                 sink.finish(rejected)

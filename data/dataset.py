@@ -113,7 +113,9 @@ class Dataset:
             self._names = self._list()
             if not self._names:
                 found = ", ".join(f"{n} {reason}" for reason, n in self.rejected.most_common(8))
-                raise InputError(f"--dataset {path} holds no {READS} file ({found or 'it is empty'})")
+                raise InputError(
+                    f"--dataset {path} holds no {READS} file ({found or 'it is empty'})"
+                )
 
     def files(self) -> Iterator[Found]:
         """The documents, named `file:row`. Rows are counted from 0, bad ones too.

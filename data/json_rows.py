@@ -102,7 +102,9 @@ def _array(text: "_Text", column: str) -> Iterator[Row]:
             text.take()
             text.next()
         elif following != "]":
-            raise DamagedFileError("the array is cut off" if not following else "a comma is missing")
+            raise DamagedFileError(
+                "the array is cut off" if not following else "a comma is missing"
+            )
     text.take()
     if text.next():
         raise DamagedFileError("there is more after the array")

@@ -35,6 +35,11 @@ class Source:
     def rejected_bytes(self) -> Counter[str]:
         return self.read.rejected_bytes
 
+    @property
+    def passed_over(self) -> int:
+        """Files that nobody asked for, by their endings."""
+        return self.read.passed_over if isinstance(self.read, Walk) else 0
+
     def documents(self) -> Iterator[Found]:
         return self.read.files()
 

@@ -66,7 +66,9 @@ def test_the_figures_and_the_manifest_agree(
     (source / "long.py").write_text("x = 1  #" + "a" * 2000)
     (source / "notes.txt").write_text("not Python")
     assert data_command("build", "--path", str(source), "--out", str(tmp_path / "out")) == 0
-    figures = json.loads(capsys.readouterr().out.splitlines()[-1])
+    said = capsys.readouterr()
+    assert "passed over files of other endings: 1" in said.err
+    figures = json.loads(said.out.splitlines()[-1])
     manifest = read_manifest(tmp_path / "out")
     assert figures["documents"] == 60
     assert figures["rejected"] == {"duplicate": 1, "empty": 1, "longest line": 1}
@@ -293,9 +295,7 @@ def test_a_limit_is_no_buffer(tmp_path: Path, limit: int) -> None:
     assert figures["documents"] == 60
 
 
-def test_what_is_being_written_is_not_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_being_written_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = corpus(tmp_path / "src", 0)
     for index in range(60):
         body = "".join(f"    value_{n} = {index} + {n}\n" for n in range(60))

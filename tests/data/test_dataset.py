@@ -49,7 +49,15 @@ def write(folder: Path, files: dict[str, bytes]) -> Path:
 
 
 def test_names_are_no_patterns(tmp_path: Path) -> None:
-    names = ["a[1].jsonl", "a1.jsonl", "b*.jsonl", "bc.jsonl", "d?.jsonl", "de.jsonl", "x[/y].jsonl"]
+    names = [
+        "a[1].jsonl",
+        "a1.jsonl",
+        "b*.jsonl",
+        "bc.jsonl",
+        "d?.jsonl",
+        "de.jsonl",
+        "x[/y].jsonl",
+    ]
     names += ["**.jsonl", "s3::z.jsonl", "{f,g}.jsonl", "[!h].csv"]
     files = {name: lines(code(f"f{n}")) for n, name in enumerate(names)}
     files["[!h].csv"] = b"content\n" + b'"def f10():\n    return 1\n"\n'
@@ -208,6 +216,7 @@ def test_bad_parts_are_counted_and_named(
 def test_a_cut_stream_keeps_its_rows(tmp_path: Path) -> None:
     content = lines(*({"content": os.urandom(40).hex()} for _ in range(4000)))
     packings = {"gz": gzip.compress(content), "bz2": bz2.compress(content, 1)}
+    packings["zst"] = pa.compress(content, "zstd", asbytes=True)
     for name, packed in {**packings, "xz": lzma.compress(content, preset=0)}.items():
         documents, rejected = found(write(tmp_path / name, {f"a.jsonl.{name}": packed[:-20]}))
         assert len(documents) > 1000, name

@@ -72,13 +72,15 @@ def test_a_broken_array_keeps_the_rows_before(content: bytes, rows: int) -> None
     seen: list[Row] = []
     with pytest.raises(DamagedFileError):
         for row in json_rows(io.BytesIO(content), "t"):
-            seen.append(row)  # noqa: PERF402
+            seen.append(row)
     assert len(seen) == rows
 
 
 @settings(max_examples=60, deadline=None)
 @given(
-    st.lists(st.dictionaries(st.sampled_from("tuv"), st.text(max_size=9) | st.floats() | st.none())),
+    st.lists(
+        st.dictionaries(st.sampled_from("tuv"), st.text(max_size=9) | st.floats() | st.none())
+    ),
     st.integers(1, 40),
     st.sampled_from([None, 1]),
 )

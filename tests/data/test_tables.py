@@ -129,7 +129,7 @@ def test_damage_keeps_the_rows_before() -> None:
     seen: list[Any] = []
     with pytest.raises(DamagedFileError, match="cannot be read as parquet"):
         for row in parquet_rows(io.BytesIO(content), "t"):
-            seen.append(row)  # noqa: PERF402
+            seen.append(row)
     assert len(seen) >= 100
     assert seen == [text.encode() for text in texts[: len(seen)]]
 
