@@ -12,7 +12,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, BinaryIO, cast
 
 from bytelm.toolkit import InputError, say, some
@@ -64,9 +64,9 @@ class _Raw(io.RawIOBase):
 
 _UNPACK: dict[str, Callable[[BinaryIO], BinaryIO]] = {
     "": lambda file: file,
-    ".gz": lambda file: cast(BinaryIO, gzip.open(file)),
-    ".bz2": lambda file: cast(BinaryIO, bz2.open(file)),
-    ".xz": lambda file: cast(BinaryIO, lzma.open(file)),
+    ".gz": lambda file: cast(BinaryIO, gzip.GzipFile(fileobj=file)),
+    ".bz2": lambda file: cast(BinaryIO, bz2.BZ2File(file)),
+    ".xz": lambda file: cast(BinaryIO, lzma.LZMAFile(file)),  # noqa: SIM115
     ".zst": _unzstd,
 }
 READS = f"{', '.join([*_READERS][:-1])} or {[*_READERS][-1]}"
@@ -77,10 +77,10 @@ def ending_of(name: str) -> tuple[str, str]:
 
     A compressed file without a second ending has the ending "".
     """
-    stem, last = os.path.splitext(name.lower())
-    if last not in _UNPACK or not last:
-        return last, ""
-    return os.path.splitext(stem)[1], last
+    path = PurePath(name.lower())
+    if path.suffix not in _UNPACK:
+        return path.suffix, ""
+    return PurePath(path.stem).suffix, path.suffix
 
 
 def _is_read(name: str) -> bool:

@@ -66,9 +66,10 @@ def damage_named(kind: str, *errors: type[BaseException]) -> Iterator[None]:
 
     An OSError with a number is the system's, not the file's, and stays.
     """
+    damage: tuple[type[BaseException], ...] = (*errors, *_DAMAGE, OSError)
     try:
         yield
-    except (*errors, *_DAMAGE, OSError) as error:
+    except damage as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise DamagedFileError(f"it cannot be read as {kind}: {short(error)}") from error
