@@ -11,6 +11,7 @@ add entries of its own, such as the sources. The folder is written under a tempo
 renamed: it is complete, or it does not exist.
 """
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Iterator
@@ -21,10 +22,18 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from bytelm.base.errors import InputError
+from bytelm.base.errors import InputError, some
 from bytelm.base.files import new_folder, sha256_of, write_json
 
-__all__ = ["FORMAT", "SPLITS", "InputError", "ShardWriter", "Split", "read_manifest"]
+__all__ = [
+    "FORMAT",
+    "SPLITS",
+    "InputError",
+    "ShardWriter",
+    "Split",
+    "holds_shards",
+    "read_manifest",
+]
 
 FORMAT = "bytelm-shards-1"
 SPLITS = ("train", "held_out")
@@ -37,20 +46,24 @@ class ShardWriter:
     ...     writer.add("train", "a.py", b"x = 1")
     ...     writer.finish({"recipe": "mine"})
 
-    A new shard begins when one has `shard_bytes` bytes. On success the folder replaces what was at
-    `folder` before. If the block ends by an exception or without `finish`, nothing is written and
-    what was at `folder` stays.
+    A new shard begins when one has `shard_bytes` bytes. On success the folder replaces shards that
+    were at `folder` before. If the block ends by an exception or without `finish`, nothing is
+    written and what was at `folder` stays.
+
+    Beginning and ending the block raises InputError if `folder` holds anything but shards, and the
+    end if `finish` was not called.
     """
 
     def __init__(self, folder: Path, shard_bytes: int = 256 << 20) -> None:
         self.folder = folder
         self.shard_bytes = shard_bytes
-        self._context = new_folder(folder)
         self._finished = False
         self._open: dict[str, tuple[BinaryIO, list[int], list[str]]] = {}
         self._shards: dict[str, list[dict[str, Any]]] = {split: [] for split in SPLITS}
 
     def __enter__(self) -> "ShardWriter":
+        # Looked at before the work, and again when the folder is replaced.
+        self._context = new_folder(self.folder, may_hold=replaceable(self.folder))
         self._aside = self._context.__enter__()
         return self
 
@@ -60,11 +73,23 @@ class ShardWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for file, _, _ in self._open.values():
-            file.close()
-        if kind is None and not self._finished:
-            kind, error = InputError, InputError(f"the shards for {self.folder} were not finished")
+        try:
+            self._close_files()
+            if kind is None and not self._finished:
+                raise InputError(
+                    f"the shards for {self.folder} were not finished: call `finish` last"
+                )
+        except (OSError, InputError) as failure:
+            if kind is None:
+                self._context.__exit__(type(failure), failure, failure.__traceback__)
+                raise
         self._context.__exit__(kind, error, trace)
+
+    def _close_files(self) -> None:
+        """Close files that are still open. Raises OSError if their ends cannot be written."""
+        with contextlib.ExitStack() as files:
+            for file, _, _ in self._open.values():
+                files.callback(file.close)
 
     def add(self, split: str, name: str, content: bytes) -> None:
         """Append one document to `split` (train or held_out). `content` must not be empty."""
@@ -114,6 +139,56 @@ class ShardWriter:
         return manifest
 
 
+def _files_of(manifest: Any) -> dict[str, str] | None:
+    """The shards' files that a manifest lists, and the SHA-256 of each; None if it is not ours."""
+    try:
+        if manifest["format"] != FORMAT:
+            return None
+        shards = [shard for split in SPLITS for shard in manifest["splits"][split]["shards"]]
+        return {
+            str(name): str(shard["sha256"][ending])
+            for shard in shards
+            for ending, name in shard["files"].items()
+        }
+    except (KeyError, TypeError, AttributeError):
+        return None
+
+
+def replaceable(folder: Path) -> frozenset[str]:
+    """The names in `folder` that new shards may replace: its manifest, and what that lists.
+
+    None if there is no folder. Raises InputError if anything else lies in it.
+    """
+    if not folder.exists():
+        return frozenset()
+    if not folder.is_dir():
+        raise InputError(f"{folder} is a file; give a new folder")
+    try:
+        listed = _files_of(json.loads((folder / "manifest.json").read_bytes()))
+    except (OSError, ValueError, RecursionError):
+        listed = None
+    names = frozenset() if listed is None else frozenset({"manifest.json", *listed})
+    others = sorted(
+        path.name for path in folder.iterdir() if path.name not in names or path.is_dir()
+    )
+    if others:
+        raise InputError(
+            f"{folder} holds files that are not shards ({some(others)}); "
+            "they are not replaced: move them, or choose a new folder"
+        )
+    return names
+
+
+def holds_shards(folder: Path, manifest: dict[str, Any]) -> bool:
+    """Whether `folder` holds the shards of this manifest, with every file undamaged."""
+    try:
+        same = json.loads((folder / "manifest.json").read_bytes()) == manifest
+        files = _files_of(manifest) or {}
+        return same and all(sha256_of(folder / name) == files[name] for name in files)
+    except (OSError, ValueError, RecursionError):
+        return False
+
+
 def read_manifest(folder: Path) -> dict[str, Any]:
     """Read the manifest of a shard folder. Raises InputError if it is missing or damaged."""
     path = folder / "manifest.json"
@@ -139,18 +214,23 @@ def cuts(text: bytes, count: int, size: int, where: str) -> list[bytes]:
     `where` names the text in errors. Raises InputError if the text is too short for `count`
     different pieces.
     """
-    if len(text) < size:
+    return [text[start : start + size] for start in _places(len(text), count, size, where)]
+
+
+def _places(length: int, count: int, size: int, where: str) -> list[int]:
+    """Where the pieces begin in a text of `length` bytes; see `cuts`."""
+    if length < size:
         raise InputError(
-            f"{where} holds {len(text)} bytes, less than one prompt of {size}; "
+            f"{where} holds {length} bytes, less than one prompt of {size}; "
             "take more text, or ask for shorter prompts"
         )
-    if len(text) < size + count - 1:
+    if length < size + count - 1:
         raise InputError(
-            f"{where} holds {len(text)} bytes, too few for {count} different prompts of {size}; "
+            f"{where} holds {length} bytes, too few for {count} different prompts of {size}; "
             "take more text, or ask for fewer prompts"
         )
-    stride = (len(text) - size) // max(1, count - 1) if count > 1 else 0
-    return [text[index * stride : index * stride + size] for index in range(count)]
+    stride = (length - size) // max(1, count - 1) if count > 1 else 0
+    return [index * stride for index in range(count)]
 
 
 class Split:
@@ -224,5 +304,14 @@ class Split:
 
         Raises InputError if the documents are too short for `count` different pieces.
         """
-        text = b"".join(document.tobytes() for document in self)
-        return cuts(text, count, size, f"{self.folder} ({self.split})")
+        length = sum(map(len, self._maps))
+        places = _places(length, count, size, f"{self.folder} ({self.split})")
+        return [self._piece(start, start + size) for start in places]
+
+    def _piece(self, start: int, stop: int) -> bytes:
+        """Bytes of the concatenated documents, of which no more is read."""
+        pieces, first = [], 0
+        for shard in self._maps:
+            pieces.append(shard[max(start - first, 0) : max(stop - first, 0)].tobytes())
+            first += len(shard)
+        return b"".join(pieces)

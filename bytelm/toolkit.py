@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from bytelm.base.errors import InputError as InputError
     from bytelm.base.errors import option as option
     from bytelm.base.errors import setting as setting
+    from bytelm.base.errors import some as some
     from bytelm.base.files import write_bytes as write_bytes
     from bytelm.base.files import write_json as write_json
     from bytelm.base.files import write_text as write_text
@@ -70,6 +71,7 @@ if TYPE_CHECKING:
     from bytelm.shards import ShardWriter as ShardWriter
     from bytelm.shards import Split as Split
     from bytelm.shards import cuts as cuts
+    from bytelm.shards import holds_shards as holds_shards
     from bytelm.shards import read_manifest as read_manifest
     from bytelm.training.cost import CostOptions as CostOptions
     from bytelm.training.cost import training_costs as training_costs
@@ -115,6 +117,7 @@ _HOME = {
     "find_checkpoint": "bytelm.checkpoint",
     "generate": "bytelm.decode.generate",
     "generate_with_progress": "bytelm.decode.progress",
+    "holds_shards": "bytelm.shards",
     "is_first": "bytelm.base.ranks",
     "joined": "bytelm.base.ranks",
     "kept_completions": "bytelm.decode.progress",
@@ -135,6 +138,7 @@ _HOME = {
     "score_on_ranks": "bytelm.scoring",
     "seal": "bytelm.base.sealing",
     "setting": "bytelm.base.errors",
+    "some": "bytelm.base.errors",
     "step_costs": "bytelm.decode.cost",
     "text_of": "bytelm.base.jsonl",
     "training_costs": "bytelm.training.cost",

@@ -3,16 +3,19 @@
 import hashlib
 import importlib.metadata
 import platform
-import sys
 import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from tqdm import tqdm
-
-from bytelm.toolkit import InputError, ShardWriter, read_manifest
+from bytelm.toolkit import (
+    InputError,
+    ShardWriter,
+    holds_shards,
+    progress_bar,
+    say,
+)
 from data.benchmarks import humaneval
 from data.filters import reason_to_reject
 from data.sources import Source, dataset, folder, standard_library
@@ -49,7 +52,7 @@ class Build:
     path: Path | None = None
     """A folder of source files."""
     dataset: Path | None = None
-    """A local parquet, jsonl, json or csv file, or a folder of such files."""
+    """A local parquet, JSON or csv file, or a folder of such files, compressed or not."""
     column: str = "content"
     """The column of --dataset that holds the documents."""
     suffixes: tuple[str, ...] = (".py",)
@@ -65,14 +68,15 @@ class Build:
     def run(self) -> dict[str, Any]:
         started = time.monotonic()
         source = self._source()
-        self._check_out()
         benchmarks = humaneval()
         rejected, rejected_bytes = Counter[str](), Counter[str]()
         try:
             with ShardWriter(self.out) as writer:
                 sink = _Sink(writer, self.held_out_percent)
                 seen: set[bytes] = set()
-                with tqdm(source.documents(), desc="reading", unit=" files", leave=False) as bar:
+                with progress_bar(
+                    source.documents(), desc="reading", unit=" files", leave=False
+                ) as bar:
                     for document in bar:
                         reason = None
                         if self.filters:
@@ -88,15 +92,17 @@ class Build:
                             continue
                         seen.add(digest)
                         sink.add(document)
+                if source.passed_over:
+                    say(f"passed over files of other endings: {source.passed_over}")
                 rejected += source.rejected
                 rejected_bytes += source.rejected_bytes
                 sink.finish(rejected)
                 manifest = writer.finish(self._about(source, rejected, rejected_bytes))
-                if (self.out / "manifest.json").exists() and read_manifest(self.out) == manifest:
+                if holds_shards(self.out, manifest):
                     raise _UnchangedError
-            _say(f"wrote {self.out}")
+            say(f"wrote {self.out}")
         except _UnchangedError:
-            _say(f"{self.out} already holds the same shards: left as it is")
+            say(f"{self.out} already holds the same shards: left as it is")
         return self._figures(manifest, rejected, time.monotonic() - started)
 
     def _source(self) -> Source:
@@ -110,19 +116,8 @@ class Build:
         if self.path is not None:
             return folder(self.path, self.suffixes, self.max_file_bytes, self.out)
         if self.dataset is not None:
-            return dataset(self.dataset, self.column)
+            return dataset(self.dataset, self.column, self.out)
         return standard_library(self.max_file_bytes)
-
-    def _check_out(self) -> None:
-        if not self.out.exists() or (self.out / "manifest.json").is_file():
-            return
-        if not self.out.is_dir():
-            raise InputError(f"--out {self.out} is a file; give a new folder")
-        if any(self.out.iterdir()):
-            raise InputError(
-                f"--out {self.out} holds files that are not shards; they are not replaced: "
-                "choose a new folder"
-            )
 
     def _about(self, source: Source, rejected: Counter[str], sizes: Counter[str]) -> dict[str, Any]:
         versions = {"python": platform.python_version()}
@@ -144,7 +139,7 @@ class Build:
     ) -> dict[str, Any]:
         train, held_out = manifest["splits"]["train"], manifest["splits"]["held_out"]
         reasons = ", ".join(f"{count} {reason}" for reason, count in rejected.most_common())
-        _say(
+        say(
             f"{train['documents']} documents ({train['bytes'] / 1e6:.2f} MB) to train on, "
             f"{held_out['documents']} ({held_out['bytes'] / 1e6:.2f} MB) held out; "
             f"left out: {reasons or 'none'}"
@@ -203,7 +198,3 @@ def _version(package: str) -> str:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return "not installed"
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)

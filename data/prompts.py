@@ -8,6 +8,9 @@ from typing import Annotated, Any, Literal
 
 from bytelm.toolkit import InputError, Out, Split, write_result
 
+# Prompts are held in memory.
+MOST_BYTES = 1 << 30
+
 
 @dataclass
 class Prompts:
@@ -29,7 +32,14 @@ class Prompts:
         for name in ("count", "bytes"):
             if getattr(self, name) < 1:
                 raise InputError(f"--{name} must be at least 1, not {getattr(self, name)}")
-        prompts = Split(self.data, self.split).cuts(self.count, self.bytes)
+        split = Split(self.data, self.split)
+        enough = split.bytes >= self.bytes + self.count - 1
+        if enough and self.count * self.bytes > MOST_BYTES:
+            raise InputError(
+                f"--count {self.count} and --bytes {self.bytes} make more than {MOST_BYTES} bytes; "
+                "ask for fewer or shorter prompts"
+            )
+        prompts = split.cuts(self.count, self.bytes)
         write_result(self.out, b"".join(_row(*pair) for pair in enumerate(prompts)))
         return {"out": str(self.out), "prompts": len(prompts), "bytes": self.count * self.bytes}
 

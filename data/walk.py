@@ -5,6 +5,7 @@ wait for a writer. The walk uses a list instead of recursion, so folders may be 
 """
 
 import os
+import re
 import stat
 from collections import Counter
 from collections.abc import Iterator
@@ -24,6 +25,8 @@ class Found:
 class Walk:
     """A walk below `root`. After it, `rejected` counts the skipped files by reason.
 
+    `passed_over` counts the files whose names end in none of `suffixes`, which nobody asked for.
+
     Folders with a name in `skip_folders` are not entered, and neither is the folder `skip`.
     """
 
@@ -36,6 +39,7 @@ class Walk:
     def __post_init__(self) -> None:
         self.rejected: Counter[str] = Counter()
         self.rejected_bytes: Counter[str] = Counter()
+        self.passed_over = 0
 
     def files(self) -> Iterator[Found]:
         """The files of each folder in the order of their names, then its subfolders likewise."""
@@ -61,12 +65,20 @@ class Walk:
     def _enters(self, entry: "os.DirEntry[bytes]") -> bool:
         if os.fsdecode(entry.name) in self.skip_folders:
             return False
-        return self.skip is None or os.fsdecode(entry.path) != str(self.skip)
+        return not self._is_output(Path(os.fsdecode(entry.path)))
+
+    def _is_output(self, folder: Path) -> bool:
+        """Whether a folder is `skip`, or one that is written in its place (see `new_folder`)."""
+        if self.skip is None:
+            return False
+        aside = re.fullmatch(rf"\.{re.escape(self.skip.name)}\.(old\.)?[a-z0-9_]{{8}}", folder.name)
+        return folder == self.skip or (bool(aside) and folder.parent == self.skip.parent)
 
     def _file(self, entry: "os.DirEntry[bytes]") -> Iterator[Found]:
         name = os.fsdecode(os.path.relpath(entry.path, os.fsencode(self.root)))
         name = name.replace(os.sep, "/")
         if self.suffixes and not name.endswith(self.suffixes):
+            self.passed_over += 1
             return
         try:
             status = entry.stat(follow_symlinks=False)
@@ -96,5 +108,10 @@ def _read(path: bytes, limit: int) -> bytes:
     # A file may be replaced after it was checked: O_NONBLOCK keeps a FIFO from blocking, and
     # O_NOFOLLOW refuses a link.
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    pieces, left = [], limit + 1
     with os.fdopen(descriptor, "rb") as file:
-        return file.read(limit + 1)
+        # Not one read of `left` bytes, which would take that much memory whatever the file's size.
+        while left > 0 and (piece := file.read(min(left, 1 << 20))):
+            pieces.append(piece)
+            left -= len(piece)
+    return b"".join(pieces)

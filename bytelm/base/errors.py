@@ -19,7 +19,7 @@ set theirs.
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
 from typing import Literal
 
@@ -52,6 +52,11 @@ def setting(name: str, value: object) -> str:
         table, dot, last = name.rpartition(".")
         return option(name if value else f"{table}{dot}no_{last}")
     return f"{option(name)} {value}"
+
+
+def some(names: Sequence[str], most: int = 3) -> str:
+    """The first names of a list, and how many there are besides: "a, b, c and 4 more"."""
+    return ", ".join(names[:most]) + f" and {len(names) - most} more" * (len(names) > most)
 
 
 @contextlib.contextmanager

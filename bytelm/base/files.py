@@ -19,7 +19,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
-from bytelm.base.errors import InputError
+from bytelm.base.errors import InputError, some
 
 
 def sync(path: Path) -> None:
@@ -203,9 +203,8 @@ def check_replaceable(path: Path, may_hold: Collection[str]) -> None:
         raise InputError(f"{path} is a mount point, which cannot be replaced; give a folder in it")
     others = sorted(entry.name for entry in path.iterdir() if entry.name not in may_hold)
     if others:
-        more = f" and {len(others) - 1} more" if len(others) > 1 else ""
         raise InputError(
-            f"{path} also holds {others[0]}{more}, which would be lost; "
+            f"{path} also holds {some(others)}, which would be lost; "
             "choose a new folder, or move what it holds"
         )
 
@@ -216,21 +215,21 @@ def new_folder(path: Path, may_hold: Collection[str] = ()) -> Iterator[Path]:
 
     Only a folder with no other entries than `may_hold` is replaced (see `check_replaceable`, which
     raises InputError before the block and after it). If the block raises, the temporary folder is
-    removed and `path` is unchanged.
+    removed and `path` is unchanged. If the check after the block fails, the temporary folder stays.
     """
     target = Path(os.path.realpath(path))
     check_replaceable(target, may_hold)
     target.parent.mkdir(parents=True, exist_ok=True)
     aside = _beside(target)
-    with _saying_where(path):
-        aside.mkdir()
+    # A signal may raise at any line: whatever exists must be inside the block that removes it.
     try:
         with _saying_where(path):
+            aside.mkdir()
             yield aside
             for file in aside.iterdir():
                 sync(file)
         sync(aside)
-        check_replaceable(target, may_hold)
+        _check_again(target, may_hold, aside)
         if target.exists():
             old = _beside(target)
             target.replace(old)
@@ -238,7 +237,20 @@ def new_folder(path: Path, may_hold: Collection[str] = ()) -> Iterator[Path]:
             shutil.rmtree(old)
         else:
             aside.replace(target)
+    except _KeptError:
+        raise
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
         raise
     sync(target.parent)
+
+
+class _KeptError(InputError):
+    """The work is done, but what it should replace must not be lost."""
+
+
+def _check_again(target: Path, may_hold: Collection[str], aside: Path) -> None:
+    try:
+        check_replaceable(target, may_hold)
+    except InputError as error:
+        raise _KeptError(f"{error}; the finished work is in {aside}") from error

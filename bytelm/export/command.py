@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from bytelm.base.errors import InputError
-from bytelm.base.files import check_replaceable
+from bytelm.base.errors import InputError, some
 from bytelm.base.places import check_place
 
 
@@ -87,9 +86,13 @@ def check_out(out: Path, format: str) -> None:
     if format == "hf":
         if not out.is_dir() or out.is_symlink():
             raise InputError(f"--out {out} is there and not a folder; --format hf writes a folder")
-        if any(out.iterdir()) and not is_hf_export(out):
-            raise InputError(f"--out {out} holds other things than an export; give another folder")
-        check_replaceable(out, FILES)
+        names = sorted(path.name for path in out.iterdir())
+        others = [name for name in names if name not in FILES or not is_hf_export(out)]
+        if others:
+            raise InputError(
+                f"--out {out} holds other things than an export ({some(others)}); "
+                "give another folder"
+            )
         return
     if not out.is_file() or out.is_symlink():
         raise InputError(f"--out {out} is there and not a file; --format gguf writes a file")

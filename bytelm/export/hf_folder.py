@@ -13,15 +13,16 @@ from bytelm.config import ModelConfig
 from bytelm.export.llama import FORMAT, in_dtype, parts
 
 _MARK = "bytelm_export"
-FILES = ("config.json", "generation_config.json", "model.safetensors")
+FILES = frozenset({"config.json", "generation_config.json", "model.safetensors"})
+"""The names of an export's files."""
 
 
 def write_hf_folder(checkpoint: Checkpoint, out: Path, dtype: str) -> None:
-    """Write the folder `out` atomically; it replaces what was there. `dtype`: float32 or bfloat16.
+    """Write the folder `out` atomically; it replaces an export. `dtype`: float32 or bfloat16.
 
-    Raises OSError if writing fails.
+    Raises OSError if writing fails, and InputError if `out` holds other files than an export's.
     """
-    with new_folder(out, FILES) as aside:
+    with new_folder(out, may_hold=FILES) as aside:
         config = _config(checkpoint.config, dtype)
         config[_MARK] = {"format": FORMAT, "checkpoint_sha256": checkpoint.sha256}
         write_json(aside / "config.json", config)

@@ -25,6 +25,7 @@ from bytelm.toolkit import (
     TrainOptions,
     load_checkpoint,
     preset_defaults,
+    read_manifest,
     resolve,
     say,
     seal,
@@ -240,15 +241,18 @@ class Experiment(ABC):
         plain = json.loads(json.dumps(values, default=str))
         return {"set" if name == "train" else name: value for name, value in plain.items()}
 
+    def _asked(self) -> dict[str, Any]:
+        """The options on which the figures depend, as JSON values."""
+        free = {field.name for field in fields(self)} & FREE
+        return {name: value for name, value in self._options().items() if name not in free}
+
     def _remember(self) -> None:
         """Store the options in the folder, or raise InputError if it has runs with other options.
 
         Runs with different options could not be compared.
         """
         path = self.out / "experiment.json"
-        free = {field.name for field in fields(self)} & FREE
-        options = {k: v for k, v in self._options().items() if k not in free}
-        asked = {"experiment": self.name, **options}
+        asked = {"experiment": self.name, **self._asked()}
         if self.out.exists() and not self.out.is_dir():
             raise InputError(f"--out {self.out} is a file, not a folder")
         try:
@@ -263,14 +267,15 @@ class Experiment(ABC):
                 f"{asked[option]!r}; choose another --out"
             )
         if other:
-            # No model has been trained on the data yet.
-            shutil.rmtree(self.out / "data", ignore_errors=True)
             write_json(path, asked)
 
     def _data(self, data: str) -> Split:
-        """The training documents as shards, which are written unless they already exist."""
+        """The training documents as shards, which are written unless these options made them."""
         folder = self.out / "data" / data
-        if not (folder / "manifest.json").is_file():
+        about = {"experiment": self.name, "seed": self.seed, "options": self._asked()}
+        is_there = (folder / "manifest.json").is_file()
+        # Shards of other options are replaced: no model has been trained on them yet.
+        if not is_there or read_manifest(folder).get("options") != about["options"]:
             # Training reads less than one epoch: some blocks are added for the last batch, and for
             # the remainder that no block holds.
             wanted, stream = self.bytes + (2 * self.batch + 1) * self.block, 0
@@ -283,7 +288,7 @@ class Experiment(ABC):
                         break
                 for index, content in enumerate(self.held_out()):
                     writer.add("held_out", f"held-out-{index}", content)
-                writer.finish({"experiment": self.name, "seed": self.seed})
+                writer.finish(about)
         return Split(folder, "train")
 
     def _arguments(self, run: Run) -> list[str]:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bytelm.shards import InputError, ShardWriter, Split, read_manifest
+from bytelm.shards import InputError, ShardWriter, Split, cuts, read_manifest
 
 
 def write(folder: Path, documents: list[bytes], shard_bytes: int = 100) -> Path:
@@ -125,3 +125,69 @@ def test_cuts_are_spread_over_the_text(shards: Path) -> None:
         split.cuts(len(text) - 98, 100)
     with pytest.raises(InputError, match="less than one prompt"):
         split.cuts(5, len(text) + 1)
+
+
+def test_a_writer_that_is_not_finished_says_so(tmp_path: Path) -> None:
+    folder = write(tmp_path / "s", [b"old", b"older"])
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    with pytest.raises(InputError, match="were not finished"), ShardWriter(folder) as writer:
+        writer.add("train", "x", b"new")
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert [path.name for path in tmp_path.iterdir()] == ["s"]
+
+
+def test_a_disk_that_is_full_at_the_end_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: ShardWriter) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(ShardWriter, "_close_files", full)
+    with pytest.raises(OSError, match="No space left"):
+        write(tmp_path / "s", [b"a", b"b"])
+    assert list(tmp_path.iterdir()) == []
+    # What went wrong first is what is said.
+    with pytest.raises(KeyError), ShardWriter(tmp_path / "s"):
+        raise KeyError
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("other", ["notes.txt", ".hidden", "train-00001.bin", "folder/"])
+def test_a_folder_that_holds_anything_else_is_not_replaced(tmp_path: Path, other: str) -> None:
+    folder = write(tmp_path / "s", [b"old", b"older"])
+    if other.endswith("/"):
+        (folder / other).mkdir()
+    else:
+        (folder / other).write_text("mine")
+    before = sorted(path.name for path in folder.iterdir())
+    with pytest.raises(InputError, match=rf"not shards \({other.rstrip('/')}\)"):
+        ShardWriter(folder).__enter__()
+    assert sorted(path.name for path in folder.iterdir()) == before
+    assert [path.name for path in tmp_path.iterdir()] == ["s"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"[1]", b'{"name": "a web app"}', b'{"format": "bytelm-shards-1"}',
+     b'{"format": "bytelm-shards-1", "splits": {"train": {"shards": [{}]}}}'],
+)  # fmt: skip
+def test_a_manifest_of_others_makes_no_shard_folder(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "manifest.json").write_bytes(content)
+    with pytest.raises(InputError, match=r"not shards \(manifest.json\)"):
+        ShardWriter(tmp_path).__enter__()
+    assert (tmp_path / "manifest.json").read_bytes() == content
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(st.binary(min_size=1, max_size=60), min_size=3, max_size=9),
+    st.integers(1, 5), st.integers(1, 60),
+)  # fmt: skip
+def test_cuts_of_shards_are_those_of_the_joined_text(
+    tmp_path_factory: pytest.TempPathFactory, documents: list[bytes], count: int, size: int
+) -> None:
+    folder = write(tmp_path_factory.mktemp("cuts") / "s", documents)
+    split = Split(folder, "train")
+    text = b"".join(document.tobytes() for document in split)
+    if len(text) >= size + count - 1:
+        assert split.cuts(count, size) == cuts(text, count, size, "text")

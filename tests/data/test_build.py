@@ -1,5 +1,6 @@
 """The build command end to end: deterministic shards, stable splits, clear refusals."""
 
+import csv
 import json
 import os
 import signal
@@ -9,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support import ROOT, data_command, python, wait_until
+from pyarrow import parquet
+from support import ROOT, data_command, python, wait_until, write_rows
 
-from bytelm.shards import Split, read_manifest
+from bytelm.shards import ShardWriter, Split, read_manifest
 from data.build import Build, split_of
 
 
@@ -63,7 +66,9 @@ def test_the_figures_and_the_manifest_agree(
     (source / "long.py").write_text("x = 1  #" + "a" * 2000)
     (source / "notes.txt").write_text("not Python")
     assert data_command("build", "--path", str(source), "--out", str(tmp_path / "out")) == 0
-    figures = json.loads(capsys.readouterr().out.splitlines()[-1])
+    said = capsys.readouterr()
+    assert "passed over files of other endings: 1" in said.err
+    figures = json.loads(said.out.splitlines()[-1])
     manifest = read_manifest(tmp_path / "out")
     assert figures["documents"] == 60
     assert figures["rejected"] == {"duplicate": 1, "empty": 1, "longest line": 1}
@@ -140,16 +145,25 @@ def test_the_output_is_not_read_as_a_source(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["jsonl", "parquet", "csv"])
 def test_local_datasets(tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]) -> None:
-    import datasets
-
     texts = [f"def f{n}():\n    return 'é{n}'\n" for n in range(30)]
-    table = datasets.Dataset.from_dict({"content": [*texts, ""], "stars": list(range(31))})
+    rows = [{"content": text, "stars": n} for n, text in enumerate([*texts, ""])]
     path = str(tmp_path / f"code.{kind}")
-    {"jsonl": table.to_json, "parquet": table.to_parquet, "csv": table.to_csv}[kind](path)
+    if kind == "jsonl":
+        write_rows(Path(path), rows)
+    elif kind == "csv":
+        with Path(path).open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, ["content", "stars"])
+            writer.writeheader()
+            writer.writerows(rows)
+    else:
+        parquet.write_table(pa.Table.from_pylist(rows), path)
     figures = Build(out=tmp_path / "out", dataset=Path(path)).run()
     assert figures["documents"] == 30
     found = [d.tobytes() for s in ("train", "held_out") for d in Split(tmp_path / "out", s)]
     assert sorted(found) == sorted(text.encode() for text in texts)
+    names = {name for s in ("train", "held_out") for name in Split(tmp_path / "out", s).names()}
+    assert names == {f"code.{kind}:{n}" for n in range(30)}
+    assert figures["rejected"] == {"empty": 1}
     assert data_command("build", "--dataset", path, "--column", "code", "--out", "x") == 2
     assert "has no column 'code'; it has: content, stars" in capsys.readouterr().err
 
@@ -221,3 +235,76 @@ def test_sigterm_leaves_nothing(tmp_path: Path) -> None:
 def test_build_is_a_word_that_must_be_said(capsys: pytest.CaptureFixture[str]) -> None:
     assert data_command("--recipe", "stdlib", "--out", "x") == 2
     assert capsys.readouterr().err == "error: name a command before --recipe: build, prompts\n"
+
+
+def test_a_shard_folder_with_other_things_in_it_is_not_replaced(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, out = corpus(tmp_path / "src"), tmp_path / "out"
+    Build(out=out, path=source).run()
+    (source / "new.py").write_text("import this_is_new\n")
+    (out / "notes.txt").write_text("a year's notes")
+    (out / "mine").mkdir()
+    before = {path.name: path.stat().st_mtime_ns for path in out.iterdir()}
+    assert data_command("build", "--path", str(source), "--out", str(out)) == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said == (
+        f"error: {out} holds files that are not shards (mine, notes.txt); they are not replaced: "
+        "move them, or choose a new folder"
+    )
+    assert {path.name: path.stat().st_mtime_ns for path in out.iterdir()} == before
+    (out / "notes.txt").unlink()
+    (out / "mine").rmdir()
+    assert data_command("build", "--path", str(source), "--out", str(out)) == 0
+    assert read_manifest(out)["splits"]["train"]["documents"] > 0
+
+
+def test_notes_that_come_while_it_builds_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, out = corpus(tmp_path / "src"), tmp_path / "out"
+    Build(out=out, path=source).run()
+    (source / "new.py").write_text("import this_is_new\n")
+    finish = ShardWriter.finish
+
+    def slowly(writer: ShardWriter, about: dict[str, Any]) -> dict[str, Any]:
+        (out / "notes.txt").write_text("just written")
+        return finish(writer, about)
+
+    monkeypatch.setattr(ShardWriter, "finish", slowly)
+    assert data_command("build", "--path", str(source), "--out", str(out)) == 2
+    assert "notes.txt" in capsys.readouterr().err.splitlines()[-1]
+    assert (out / "notes.txt").read_text() == "just written"
+    assert Split(out, "train").documents + Split(out, "held_out").documents == 60
+
+
+def test_damaged_shards_are_built_again(tmp_path: Path) -> None:
+    source, out = corpus(tmp_path / "src"), tmp_path / "out"
+    Build(out=out, path=source).run()
+    whole = files_of(out)
+    (out / "train-00000.bin").write_bytes(b"cut")
+    (out / "held_out-00000.names.json").unlink()
+    Build(out=out, path=source).run()
+    assert files_of(out) == whole
+
+
+@pytest.mark.parametrize("limit", [10**12, 2**63 - 1, 10**30])
+def test_a_limit_is_no_buffer(tmp_path: Path, limit: int) -> None:
+    source = corpus(tmp_path / "src")
+    figures = Build(out=tmp_path / "out", path=source, max_file_bytes=limit).run()
+    assert figures["documents"] == 60
+
+
+def test_what_is_being_written_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = corpus(tmp_path / "src", 0)
+    for index in range(60):
+        body = "".join(f"    value_{n} = {index} + {n}\n" for n in range(60))
+        (source / f"module{index}.py").write_text(f"def function_{index}():\n{body}")
+    monkeypatch.chdir(source)
+    for out in (Path("shards"), Path("..") / "src" / "other", source / "deep" / "er"):
+        for _ in range(2):
+            figures = Build(out=out, path=Path(), suffixes=(), filters=False).run()
+            assert (figures["documents"], figures["rejected"]) == (60, {})
+        for path in sorted(out.iterdir()):
+            path.unlink()
+        out.rmdir()

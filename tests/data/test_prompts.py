@@ -37,6 +37,8 @@ def test_bytes_that_are_no_utf8_come_through(
     [
         (["--count", "0"], "--count must be at least 1"),
         (["--bytes", "99999999"], "less than one prompt"),
+        (["--bytes", "1" + "0" * 30], "less than one prompt"),
+        (["--count", "1" + "0" * 30], "too few for"),
     ],
 )
 def test_prompts_that_cannot_be(
@@ -45,4 +47,15 @@ def test_prompts_that_cannot_be(
     out = tmp_path / "p.jsonl"
     assert data_command("prompts", "--data", str(shards), "--out", str(out), *more) == 2
     assert words in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_prompts_that_do_not_fit_into_memory(
+    shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    size = Split(shards, "train").bytes // 2
+    out, count = tmp_path / "p.jsonl", size
+    arguments = ["--data", str(shards), "--out", str(out), "--split", "train"]
+    assert data_command("prompts", *arguments, "--count", str(count), "--bytes", str(size)) == 2
+    assert "make more than 1073741824 bytes" in capsys.readouterr().err
     assert not out.exists()

@@ -41,6 +41,7 @@ def test_what_is_not_a_file_is_counted_and_not_opened(tmp_path: Path) -> None:
         walk = Walk(tmp_path, (".py",), 100)
         assert names(walk) == ["a.py"]
     assert walk.rejected == {"link": 3, "not a file": 2, "empty": 1, "too large": 1}
+    assert walk.passed_over == 1
     assert walk.rejected_bytes["too large"] == 101
 
 
@@ -113,3 +114,20 @@ def test_folders_that_are_skipped(tmp_path: Path) -> None:
     tree(tmp_path, test__a_py=b"a", out__b_py=b"b", src__test_py=b"c")
     walk = Walk(tmp_path, (".py",), 100, frozenset({"test"}), tmp_path / "out")
     assert names(walk) == ["src/test.py"]
+
+
+def test_a_limit_takes_no_memory_of_its_size(tmp_path: Path) -> None:
+    tree(tmp_path, a_py=b"x" * (3 << 20), b_py=b"y")
+    sizes = [len(found.content) for found in Walk(tmp_path, (), 10**30).files()]
+    assert sizes == [3 << 20, 1]
+    assert len(module._read(os.fsencode(tmp_path / "a.py"), (1 << 20) + 5)) == (1 << 20) + 6
+
+
+def test_the_output_below_a_root_without_a_name_is_skipped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree(tmp_path, a_py=b"a", out__b_py=b"b")
+    tree(tmp_path / ".out.ab_12cd3", c_py=b"being written")
+    tree(tmp_path / ".out.backup", d_py=b"d")
+    monkeypatch.chdir(tmp_path)
+    assert names(Walk(Path(), (".py",), 100, skip=Path("out"))) == ["a.py", ".out.backup/d.py"]

@@ -166,11 +166,18 @@ def test_a_folder_with_anything_else_is_not_replaced(tmp_path: Path) -> None:
             pytest.fail("the work began")
     assert (folder / "notes.txt").read_bytes() == b"mine"
     (folder / "notes.txt").unlink()
-    with pytest.raises(InputError, match="also holds late"):  # noqa: SIM117
-        with new_folder(folder, ("ours",)):
+
+    def work() -> None:
+        with new_folder(folder, ("ours",)) as aside:
             (folder / "late").write_bytes(b"came while the block ran")
+            (aside / "made").write_bytes(b"by the work")
+
+    with pytest.raises(InputError, match="also holds late") as caught:
+        work()
     assert (folder / "late").read_bytes() == b"came while the block ran"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder"]
+    [kept] = tmp_path.glob(".folder.*")
+    assert (kept / "made").read_bytes() == b"by the work"
+    assert str(kept) in str(caught.value)
 
 
 def test_a_mount_point_is_refused_before_the_work(

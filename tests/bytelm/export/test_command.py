@@ -222,3 +222,14 @@ def test_an_export_says_how_long_its_model_was_trained(
 ) -> None:
     Export(model[0], format="bytelm", out=tmp_path / "out").run()
     assert json.loads((tmp_path / "out" / "checkpoint.json").read_bytes())["step"] == 1
+
+
+def test_an_export_with_notes_beside_it_is_not_replaced(
+    model: tuple[Path, Model], tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    Export(model[0], "hf", out).run()
+    (out / "notes.md").write_text("mine")
+    with pytest.raises(InputError, match=r"other things than an export \(notes.md\)"):
+        Export(model[0], "hf", out).run()
+    assert (out / "notes.md").read_text() == "mine"

@@ -113,6 +113,29 @@ def test_no_test_problem_is_in_the_training_data(tmp_path: Path) -> None:
     assert not prompts & {text.partition(b"=")[0] for text in held_out}
 
 
+def test_a_folder_of_data_that_is_not_ours_is_left_alone(tmp_path: Path) -> None:
+    """`--out .` in a project with a folder `data`, say."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "mine.csv").write_text("measured for a year")
+    command = Arithmetic(tmp_path, **TOY)
+    command._remember()
+    assert (tmp_path / "data" / "mine.csv").read_text() == "measured for a year"
+
+
+def test_data_of_other_options_is_made_anew(tmp_path: Path) -> None:
+    def documents(seed: int) -> list[bytes]:
+        command = Arithmetic(tmp_path, **TOY, seed=seed)
+        command._remember()
+        return [document.tobytes() for document in command._data(command.datasets()[0])]
+
+    first, folder = documents(1), tmp_path / "data" / Arithmetic(tmp_path).datasets()[0]
+    stamp = (folder / "manifest.json").stat().st_mtime_ns
+    assert documents(1) == first
+    assert (folder / "manifest.json").stat().st_mtime_ns == stamp
+    assert documents(2) != first
+    assert documents(1) == first
+
+
 def test_the_same_seed_makes_the_same_data(tmp_path: Path) -> None:
     for kind in (Induction, Arithmetic):
         texts = [
