@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -61,7 +62,7 @@ COMMANDS: dict[str, Command] = {
     "generate": Command(
         "bytelm",
         lambda toy, out: ["--checkpoint", str(toy.run), "--prompts", str(toy.prompts),
-                          "--max-bytes", "150", "--batch", "1", "--out", out],
+                          "--max-bytes", "150", "--batch", "1", "--gate", "0", "--out", out],
         keeps=True,
     ),
     "generate to stdout": Command(
@@ -161,6 +162,8 @@ def run(command: Command, name: str, words: Words, folder: Path, around: Around)
     arguments = [name.partition(" ")[0], *words]
     logs = folder.with_name(f"{folder.name}.logs")
     logs.mkdir(exist_ok=True)
+    for kind in ("in", "out", "err"):
+        (logs / kind).write_bytes(b"")
     process = _server().Process(
         target=_child, args=(command.program, arguments, str(folder), str(logs), around)
     )
@@ -179,6 +182,7 @@ def _child(program: str, arguments: Words, folder: str, logs: str, around: Aroun
 
     os.chdir(folder)
     os.environ.update(around.environment)
+    tempfile.tempdir = None
     for number, name in enumerate(("in", "out", "err")):
         _place(number, getattr(around, f"std{name}"), f"{logs}/{name}")
     streams = zip(("stdin", "stdout", "stderr"), "rww", strict=True)
@@ -186,10 +190,6 @@ def _child(program: str, arguments: Words, folder: str, logs: str, around: Aroun
         closed = getattr(around, stream) == "closed"
         new = None if closed else open(number, mode, closefd=False)  # noqa: SIM115
         setattr(sys, stream, new)
-    if around.signal:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), around.signal))
-        signal.setitimer(signal.ITIMER_REAL, max(around.after_s, 0.001))
     import torch
 
     torch.set_num_threads(1)
@@ -197,6 +197,10 @@ def _child(program: str, arguments: Words, folder: str, logs: str, around: Aroun
 
     commands: Any = importlib.import_module(f"{program}.__main__").COMMANDS
     sys.argv = [f"{program}/__main__.py", *arguments]
+    if around.signal:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), around.signal))
+        signal.setitimer(signal.ITIMER_REAL, max(around.after_s, 0.001))
     sys.exit(main(program, "", commands, arguments))
 
 
@@ -228,3 +232,40 @@ def shape(path: Path) -> Any:
 def _is_rows(path: Path) -> bool:
     first = path.read_text().partition("\n")[0]
     return first.startswith("{") and first.endswith("}")
+
+
+# What happens, in the words of docs/faults.md: for each fault, the outcome of a command that writes
+# a file, a folder, or stdout. tests/test_faults.py checks each of them.
+OUTCOMES: dict[str, dict[Result, str]] = {
+    "stderr is closed, full, or without a reader": {
+        "file": "done", "folder": "done", "stdout": "done"
+    },
+    "stdin is closed": {"file": "done", "folder": "done", "stdout": "done"},
+    "stdout is closed, full, or without a reader": {
+        "file": "done, 1", "folder": "done, 1", "stdout": "ends, 1"
+    },
+    "SIGINT or SIGTERM": {
+        "file": "stops, 130 or 143", "folder": "stops, 130 or 143", "stdout": "stops, 130 or 143"
+    },
+    "--out where nothing can be written": {"file": "refused", "folder": "refused"},
+    "--out is of the other kind (file or folder)": {"file": "refused", "folder": "refused"},
+    "--out holds other things": {"folder": "refused"},
+    "--out is a link": {"file": "written through"},
+    "--out is a device or a pipe": {"file": "written into"},
+    "--out is full at the end": {"file": "kept elsewhere, 1"},
+}  # fmt: skip
+
+
+def table() -> list[str]:
+    """The table of docs/faults.md."""
+    lines = ["| | writes a file | writes a folder | prints |", "|---|---|---|---|"]
+    for fault, by_result in OUTCOMES.items():
+        cells = (by_result.get(result, "") for result in ("file", "folder", "stdout"))
+        lines.append(f"| {fault} | {' | '.join(cells)} |")
+    return lines
+
+
+def names(result: Result) -> str:
+    """The commands that have this kind of result, in words."""
+    found = [name for name, command in COMMANDS.items() if command.result == result]
+    return ", ".join(f"`{name}`" for name in found)

@@ -11,8 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from faults import COMMANDS, Around, Ended, Toy, run, shape
-from support import write_rows
+from faults import COMMANDS, Around, Ended, Result, Toy, names, run, shape, table
+from support import ROOT, write_rows
 
 from eval.suites.problems import load_problems
 
@@ -215,3 +215,13 @@ def test_a_place_that_is_full_at_the_end(
     [kept] = (tmp_path / "refuge").glob("bytelm-*-result")
     assert str(kept) in message
     assert shape(kept) == shape(normal(name)[1])
+
+
+def test_the_page_has_the_table() -> None:
+    page = (ROOT / "docs" / "faults.md").read_text(encoding="utf-8")
+    inside = page.split("<!-- faults: begin -->\n")[1].split("<!-- faults: end -->")[0]
+    kinds: tuple[tuple[str, Result], ...] = (
+        ("A file", "file"), ("A folder", "folder"), ("stdout", "stdout"),
+    )  # fmt: skip
+    lists = [f"- {words}: {names(result)}." for words, result in kinds]
+    assert inside.splitlines() == [*table(), "", *lists]
