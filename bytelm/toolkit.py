@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     from bytelm.base.cli import Stopped as Stopped
     from bytelm.base.cli import main as main
     from bytelm.base.cli import say as say
+    from bytelm.base.cores import usable_cores as usable_cores
     from bytelm.base.errors import InputError as InputError
     from bytelm.base.errors import option as option
     from bytelm.base.errors import setting as setting
+    from bytelm.base.files import claimed as claimed
     from bytelm.base.files import write_bytes as write_bytes
     from bytelm.base.files import write_json as write_json
     from bytelm.base.files import write_text as write_text
@@ -51,6 +53,14 @@ if TYPE_CHECKING:
     from bytelm.decode.row import Completion as Completion
     from bytelm.export.command import Export as Export
     from bytelm.model.model import Model as Model
+    from bytelm.records import RUN_AGAIN as RUN_AGAIN
+    from bytelm.records import Count as Count
+    from bytelm.records import Number as Number
+    from bytelm.records import R as R
+    from bytelm.records import Record as Record
+    from bytelm.records import as_record as as_record
+    from bytelm.records import finite as finite
+    from bytelm.records import read_record as read_record
     from bytelm.scoring import Score as Score
     from bytelm.scoring import score_documents as score_documents
     from bytelm.scoring import score_on_ranks as score_on_ranks
@@ -71,6 +81,7 @@ _HOME = {
     "Command": "bytelm.base.cli",
     "Completion": "bytelm.decode.row",
     "CostOptions": "bytelm.training.cost",
+    "Count": "bytelm.records",
     "DecodeOptions": "bytelm.decode.options",
     "DefaultsByType": "bytelm.base.parsing",
     "EOD": "bytelm.alphabet",
@@ -82,8 +93,12 @@ _HOME = {
     "InputError": "bytelm.base.errors",
     "Model": "bytelm.model.model",
     "ModelConfig": "bytelm.config",
+    "Number": "bytelm.records",
     "PAD": "bytelm.alphabet",
+    "R": "bytelm.records",
+    "RUN_AGAIN": "bytelm.records",
     "Range": "bytelm.base.options",
+    "Record": "bytelm.records",
     "SamplingOptions": "bytelm.decode.options",
     "Score": "bytelm.scoring",
     "ShardWriter": "bytelm.shards",
@@ -91,10 +106,13 @@ _HOME = {
     "Stopped": "bytelm.base.cli",
     "TrainOptions": "bytelm.training.options",
     "VOCAB": "bytelm.alphabet",
+    "as_record": "bytelm.records",
     "bandwidth_bytes_per_s": "bytelm.base.rates",
     "check_options": "bytelm.base.options",
+    "claimed": "bytelm.base.files",
     "cuts": "bytelm.shards",
     "find_checkpoint": "bytelm.checkpoint",
+    "finite": "bytelm.records",
     "generate": "bytelm.decode.generate",
     "generate_with_progress": "bytelm.decode.progress",
     "is_first": "bytelm.base.ranks",
@@ -107,6 +125,7 @@ _HOME = {
     "preset_defaults": "bytelm.training.options",
     "preset_model": "bytelm.decode.cost",
     "read_manifest": "bytelm.shards",
+    "read_record": "bytelm.records",
     "resolve": "bytelm.training.options",
     "say": "bytelm.base.cli",
     "score_documents": "bytelm.scoring",
@@ -115,6 +134,7 @@ _HOME = {
     "setting": "bytelm.base.errors",
     "step_costs": "bytelm.decode.cost",
     "training_costs": "bytelm.training.cost",
+    "usable_cores": "bytelm.base.cores",
     "write_bytes": "bytelm.base.files",
     "write_json": "bytelm.base.files",
     "write_text": "bytelm.base.files",

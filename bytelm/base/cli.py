@@ -14,6 +14,7 @@ from types import FrameType
 from typing import Any, Protocol
 
 from bytelm.base import ranks
+from bytelm.base.cores import limit_threads
 from bytelm.base.errors import InputError, options_written
 from bytelm.base.parsing import parse
 
@@ -76,6 +77,7 @@ def main(
     looked up, so that the others need not be imported.
     """
     signal.signal(signal.SIGTERM, _terminate)
+    limit_threads(ranks.local_world_size())
     with options_written("command line"):
         return _main(program, description, commands, arguments)
 

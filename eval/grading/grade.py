@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import signal
 import sys
 import threading
@@ -18,7 +17,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from bytelm.toolkit import InputError, say, seal, write_json, write_text
+from bytelm.toolkit import InputError, say, seal, usable_cores, write_json, write_text
 from eval.grading.pass_at_k import Tally, mean_pass_at_k, pass_at_1_interval
 from eval.grading.sandbox import FAILED, PASSED, TIMED_OUT, Limits, measure_time_scale, run_program
 from eval.suites.problems import Problem, load_problems, read_jsonl, suite_path
@@ -145,7 +144,7 @@ def grade_programs(
     """
     stop = threading.Event()
     results = [""] * len(programs)
-    workers = workers or min(os.cpu_count() or 1, MOST_WORKERS)
+    workers = workers or min(usable_cores(), MOST_WORKERS)
     with (
         ThreadPoolExecutor(workers, "grade") as pool,
         tqdm(total=len(programs), desc="grade", unit="program", file=sys.stderr) as bar,

@@ -9,17 +9,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from bytelm.toolkit import InputError
+from bytelm.toolkit import InputError, usable_cores
 
 # Seconds between checks on the running processes.
 POLL_S = 0.2
-
-
-def cores() -> int:
-    """The number of cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def setting_words(settings: Mapping[str, object]) -> list[str]:
