@@ -14,7 +14,7 @@ from torch.utils.checkpoint import checkpoint
 
 from bytelm.base.cli import say
 from bytelm.base.errors import InputError, setting
-from bytelm.base.ranks import is_lost, launched
+from bytelm.base.ranks import is_lost, launched, local_rank
 from bytelm.config import ModelConfig
 from bytelm.model.layers import Compute, Layer
 from bytelm.model.model import Model

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from bytelm.toolkit import InputError, usable_cores
+from bytelm.toolkit import InputError
 
 # Seconds between checks on the running processes.
 POLL_S = 0.2

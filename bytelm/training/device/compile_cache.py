@@ -39,7 +39,7 @@ def place_cache(run: Path) -> None:
     if given and fits_torch(Path(given).absolute()):
         return
     if given:
-        say(f"{TORCH_CACHE}={given} is not used: torch cannot compile where a path holds white space")
+        say(f"{TORCH_CACHE}={given} is not used: torch cannot compile in a path with white space")
     cache = run.parent.absolute() / ".cache" / "inductor"
     if not fits_torch(cache) or not _can_write(cache):
         with contextlib.suppress(OSError):

@@ -115,4 +115,3 @@ def abandon_compiling() -> None:
     module = sys.modules.get("torch._inductor.async_compile")
     if module is not None and module.get_compile_threads() > 1:
         module.AsyncCompile.pool().shutdown(wait=False, cancel_futures=True)
-

@@ -133,7 +133,9 @@ def test_a_temporary_folder_with_white_space(
 
 
 def test_why_compiling_failed() -> None:
-    quoted = "C++ compile error\n\nCommand:\ng++ x.cpp\n\nOutput:\ng++: warning: x\ng++: error: no y\n"
+    quoted = (
+        "C++ compile error\n\nCommand:\ng++ x.cpp\n\nOutput:\ng++: warning: x\ng++: error: no y\n"
+    )
     assert why_failed(RuntimeError(quoted)) == "C++ compile error: g++: error: no y"
     assert why_failed(RuntimeError("\n one\ntwo")) == "one"
     assert why_failed(RuntimeError()) == "RuntimeError"

@@ -100,7 +100,9 @@ def test_a_config_of_the_wrong_form_is_damaged(
     run = shutil.copytree(run_folder, tmp_path / "run")
     path = run / "config.json"
     path.write_text(json.dumps(change(json.loads(path.read_bytes()))))
-    assert bytelm_command("train", "--data", str(shards), "--run", str(run), *TRAIN, "--resume") == 2
+    assert (
+        bytelm_command("train", "--data", str(shards), "--run", str(run), *TRAIN, "--resume") == 2
+    )
     said = one_line(capsys.readouterr().err)
     assert said.startswith(f"error: {path} is damaged: {words}")
 
@@ -131,12 +133,15 @@ def test_progress_of_the_wrong_form_is_damaged(
     path = newest(run) / "checkpoint.json"
     about = json.loads(path.read_bytes())
     path.write_text(json.dumps({**about, "progress": change(about["progress"])}))
-    assert bytelm_command("train", "--data", str(shards), "--run", str(run), *TRAIN, "--resume") == 2
+    assert (
+        bytelm_command("train", "--data", str(shards), "--run", str(run), *TRAIN, "--resume") == 2
+    )
     said = one_line(capsys.readouterr().err)
     assert said.startswith(f"error: {path} is damaged: in 'progress', {words}")
 
 
-@pytest.mark.parametrize("content", [b"[1]", b"{", b"null", b'{"steps": 20, "run": 5}'])
+@pytest.mark.medium
+@pytest.mark.parametrize("content", [b"[1]", b'{"steps": 20, "run": 5}'])
 def test_a_damaged_summary_is_said_and_made_again(
     run_folder: Path,
     shards: Path,
@@ -147,7 +152,9 @@ def test_a_damaged_summary_is_said_and_made_again(
     run = shutil.copytree(run_folder, tmp_path / "run")
     before = json.loads((run / "summary.json").read_bytes())
     (run / "summary.json").write_bytes(content)
-    assert bytelm_command("train", "--data", str(shards), "--run", str(run), *TRAIN, "--resume") == 0
+    assert (
+        bytelm_command("train", "--data", str(shards), "--run", str(run), *TRAIN, "--resume") == 0
+    )
     assert f"{run / 'summary.json'} is damaged: " in capsys.readouterr().err
     after = json.loads((run / "summary.json").read_bytes())
     assert after["held_out_bpb"] == before["held_out_bpb"]
@@ -164,7 +171,9 @@ def test_a_checkpoint_of_a_newer_format_is_refused_and_stays(
     newer_about = {"format": "bytelm-checkpoint-2", "weights": about["files"]}
     (newer / "checkpoint.json").write_text(json.dumps(newer_about))
     before = sorted(path for path in run.rglob("*"))
-    assert bytelm_command("train", "--data", str(shards), "--run", str(run), *TRAIN, "--resume") == 2
+    assert (
+        bytelm_command("train", "--data", str(shards), "--run", str(run), *TRAIN, "--resume") == 2
+    )
     said = one_line(capsys.readouterr().err)
     assert "step-000000999" in said
     assert "'bytelm-checkpoint-2', and this version of bytelm reads 'bytelm-checkpoint-1'" in said
