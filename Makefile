@@ -27,7 +27,7 @@ PYTEST ?= -n 2 --dist worksteal --durations=25 --durations-min=1
 
 # Make splits names at white space, so that `runs/my run` would be two targets. PRESET, RECIPE and SUITE are
 # parts of paths.
-PATHS := RUN CORPUS CHECKPOINT SAMPLES DRAFTS BENCH_CHECKPOINT BENCH_OUT SWEEP SWEEP_OUT PRESET RECIPE SUITE
+PATHS := PRESET RECIPE SUITE RUN CORPUS CHECKPOINT SAMPLES DRAFTS BENCH_CHECKPOINT BENCH_OUT SWEEP SWEEP_OUT
 EMPTY :=
 SPACE := $(EMPTY) $(EMPTY)
 TAB := $(EMPTY)	$(EMPTY)

@@ -67,7 +67,7 @@ def test_a_python_that_will_not_do_is_named(tmp_path: Path) -> None:
     ["RUN", "CORPUS", "CHECKPOINT", "SAMPLES", "DRAFTS", "BENCH_CHECKPOINT", "BENCH_OUT", "SWEEP",
      "SWEEP_OUT", "PRESET", "RECIPE", "SUITE"],
 )  # fmt: skip
-@pytest.mark.parametrize("value", ["runs/my run", "runs/my\trun", " run", "run "])
+@pytest.mark.parametrize("value", ["runs/my run", "runs/my\trun", "run "])
 def test_a_path_with_white_space_is_refused(name: str, value: str) -> None:
     """It used to be split into two targets."""
     for done in (make("--dry-run", "run", f"{name}={value}"), make("help", **{name: value})):
