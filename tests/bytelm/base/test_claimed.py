@@ -60,7 +60,8 @@ def test_a_folder_that_another_claim_removes_is_made_again(
     """Else the lock would be that of a folder that is gone, and two would write."""
     run = tmp_path / "run"
     name, where = ("open", os) if moment == "before it is opened" else ("_lock", module)
-    original, calls = getattr(where, name), []
+    original = getattr(where, name)
+    calls: list[object] = []
 
     def removed(*arguments: object) -> object:
         if not calls:
