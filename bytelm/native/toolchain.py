@@ -19,6 +19,8 @@ from pathlib import Path
 
 NAMES = ("g++", "c++", "clang++")
 TORCH_CACHE = "TORCHINDUCTOR_CACHE_DIR"
+# Where private folders may lie, besides the folder for temporary files.
+TEMPORARY = ("/tmp", "/var/tmp")
 
 
 class NoCompilerError(Exception):
@@ -66,7 +68,7 @@ def private_folders() -> Iterator[Path]:
     temporary = []
     with contextlib.suppress(OSError):
         temporary.append(tempfile.gettempdir())
-    for parent in dict.fromkeys([*temporary, "/tmp", "/var/tmp"]):
+    for parent in dict.fromkeys([*temporary, *TEMPORARY]):
         folder = Path(parent) / f"bytelm-{os.getuid()}"
         # Something else of that name may be there, even a link that someone else has placed.
         with contextlib.suppress(OSError):

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from support import ROOT, wait_until
 
-from bytelm.native import build
+from bytelm.native import build, toolchain
 
 
 def test_a_compiler_that_fails_is_quoted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -109,6 +109,7 @@ def test_a_file_where_the_folder_should_be_leads_to_a_private_folder(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(build, "HERE", tmp_path)
+    monkeypatch.setattr(toolchain, "TEMPORARY", ())
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     (tmp_path / "temporary").mkdir()
     (tmp_path / "__pycache__").write_text("a file")

@@ -70,6 +70,7 @@ def test_paths_that_torch_does_not_quote(path: str, fits: bool) -> None:
 
 
 def test_private_folders_are_our_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(toolchain, "TEMPORARY", ())
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     own = tmp_path / f"bytelm-{os.getuid()}"
     assert next(private_folders()) == own
