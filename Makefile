@@ -25,6 +25,16 @@ SWEEP_OUT ?= $(SWEEP)/sweep.json
 SPEED ?= --rounds 1
 PYTEST ?= -n 2 --dist worksteal --durations=25 --durations-min=1
 
+# Make splits names at white space, so that `runs/my run` would be two targets. PRESET, RECIPE and SUITE are
+# parts of paths.
+PATHS := PRESET RECIPE SUITE RUN CORPUS CHECKPOINT SAMPLES DRAFTS BENCH_CHECKPOINT BENCH_OUT SWEEP SWEEP_OUT
+EMPTY :=
+SPACE := $(EMPTY) $(EMPTY)
+TAB := $(EMPTY)	$(EMPTY)
+split = $(or $(word 2,$(1)),$(findstring $(SPACE),$(1)),$(findstring $(TAB),$(1)))
+$(foreach name,$(PATHS),$(if $(call split,$($(name))),\
+	$(error $(name)=$($(name)) holds white space, which make cannot handle: choose a path without)))
+
 PY := .venv/bin/python
 STAMP := .venv/.installed
 RESULTS := $(RUN)/results

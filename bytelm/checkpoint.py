@@ -16,7 +16,6 @@ here read both forms.
 
 import errno
 import hashlib
-import json
 import re
 import shutil
 from collections.abc import Callable
@@ -29,20 +28,19 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from bytelm.base.cores import limit_threads
 from bytelm.base.device import check_device
 from bytelm.base.errors import InputError
 from bytelm.base.files import new_folder, sha256_of, usual_mode, write_json
 from bytelm.base.ranks import gather_objects, launched, rank, world_size
 from bytelm.base.streams import say
 from bytelm.config import ModelConfig, model_config
+from bytelm.forms import CheckpointFile, UnknownFormatError, read_form
+from bytelm.forms import DamagedError as DamagedError
 from bytelm.model.model import Model
 
 FORMAT = "bytelm-checkpoint-1"
 _NAME = re.compile(r"step-(\d{9})")
-
-
-class DamagedError(InputError):
-    """The checkpoint exists, but its files are not what was written."""
 
 
 @dataclass
@@ -103,7 +101,7 @@ def load_optimizer(
 
 def is_sharded(folder: Path) -> bool:
     """Whether the checkpoint consists of shards that several ranks wrote."""
-    return bool(json.loads((folder / "checkpoint.json").read_bytes()).get("sharded"))
+    return bool(read_about(folder).get("sharded"))
 
 
 def _stored_shapes(folder: Path, part: str) -> dict[str, tuple[int, ...]]:
@@ -111,7 +109,10 @@ def _stored_shapes(folder: Path, part: str) -> dict[str, tuple[int, ...]]:
     if is_sharded(folder):
         from bytelm.checkpoint_parts import stored_shapes
 
-        return stored_shapes(folder, part)
+        try:
+            return stored_shapes(folder, part)
+        except (SafetensorError, OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+            raise DamagedError(f"{folder} is damaged: {_last_line(error)}") from error
     path = folder / f"{part}.safetensors"
     try:
         with safe_open(path, "pt") as file:
@@ -138,8 +139,12 @@ def _fill(folder: Path, part: str, tensors: dict[str, Tensor]) -> None:
         for name, whole in load_tensors(folder / f"{part}.safetensors").items():
             fill(tensors[name], whole)
     except (SafetensorError, OSError, ValueError, RuntimeError) as error:
-        text = str(error).strip().splitlines()
-        raise DamagedError(f"{folder} is damaged: {text[-1] if text else error!r}") from error
+        raise DamagedError(f"{folder} is damaged: {_last_line(error)}") from error
+
+
+def _last_line(error: Exception) -> str:
+    text = str(error).strip().splitlines()
+    return text[-1] if text else repr(error)
 
 
 def _copy(target: Tensor, whole: Tensor) -> None:
@@ -201,23 +206,19 @@ def remove_leftovers(run_folder: Path) -> None:
 
 
 def read_about(folder: Path) -> dict[str, Any]:
-    """Read checkpoint.json. Raises DamagedError, or InputError if there is no such file."""
+    """Read checkpoint.json.
+
+    Raises DamagedError, UnknownFormatError, or InputError if there is no such file.
+    """
     path = folder / "checkpoint.json"
     if not path.is_file():
         raise InputError(
             f"{folder} is not a checkpoint: it has no checkpoint.json; "
             "give a run folder or one of its checkpoints/step-… folders"
         )
-    try:
-        about: dict[str, Any] = json.loads(path.read_bytes())
-        known = about["format"] == FORMAT
-        well_formed = all({"bytes", "sha256"} <= set(entry) for entry in about["files"].values())
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DamagedError(f"{path} is damaged: {error!r}") from error
-    if not known:
-        raise InputError(f"{path} has the format {about['format']!r}; this version reads {FORMAT}")
-    if not well_formed:
-        raise DamagedError(f"{path} is damaged: a file's size or hash is missing")
+    about = read_form(path, CheckpointFile, FORMAT)
+    if not about.get("sharded") and "model.safetensors" not in about["files"]:
+        raise DamagedError(f"{path} is damaged: 'files.model.safetensors' is missing")
     return about
 
 
@@ -245,7 +246,8 @@ def find_checkpoint(where: Path) -> Path:
     """The folder of the checkpoint to load: `where` itself, or the newest one of a run folder.
 
     Damaged checkpoints of a run folder are skipped, with a warning on stderr for each. Raises
-    InputError if there is no whole checkpoint.
+    InputError if there is no whole checkpoint, and UnknownFormatError if one that would be taken
+    has the format of another version.
     """
     if (where / "checkpoint.json").exists():
         check_checkpoint(where)
@@ -257,6 +259,8 @@ def find_checkpoint(where: Path) -> Path:
     for folder in candidates:
         try:
             check_checkpoint(folder)
+        except UnknownFormatError:
+            raise
         except InputError as error:
             say(f"passing over a checkpoint: {error}")
             continue
@@ -274,19 +278,21 @@ def newest_whole(parent: Path) -> tuple[Path, dict[str, Any]] | None:
 
     All ranks call this. Each rank checks its share of the files, and all ranks return the same
     checkpoint. Damaged checkpoints are skipped, with a warning for each. Raises InputError if all
-    checkpoints are damaged.
+    checkpoints are damaged, and UnknownFormatError as `find_checkpoint` does.
     """
     names = gather_objects([folder.name for folder in list_checkpoints(parent)])[0]
     for name in names:
         about: dict[str, Any] = {}
-        problem = None
+        problem: InputError | None = None
         try:
             about = check_checkpoint(parent / name, rank(), world_size())
         except InputError as error:
-            problem = str(error)
+            problem = error
         problems = [found for found in gather_objects(problem) if found is not None]
         if not problems:
             return parent / name, about
+        if isinstance(problems[0], UnknownFormatError):
+            raise problems[0]
         say(f"passing over a checkpoint: {problems[0]}")
     if names:
         raise InputError(f"{parent} holds {len(names)} checkpoints, none of them whole")
@@ -323,6 +329,7 @@ def load_checkpoint(
     constants (the rotary cosines and sines) stay float32. Raises InputError if there is no such
     checkpoint or device, and DamagedError if the weights cannot be read.
     """
+    limit_threads()
     device = check_device(device)
     folder = find_checkpoint(Path(where))
     about = read_about(folder)

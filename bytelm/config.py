@@ -136,8 +136,11 @@ def load_preset(name: str) -> dict[str, dict[str, Any]]:
         )
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"{path}: not valid TOML: {error}") from error
+    for name, table in tables.items():
+        if name in ("model", "train") and not isinstance(table, dict):
+            raise InputError(f"{path}: {name} must be a table: [{name}]")
     unknown = sorted(set(tables) - {"model", "train"})
     if unknown or "model" not in tables:
         what = f"unknown table {unknown[0]!r}" if unknown else "no table [model]"

@@ -37,6 +37,7 @@ __all__ = [
 
 FORMAT = "bytelm-shards-1"
 SPLITS = ("train", "held_out")
+BUILD_AGAIN = "build the shards again"
 
 
 class ShardWriter:
@@ -190,7 +191,10 @@ def holds_shards(folder: Path, manifest: dict[str, Any]) -> bool:
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """Read the manifest of a shard folder. Raises InputError if it is missing or damaged."""
+    """Read the manifest of a shard folder.
+
+    Raises InputError if it is missing, damaged, or of the format of another version.
+    """
     path = folder / "manifest.json"
     if not path.is_file():
         what = "has no manifest.json" if folder.is_dir() else "does not exist"
@@ -198,13 +202,17 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             f"{folder} {what}, so it is not a shard folder; "
             f"make one with: python -m data build --recipe stdlib --out {folder}"
         )
-    try:
-        manifest = json.loads(path.read_bytes())
-        known = manifest["format"] == FORMAT and set(manifest["splits"]) == set(SPLITS)
-    except (ValueError, KeyError, TypeError):
-        known = False
-    if not known:
-        raise InputError(f"{path} is damaged or not of the format {FORMAT}; build the shards again")
+    # Imported here: of the commands for data, most need no pydantic.
+    from bytelm.forms import DamagedError, ManifestFile, read_form
+
+    manifest = read_form(path, ManifestFile, FORMAT, BUILD_AGAIN)
+    for split, entry in manifest["splits"].items():
+        for key in ("documents", "bytes"):
+            if entry[key] != sum(shard[key] for shard in entry["shards"]):
+                raise DamagedError(
+                    f"{path} is damaged: 'splits.{split}.{key}' is not the sum over its shards; "
+                    f"{BUILD_AGAIN}"
+                )
     return manifest
 
 
@@ -233,12 +241,45 @@ def _places(length: int, count: int, size: int, where: str) -> list[int]:
     return [index * stride for index in range(count)]
 
 
+def _read_offsets(path: Path, shard: dict[str, Any]) -> npt.NDArray[np.int64]:
+    """The offsets of a shard, checked against its entry in the manifest."""
+    try:
+        with path.open("rb") as file:
+            offsets = np.lib.format.read_array(file, allow_pickle=False)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}; {BUILD_AGAIN}") from error
+    # What numpy raises for a damaged header is of many kinds; one asks for too much memory.
+    except Exception as error:
+        why = str(error).splitlines()[0] if str(error) else "not an array"
+        raise InputError(f"{path} is damaged: {why}; {BUILD_AGAIN}") from error
+    count, size = shard["documents"] + 1, shard["bytes"]
+    if offsets.dtype != np.int64 or offsets.shape != (count,):
+        why = f"{offsets.dtype} of shape {offsets.shape}, int64 of shape {(count,)} expected"
+    elif offsets[0] != 0 or offsets[-1] != size or np.any(offsets[1:] <= offsets[:-1]):
+        why = f"its values do not rise from 0 to {size}, the bytes of the shard"
+    else:
+        return offsets
+    raise InputError(f"{path} is damaged: {why}; {BUILD_AGAIN}")
+
+
+def _read_names(path: Path, count: int) -> list[str]:
+    """The names of a shard's documents, which must be `count` texts."""
+    try:
+        names = json.loads(path.read_bytes())
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}; {BUILD_AGAIN}") from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is damaged: not JSON ({error}); {BUILD_AGAIN}") from error
+    if isinstance(names, list) and len(names) == count and all(isinstance(n, str) for n in names):
+        return names
+    raise InputError(f"{path} is damaged: a list of {count} texts is needed; {BUILD_AGAIN}")
+
+
 class Split:
     """The documents of one split, memory-mapped.
 
     `lengths_N`: the size of each document in bytes. `sha256`: a hash of the shards' hashes, which
-    identifies the content. Raises InputError if a file is missing, or if its size is not the one
-    in the manifest.
+    identifies the content. Raises InputError if a file is missing or is not what the manifest says.
     """
 
     def __init__(self, folder: Path, split: str) -> None:
@@ -249,7 +290,7 @@ class Split:
         self.bytes: int = entry["bytes"]
         self._maps: list[npt.NDArray[np.uint8]] = []
         self._offsets: list[npt.NDArray[np.int64]] = []
-        self._names: list[Path] = []
+        self._names: list[tuple[Path, int]] = []
         digest = hashlib.sha256()
         for shard in entry["shards"]:
             self._open(shard)
@@ -262,21 +303,19 @@ class Split:
         )
 
     def _open(self, shard: dict[str, Any]) -> None:
-        path = self.folder / shard["files"]["bin"]
+        path, size = self.folder / shard["files"]["bin"], shard["bytes"]
         try:
-            size = path.stat().st_size
-            offsets = np.load(self.folder / shard["files"]["offsets.npy"], allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise InputError(f"{path}: {error}; build the shards again") from error
-        whole = size == shard["bytes"] and len(offsets) == shard["documents"] + 1
-        if not whole or offsets[0] != 0 or offsets[-1] != size or np.any(np.diff(offsets) <= 0):
+            found = path.stat().st_size
+        except OSError as error:
+            raise InputError(f"{path}: {error.strerror}; {BUILD_AGAIN}") from error
+        if found != size:
             raise InputError(
-                f"{path} does not agree with the manifest ({size} bytes, "
-                f"{shard['bytes']} expected); build the shards again"
+                f"{path} is damaged: {found} bytes, {size} expected by the manifest; {BUILD_AGAIN}"
             )
+        offsets = _read_offsets(self.folder / shard["files"]["offsets.npy"], shard)
         self._maps.append(np.memmap(path, dtype=np.uint8, mode="r"))
         self._offsets.append(offsets)
-        self._names.append(self.folder / shard["files"]["names.json"])
+        self._names.append((self.folder / shard["files"]["names.json"], shard["documents"]))
 
     def __len__(self) -> int:
         return self.documents
@@ -293,8 +332,8 @@ class Split:
         return self._maps[shard][offsets[local] : offsets[local + 1]]
 
     def names(self) -> list[str]:
-        """The documents' names, in order."""
-        return [name for path in self._names for name in json.loads(path.read_bytes())]
+        """The documents' names, in order. Raises InputError if a file of names is damaged."""
+        return [name for path, count in self._names for name in _read_names(path, count)]
 
     def __iter__(self) -> Iterator[npt.NDArray[np.uint8]]:
         return (self.document(index) for index in range(self.documents))

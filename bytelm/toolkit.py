@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     from bytelm.alphabet import FIM_SUFFIX as FIM_SUFFIX
     from bytelm.alphabet import PAD as PAD
     from bytelm.alphabet import VOCAB as VOCAB
+    from bytelm.base.claims import claimed as claimed
     from bytelm.base.cli import Command as Command
     from bytelm.base.cli import Stopped as Stopped
     from bytelm.base.cli import main as main
+    from bytelm.base.cores import usable_cores as usable_cores
     from bytelm.base.errors import InputError as InputError
     from bytelm.base.errors import option as option
     from bytelm.base.errors import setting as setting
@@ -65,6 +67,14 @@ if TYPE_CHECKING:
     from bytelm.decode.row import Completion as Completion
     from bytelm.export.command import Export as Export
     from bytelm.model.model import Model as Model
+    from bytelm.records import RUN_AGAIN as RUN_AGAIN
+    from bytelm.records import Count as Count
+    from bytelm.records import Number as Number
+    from bytelm.records import R as R
+    from bytelm.records import Record as Record
+    from bytelm.records import as_record as as_record
+    from bytelm.records import finite as finite
+    from bytelm.records import read_record as read_record
     from bytelm.scoring import Score as Score
     from bytelm.scoring import score_documents as score_documents
     from bytelm.scoring import score_on_ranks as score_on_ranks
@@ -86,6 +96,7 @@ _HOME = {
     "Command": "bytelm.base.cli",
     "Completion": "bytelm.decode.row",
     "CostOptions": "bytelm.training.cost",
+    "Count": "bytelm.records",
     "DecodeOptions": "bytelm.decode.options",
     "DefaultsByType": "bytelm.base.parsing",
     "EOD": "bytelm.alphabet",
@@ -99,10 +110,14 @@ _HOME = {
     "JsonLines": "bytelm.base.jsonl",
     "Model": "bytelm.model.model",
     "ModelConfig": "bytelm.config",
+    "Number": "bytelm.records",
     "Out": "bytelm.base.places",
     "PAD": "bytelm.alphabet",
     "ProgressBar": "bytelm.base.streams",
+    "R": "bytelm.records",
+    "RUN_AGAIN": "bytelm.records",
     "Range": "bytelm.base.options",
+    "Record": "bytelm.records",
     "SamplingOptions": "bytelm.decode.options",
     "Score": "bytelm.scoring",
     "ShardWriter": "bytelm.shards",
@@ -110,11 +125,14 @@ _HOME = {
     "Stopped": "bytelm.base.cli",
     "TrainOptions": "bytelm.training.options",
     "VOCAB": "bytelm.alphabet",
+    "as_record": "bytelm.records",
     "bandwidth_bytes_per_s": "bytelm.base.rates",
     "check_options": "bytelm.base.options",
+    "claimed": "bytelm.base.claims",
     "check_place": "bytelm.base.places",
     "cuts": "bytelm.shards",
     "find_checkpoint": "bytelm.checkpoint",
+    "finite": "bytelm.records",
     "generate": "bytelm.decode.generate",
     "generate_with_progress": "bytelm.decode.progress",
     "holds_shards": "bytelm.shards",
@@ -132,6 +150,7 @@ _HOME = {
     "read_jsonl": "bytelm.base.jsonl",
     "read_manifest": "bytelm.shards",
     "read_prompts": "bytelm.decode.prompts",
+    "read_record": "bytelm.records",
     "resolve": "bytelm.training.options",
     "say": "bytelm.base.streams",
     "score_documents": "bytelm.scoring",
@@ -142,6 +161,7 @@ _HOME = {
     "step_costs": "bytelm.decode.cost",
     "text_of": "bytelm.base.jsonl",
     "training_costs": "bytelm.training.cost",
+    "usable_cores": "bytelm.base.cores",
     "write_bytes": "bytelm.base.files",
     "write_json": "bytelm.base.files",
     "write_json_result": "bytelm.base.places",

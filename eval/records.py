@@ -1,62 +1,33 @@
-"""Results as typed records: what one stage writes and a later one reads, with a reader that checks.
+"""Results as typed records: what one stage writes and a later one reads.
 
 A file of a run folder holds one record as a JSON object; `metrics.jsonl` and the files of samples
 hold one a line. A key that a file of an older version lacks is None. A key that a newer version
-adds is kept, and ignored.
+adds is kept, and ignored. The reader, which checks, is `bytelm.records`.
 """
 
 import base64
 import binascii
 import builtins
-import json
-import math
-from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    PlainSerializer,
-    PlainValidator,
-    ValidationError,
-    field_validator,
+from pydantic import Field, PlainSerializer, field_validator
+
+from bytelm.toolkit import (
+    RUN_AGAIN,
+    Count,
+    Number,
+    R,
+    Record,
+    as_record,
+    finite,
+    read_record,
 )
-from pydantic_core import ErrorDetails
 
-from bytelm.toolkit import InputError
+__all__ = ["RUN_AGAIN", "Count", "Number", "R", "Record", "as_record", "finite", "read_record"]
 
-RUN_AGAIN = "run its stage again"
-
-
-def _number(value: object) -> int | float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError("a number is needed")
-    try:
-        finite = math.isfinite(value)
-    except OverflowError:
-        finite = False
-    if not finite:
-        raise ValueError("a finite number is needed")
-    return value
-
-
-# An int stays an int: a record is written with the digits it was read with.
-Number = Annotated[int | float, PlainValidator(_number)]
-Count = Annotated[int, Field(ge=0)]
 # JSON has no tuples: a pair is read from a list, and written as one.
 Interval = Annotated[tuple[Number, Number], Field(strict=False), PlainSerializer(list)]
 HeadsBpb = Annotated[list[Number], Field(min_length=1)]
-
-
-class Record(BaseModel):
-    """A JSON object with known keys. Values are not converted: the text "1" is not a number."""
-
-    model_config = ConfigDict(strict=True, extra="allow", frozen=True)
-
-    def to_dict(self, without: tuple[str, ...] = ()) -> dict[str, Any]:
-        """The keys that were given, in the order of the fields; unknown keys come last."""
-        return self.model_dump(exclude_unset=True, exclude=set(without))
 
 
 class Sealed(Record):
@@ -318,55 +289,3 @@ class Sample(Record):
         if self.completion_base64 is not None:
             return base64.b64decode(self.completion_base64, validate=True)
         return self.completion.encode("utf-8", "surrogatepass")
-
-
-R = TypeVar("R", bound=Record)
-
-
-def read_record(path: Path, kind: type[R], remedy: str = RUN_AGAIN) -> R:
-    """Read a file that holds one record. NaN and infinity are read as None.
-
-    Raises InputError where the file cannot be read, is not a JSON object, or a key of it is
-    missing or wrong. The message names the file and the key, and ends with `remedy`.
-    """
-    try:
-        value = finite(json.loads(path.read_bytes()))
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}; is the path right?") from error
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: damaged, not JSON ({error}); {remedy}") from error
-    return as_record(value, kind, str(path), remedy)
-
-
-def as_record(value: object, kind: type[R], where: str, remedy: str = RUN_AGAIN) -> R:
-    """`value`, a parsed JSON object, as a record; `where` is its file (and line).
-
-    Raises InputError as `read_record` does.
-    """
-    if not isinstance(value, dict):
-        raise InputError(f"{where}: a JSON object is needed; {remedy}")
-    try:
-        return kind.model_validate(value)
-    except ValidationError as error:
-        raise InputError(f"{where}: {_misfit(error.errors()[0])}; {remedy}") from error
-
-
-def finite(value: object) -> object:
-    """`value` with every NaN and infinity, which JSON does not know, replaced by None."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, dict):
-        return {key: finite(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [finite(item) for item in value]
-    return value
-
-
-def _misfit(error: ErrorDetails) -> str:
-    """The key that is wrong, such as 'rows[0].k', and how."""
-    steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in error["loc"])
-    key = "".join(steps).removeprefix(".")
-    if error["type"] == "missing":
-        return f"{key!r} is missing"
-    reason = error["msg"].removeprefix("Value error, ")
-    return f"{key!r} is not what it should be ({reason[:1].lower()}{reason[1:]})"

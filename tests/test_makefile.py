@@ -62,6 +62,34 @@ def test_a_python_that_will_not_do_is_named(tmp_path: Path) -> None:
     assert not (project / ".venv").exists()
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["RUN", "CORPUS", "CHECKPOINT", "SAMPLES", "DRAFTS", "BENCH_CHECKPOINT", "BENCH_OUT", "SWEEP",
+     "SWEEP_OUT", "PRESET", "RECIPE", "SUITE"],
+)  # fmt: skip
+@pytest.mark.parametrize("value", ["runs/my run", "runs/my\trun", "run "])
+def test_a_path_with_white_space_is_refused(name: str, value: str) -> None:
+    """It used to be split into two targets."""
+    for done in (
+        make("--dry-run", "run", f"{name}={value}"),
+        make("help", folder=ROOT, **{name: value}),
+    ):
+        assert done.returncode == 2
+        [line] = done.stderr.splitlines()
+        assert f"{name}={value} holds white space" in line
+        assert done.stdout == ""
+
+
+def test_options_may_hold_white_space() -> None:
+    options = {
+        "TRAIN": "--bytes 5",
+        "COMPLETE": "--max-bytes 32",
+        "SWEEP_HEADS": "1 2",
+        "SPEED": "--rounds 1",
+    }
+    assert make("help", folder=ROOT, **options).returncode == 0
+
+
 def checkout(folder: Path, install: bool = True) -> Path:
     """The project's files in a folder of their own, with this interpreter as its .venv."""
     rooms = ("bytelm", "data", "eval")

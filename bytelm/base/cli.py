@@ -13,6 +13,7 @@ from types import FrameType
 from typing import Any, Protocol
 
 from bytelm.base import ranks
+from bytelm.base.cores import limit_threads
 from bytelm.base.errors import InputError, options_written
 from bytelm.base.parsing import parse
 from bytelm.base.places import check_places
@@ -72,6 +73,7 @@ def main(
     """
     fill_closed_streams()
     signal.signal(signal.SIGTERM, _terminate)
+    limit_threads(ranks.local_world_size())
     words = list(sys.argv[1:] if arguments is None else arguments)
     with options_written("command line"):
         figures, status = _run(program, description, commands, words)

@@ -6,7 +6,6 @@ or folder that they point to is written. Devices and pipes are written into.
 
 import contextlib
 import errno
-import fcntl
 import hashlib
 import json
 import os
@@ -46,28 +45,6 @@ def _saying_where(path: Path) -> Iterator[None]:
         if error.errno is None or error.filename is not None:
             raise
         raise OSError(error.errno, error.strerror, str(path)) from error
-
-
-@contextlib.contextmanager
-def claimed(folder: Path) -> Iterator[None]:
-    """Lock `folder` against other processes that claim it, for the length of the block.
-
-    The lock ends with the process. Raises InputError if another process holds it.
-    """
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InputError(
-                f"another process is writing to {folder}: wait for it, stop it, or choose another"
-            ) from None
-        except OSError:
-            # Some network file systems have no locks. Then the folder is used without one.
-            pass
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def own_descriptor(path: Path) -> int | None:

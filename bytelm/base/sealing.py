@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bytelm.base import ranks
+from bytelm.base.cores import usable_cores
 
 PACKAGES = ("torch", "numpy", "safetensors")
 
@@ -26,10 +27,9 @@ def machine() -> dict[str, Any]:
     import torch
 
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {
         "processor": _processor(),
-        "cores": cores,
+        "cores": usable_cores(),
         "threads": torch.get_num_threads(),
         "gpu": gpu,
         "ranks": ranks.world_size(),

@@ -15,6 +15,7 @@ from torch import Tensor
 from bytelm.base.streams import say
 from bytelm.model.cache import Cache
 from bytelm.model.layers import Layer
+from bytelm.native.toolchain import prepare_torch, why_failed
 
 Advance = Callable[[], tuple[Tensor, Tensor]]
 # How many shapes (batch, width, slots that attention reads) a layer may be compiled for in one
@@ -61,12 +62,12 @@ class CompiledStep:
         before = [tensor.clone() for tensor in self._of.changing()]
         torch._dynamo.config.recompile_limit = SHAPES
         torch._dynamo.config.accumulated_recompile_limit = SHAPES
+        prepare_torch()
         self._of.cache.compute = torch.compile(Layer.compute, dynamic=False)
         try:
             return self._advance()
         except Exception as error:
-            lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-            reason = (lines or [type(error).__name__])[0][:160]
+            reason = why_failed(error)
             say(f"decoding runs eager, several times slower: compiling failed: {reason}")
             self._of.cache.compute, self._graphs = None, None
             self._restore(before)

@@ -13,6 +13,8 @@ import subprocess
 import sys
 from collections.abc import Mapping
 
+from bytelm.native.toolchain import NoCompilerError, compiler_command
+
 VARIABLE = "BYTELM_SANITIZE"
 COMMON_FLAGS = ("-O1", "-g", "-fno-omit-frame-pointer")
 FLAGS = {
@@ -42,10 +44,13 @@ def sanitizer_flags() -> tuple[str, ...]:
 
 def sanitized_environment(name: str) -> dict[str, str]:
     """The environment variables of a process under the sanitizer `name`: address or thread."""
-    compiler = os.environ.get("CXX") or "g++"
+    try:
+        compiler = compiler_command()
+    except NoCompilerError as error:
+        sys.exit(f"error: {error}")
     paths = [
         subprocess.run(
-            [compiler, f"-print-file-name={library}"], capture_output=True, text=True, check=True
+            [*compiler, f"-print-file-name={library}"], capture_output=True, text=True, check=True
         ).stdout.strip()
         for library in LIBRARIES[name]
     ]

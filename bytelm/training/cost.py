@@ -19,9 +19,14 @@ from bytelm.base.rates import matmul_flops_per_s
 from bytelm.base.streams import progress_bar, say
 from bytelm.config import HeadKind, ModelConfig
 from bytelm.model.equal import at_equal_parameters
+from bytelm.native.toolchain import prepare_torch
 from bytelm.shards import Split
 from bytelm.training.cell import UNCOMPILED, WAYS, Cell, random_batches, shard_batches
-from bytelm.training.device.compile_cache import remove_cut_code
+from bytelm.training.device.compile_cache import (
+    header_folder,
+    remove_cut_code,
+    remove_cut_headers,
+)
 from bytelm.training.device.speedups import pick_dtype
 from bytelm.training.learner import Execution
 from bytelm.training.optim.guard import GuardOptions
@@ -91,7 +96,9 @@ def training_costs(options: CostOptions) -> dict[str, Any]:
     if options.compiled:
         from torch._inductor.runtime.cache_dir_utils import cache_dir  # takes a second
 
+        prepare_torch()
         remove_cut_code(Path(cache_dir()))
+        remove_cut_headers(header_folder())
     cells = []
     wanted = [(kind, n, way) for kind, n in configs for way in _ways(options, n)]
     for kind, n, way in (bar := progress_bar(wanted, desc="compiling")):

@@ -1,5 +1,6 @@
 """One training step of a model: its objective, its optimizers, and its guard."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -12,15 +13,17 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from bytelm.base.errors import InputError, setting
-from bytelm.base.ranks import is_lost, launched
+from bytelm.base.ranks import is_lost, launched, local_rank
 from bytelm.base.streams import say
 from bytelm.config import ModelConfig
 from bytelm.model.layers import Compute, Layer
 from bytelm.model.model import Model
+from bytelm.native.toolchain import TORCH_CACHE, why_failed
 from bytelm.scoring import LN2
 from bytelm.training.batches.packing import Batch
+from bytelm.training.device.compile_cache import record_whole_code
 from bytelm.training.device.fsdp import shard, sum_gradients
-from bytelm.training.device.speedups import compiler, why
+from bytelm.training.device.speedups import compiler
 from bytelm.training.objective import Objective, label_counts
 from bytelm.training.optim.guard import Guard
 from bytelm.training.optim.optimizer import Optimizers
@@ -134,9 +137,12 @@ class Learner:
                 raise
             if launched():
                 instead = setting("compile", False)
-                raise InputError(f"compiling failed: {why(error)}; use {instead}") from error
-            say(f"training without compiled code: {why(error)}")
+                raise InputError(f"compiling failed: {why_failed(error)}; use {instead}") from error
+            say(f"training without compiled code: {why_failed(error)}")
             losses = []
+        cache = os.environ.get(TORCH_CACHE)
+        if cache and not self._has_run and self.compiled and losses and local_rank() == 0:
+            record_whole_code(Path(cache))
         if not losses:
             # Outside the handler, whose traceback would keep the failed attempt's tensors alive.
             self.compiled = False

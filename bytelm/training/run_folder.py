@@ -1,13 +1,38 @@
 """config.json of a run folder, and the check that a resumed run has the options of its start."""
 
+import contextlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from bytelm.base.claims import claimed
 from bytelm.base.errors import InputError, option, setting
-from bytelm.checkpoint import DamagedError, list_checkpoints
+from bytelm.base.ranks import gather_objects, is_first
+from bytelm.checkpoint import list_checkpoints
+from bytelm.forms import ConfigFile, read_form
 from bytelm.shards import Split
 from bytelm.training.options import TrainOptions
+
+
+@contextlib.contextmanager
+def claimed_by_first(folder: Path) -> Iterator[None]:
+    """`claimed`, by the first rank for all of them. Every rank calls this, inside `joined`.
+
+    No rank enters the block before the folder is claimed. If it cannot be claimed, every rank
+    raises the first rank's error.
+    """
+    with contextlib.ExitStack() as stack:
+        error: InputError | OSError | None = None
+        if is_first():
+            try:
+                stack.enter_context(claimed(folder))
+            except (InputError, OSError) as caught:
+                error = caught
+        error = gather_objects(error)[0]
+        if error is not None:
+            raise error
+        yield
 
 
 def describe_data(train: Split, held_out: Split) -> dict[str, object]:
@@ -24,12 +49,8 @@ def describe_data(train: Split, held_out: Split) -> dict[str, object]:
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """config.json of a run folder. Raises DamagedError if it is not valid JSON."""
-    try:
-        values: dict[str, Any] = json.loads((folder / "config.json").read_bytes())
-    except ValueError as error:
-        raise DamagedError(f"{folder / 'config.json'} is damaged: {error}") from error
-    return values
+    """config.json of a run folder. Raises DamagedError if it is not of the form of ConfigFile."""
+    return read_form(folder / "config.json", ConfigFile)
 
 
 def begun_config(folder: Path, wanted: dict[str, object], resume: bool) -> dict[str, Any]:
@@ -38,8 +59,6 @@ def begun_config(folder: Path, wanted: dict[str, object], resume: bool) -> dict[
     Raises InputError if the folder holds a run and `resume` is not set, or if that run has other
     options.
     """
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{option('run')} {folder} is a file, not a folder")
     begun = list_checkpoints(folder / "checkpoints")
     if begun and not resume:
         raise InputError(

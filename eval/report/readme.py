@@ -57,7 +57,7 @@ def made_block(name: str, results: Path) -> str:
         return make(*(json.loads(path.read_bytes()) for path in paths))
     except OSError as error:
         raise InputError(f"{error.filename}: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         said = ", ".join(map(str, paths))
         raise InputError(f"{said}: not what its command writes: {error!r}") from error
 

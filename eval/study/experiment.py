@@ -23,17 +23,20 @@ from bytelm.toolkit import (
     ShardWriter,
     Split,
     TrainOptions,
+    claimed,
     load_checkpoint,
     preset_defaults,
     read_manifest,
     resolve,
     say,
     seal,
+    usable_cores,
     write_json,
     write_text,
 )
-from eval.study.summary import summarize
-from eval.study.trainings import cores, setting_words, train_all
+from eval.records import Record, TrainingSummary, read_record
+from eval.study.summary import read_row, summarize
+from eval.study.trainings import setting_words, train_all
 
 Content = bytes
 """A document. Inside the class below, the name `bytes` is an option."""
@@ -158,8 +161,13 @@ class Experiment(ABC):
         """Draw the plot into the file `plot`, and return the lines of the report."""
 
     def run(self) -> dict[str, Any]:
-        started = time.monotonic()
         self._check()
+        # Claimed before the first look, so that no other experiment writes here meanwhile.
+        with claimed(self.out):
+            return self._run()
+
+    def _run(self) -> dict[str, Any]:
+        started = time.monotonic()
         self._remember()
         runs = [
             Run(data, width, n, self.seed + index)
@@ -253,12 +261,9 @@ class Experiment(ABC):
         """
         path = self.out / "experiment.json"
         asked = {"experiment": self.name, **self._asked()}
-        if self.out.exists() and not self.out.is_dir():
-            raise InputError(f"--out {self.out} is a file, not a folder")
-        try:
-            before = json.loads(path.read_bytes()) if path.exists() else {}
-        except (OSError, ValueError) as error:
-            raise InputError(f"{path} cannot be read: {error}; choose another --out") from error
+        before: dict[str, Any] = {}
+        if path.exists():
+            before = read_record(path, Record, "choose another --out").to_dict()
         other = [option for option in asked if before.get(option) != asked[option]]
         if other and any(self.out.glob("runs/*/config.json")):
             option = other[0]
@@ -327,9 +332,9 @@ class Experiment(ABC):
             kept = len(runs) - len(missing)
             say(f"{len(missing)} models to train" + f", {kept} already trained" * bool(kept))
         arguments = {name: self._arguments(run) for name, run in missing.items()}
-        for name in train_all(arguments, self.out / "logs", self.jobs or cores(), self.name):
+        for name in train_all(arguments, self.out / "logs", self.jobs or usable_cores(), self.name):
             self._measure(missing[name])
-        return [json.loads((self._folder(run) / "row.json").read_bytes()) for run in runs]
+        return [read_row(self._folder(run), self.figures) for run in runs]
 
     def _measure(self, run: Run) -> None:
         """Measure all checkpoints of a run and store the figures. Keep only the last checkpoint."""
@@ -339,13 +344,13 @@ class Experiment(ABC):
         for path in checkpoints:
             checkpoint = load_checkpoint(path)
             points.append({"bytes": checkpoint.progress["bytes"], **self.measure(checkpoint.model)})
-        summary = json.loads((folder / "summary.json").read_bytes())
+        summary = read_record(folder / "summary.json", TrainingSummary)
         row = {
             **asdict(run),
-            "parameters": summary["parameters"],
-            "train_s": summary["train_s"],
-            "held_out_bpb": summary["held_out_bpb"],
-            "checkpoint_sha256": summary["checkpoint_sha256"],
+            "parameters": summary.parameters,
+            "train_s": summary.train_s,
+            "held_out_bpb": summary.held_out_bpb,
+            "checkpoint_sha256": summary.checkpoint_sha256,
             **points[-1],
             "points": points,
         }

@@ -2,7 +2,39 @@
 
 import statistics
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
+
+from bytelm.toolkit import InputError
+from eval.records import Count, Number, Record, read_record
+
+
+class ModelRow(Record):
+    """row.json: the figures of one model. The experiment adds its own."""
+
+    data: str
+    width: Count
+    n: Count
+    seed: Count
+    parameters: dict[str, Number]
+
+
+def read_row(run: Path, figures: Sequence[str]) -> dict[str, Any]:
+    """The figures of a run that was measured, from its row.json.
+
+    Raises InputError if the file is damaged, or if one of `figures` is no number in it.
+    """
+    path, remedy = run / "row.json", f"remove {run} to train this model again"
+    row = read_record(path, ModelRow, remedy).to_dict()
+    points = row.get("points")
+    if not isinstance(points, list) or not points:
+        raise InputError(f"{path} is damaged: 'points' must be a list; {remedy}")
+    for figure in figures:
+        for place in (row, *points):
+            value = place.get(figure) if isinstance(place, dict) else None
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise InputError(f"{path} is damaged: {figure!r} must be a number; {remedy}")
+    return row
 
 
 def summarize(rows: Sequence[dict[str, Any]], figures: Sequence[str]) -> list[dict[str, Any]]:

@@ -16,13 +16,6 @@ from bytelm.toolkit import (
 POLL_S = 0.2
 
 
-def cores() -> int:
-    """The number of cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def setting_words(settings: Mapping[str, object]) -> list[str]:
     """`settings` such as {"model.width": 64} as arguments for `python -m bytelm train`."""
     words = []

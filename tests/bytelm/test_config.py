@@ -114,3 +114,20 @@ def test_presets_that_are_not(tmp_path: Path) -> None:
         path.write_text(content)
         with pytest.raises(InputError, match=f"^{re.escape(str(path))}: {re.escape(words)}"):
             read_preset(str(path))
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("model = 5\n", r"model must be a table: \[model\]"),
+        ("model = [1]\n", r"model must be a table: \[model\]"),
+        ("[[model]]\nwidth = 8\n", r"model must be a table: \[model\]"),
+        ('train = "x"\n[model]\n', r"train must be a table: \[train\]"),
+        (f"x = {'[' * 100_000}", "not valid TOML"),
+    ],
+)
+def test_presets_of_the_wrong_form(tmp_path: Path, content: str, words: str) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(content)
+    with pytest.raises(InputError, match=f"^{re.escape(str(path))}: {words}"):
+        read_preset(str(path))

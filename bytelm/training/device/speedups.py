@@ -11,6 +11,7 @@ import torch
 
 from bytelm.base.rates import MOST_S
 from bytelm.config import MOST_HEADS
+from bytelm.native.toolchain import prepare_torch
 
 # bfloat16 rounds more, so it must be faster than float32 by this factor.
 WORTH = 1.3
@@ -84,11 +85,12 @@ extern "C" void kernel(float* out)
 
 
 def begin_compiling(device: str) -> None:
-    """Start the C++ compiler in the background, while torch is still tracing.
+    """Set up torch's compiler, and start it in the background, while torch is still tracing.
 
     With an empty cache, torch first precompiles a header, which takes many times as long as a
     kernel. Torch does so only when the first kernel is ready. This function makes it start at once.
     """
+    prepare_torch()
     if device != "cpu":
         return
     # Else torch compiles and runs a test program to check the processor's vector instructions.
@@ -111,11 +113,5 @@ def abandon_compiling() -> None:
     """Cancel pending compilations, which the interpreter would else finish before it exits."""
     # If the module was never imported, nothing was compiled and there is nothing to cancel.
     module = sys.modules.get("torch._inductor.async_compile")
-    if module is not None:
+    if module is not None and module.get_compile_threads() > 1:
         module.AsyncCompile.pool().shutdown(wait=False, cancel_futures=True)
-
-
-def why(error: Exception) -> str:
-    """The first line of a failed compilation's message."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__)[:160]

@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from bytelm.base.files import append_line, write_bytes
+from bytelm.base.streams import say
 
 
 class Metrics:
-    """Appends rows to a file. On opening, rows after `step` and incomplete rows are removed."""
+    """Appends rows to a file. On opening, rows after `step` and damaged rows are removed."""
 
     def __init__(self, path: Path, step: int) -> None:
         self.path = path
@@ -26,13 +27,25 @@ class Metrics:
 
 
 def _rows_until(path: Path, step: int) -> list[bytes]:
-    kept = []
+    """The rows up to `step`. Damaged rows are left out, and counted on stderr."""
+    kept, damaged = [], 0
     for line in path.read_bytes().splitlines(keepends=True):
-        try:
-            whole = line.endswith(b"\n") and json.loads(line)["step"] <= step
-        except (ValueError, KeyError, TypeError):
-            whole = False
-        if not whole:
-            break
-        kept.append(line)
+        row_step = _step_of(line)
+        if row_step is None:
+            damaged += line.endswith(b"\n")
+        elif row_step <= step:
+            kept.append(line)
+    if damaged:
+        say(f"{path} is damaged: {damaged} rows without a step were left out")
     return kept
+
+
+def _step_of(line: bytes) -> int | None:
+    """The step of a row; None if the row is incomplete or damaged."""
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    step = row.get("step") if isinstance(row, dict) else None
+    whole = line.endswith(b"\n") and isinstance(step, int) and not isinstance(step, bool)
+    return step if whole else None

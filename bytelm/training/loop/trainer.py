@@ -22,7 +22,6 @@ from typing import Any
 
 import torch
 
-from bytelm.base.files import claimed
 from bytelm.base.ranks import barrier, gather_objects, is_first, launched, rank, world_size
 from bytelm.checkpoint import (
     DamagedError,
@@ -35,6 +34,8 @@ from bytelm.checkpoint import (
     remove_leftovers,
     save_checkpoint,
 )
+from bytelm.forms import TrainingProgress
+from bytelm.records import fitted
 from bytelm.scoring import Score, score_documents
 from bytelm.shards import Split
 from bytelm.training.batches.held_out import held_out_sample
@@ -110,7 +111,8 @@ class Trainer:
     def resume(self) -> bool:
         """Load the newest complete checkpoint of the run folder. Returns False if there is none.
 
-        Raises DamagedError if the optimizer's state does not fit the model.
+        Raises DamagedError if its progress or the optimizer's state is not what was written, and
+        UnknownFormatError if it has the format of another version.
         """
         found = newest_whole(self.checkpoints)
         if found is None:
@@ -118,13 +120,20 @@ class Trainer:
         folder, about = found
         load_weights(self.model, folder)
         optimizers = self.learner.optimizers
+        progress = about["progress"]
         try:
-            progress = about["progress"]
+            fitted(progress, TrainingProgress)
+        except ValueError as error:
+            where = folder / "checkpoint.json"
+            raise DamagedError(f"{where} is damaged: in 'progress', {error}") from error
+        try:
             tensors = load_optimizer(folder, optimizers.blank)
             optimizers.load(tensors, progress["optimizer_numbers"])
             self.learner.guard.load(progress.get("guard", {}))
             self.pending = progress.get("pending")
-            self.step, self.elapsed_before = int(about["step"]), float(progress["elapsed_s"])
+            self.step, self.elapsed_before = about.get("step", 0), float(progress["elapsed_s"])
+        except DamagedError:
+            raise
         except (KeyError, ValueError, TypeError, IndexError) as error:
             raise DamagedError(
                 f"{folder}: the optimizer's state does not fit: {error!r}"
@@ -144,12 +153,10 @@ class Trainer:
     def train(self, budget: Budget, callbacks: Sequence[Callback] = ()) -> str:
         """Train. Returns how it ended: "budget", "SIGINT" or "SIGTERM".
 
+        The caller has claimed the folder (see `claimed_by_first`).
+
         Raises NotFiniteError if training diverges, and OSError if files cannot be written.
         """
-        with claimed(self.folder) if is_first() else contextlib.nullcontext():
-            return self._train(budget, callbacks)
-
-    def _train(self, budget: Budget, callbacks: Sequence[Callback]) -> str:
         self.metrics: Metrics | None = None
         if is_first():
             remove_leftovers(self.folder)
