@@ -22,13 +22,20 @@ if TYPE_CHECKING:
     from bytelm.base.cli import Stopped as Stopped
     from bytelm.base.cli import main as main
     from bytelm.base.cli import say as say
+    from bytelm.base.device import Device as Device
     from bytelm.base.errors import InputError as InputError
     from bytelm.base.errors import option as option
     from bytelm.base.errors import setting as setting
     from bytelm.base.files import write_bytes as write_bytes
     from bytelm.base.files import write_json as write_json
     from bytelm.base.files import write_text as write_text
+    from bytelm.base.options import MOST_HEADS as MOST_HEADS
+    from bytelm.base.options import BatchSize as BatchSize
+    from bytelm.base.options import ByteCount as ByteCount
+    from bytelm.base.options import HeadCount as HeadCount
+    from bytelm.base.options import Positive as Positive
     from bytelm.base.options import Range as Range
+    from bytelm.base.options import Seed as Seed
     from bytelm.base.options import check_options as check_options
     from bytelm.base.parsing import DefaultsByType as DefaultsByType
     from bytelm.base.ranks import is_first as is_first
@@ -67,25 +74,32 @@ if TYPE_CHECKING:
 _HOME = {
     "BOS": "bytelm.alphabet",
     "BYTES": "bytelm.alphabet",
+    "BatchSize": "bytelm.base.options",
+    "ByteCount": "bytelm.base.options",
     "Checkpoint": "bytelm.checkpoint",
     "Command": "bytelm.base.cli",
     "Completion": "bytelm.decode.row",
     "CostOptions": "bytelm.training.cost",
     "DecodeOptions": "bytelm.decode.options",
     "DefaultsByType": "bytelm.base.parsing",
+    "Device": "bytelm.base.device",
     "EOD": "bytelm.alphabet",
     "Engine": "bytelm.decode.options",
     "Export": "bytelm.export.command",
     "FIM_MIDDLE": "bytelm.alphabet",
     "FIM_PREFIX": "bytelm.alphabet",
     "FIM_SUFFIX": "bytelm.alphabet",
+    "HeadCount": "bytelm.base.options",
     "InputError": "bytelm.base.errors",
+    "MOST_HEADS": "bytelm.base.options",
     "Model": "bytelm.model.model",
     "ModelConfig": "bytelm.config",
     "PAD": "bytelm.alphabet",
+    "Positive": "bytelm.base.options",
     "Range": "bytelm.base.options",
     "SamplingOptions": "bytelm.decode.options",
     "Score": "bytelm.scoring",
+    "Seed": "bytelm.base.options",
     "ShardWriter": "bytelm.shards",
     "Split": "bytelm.shards",
     "Stopped": "bytelm.base.cli",

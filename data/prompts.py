@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from bytelm.toolkit import InputError, Split
+from bytelm.toolkit import ByteCount, Positive, Split
 
 
 @dataclass
@@ -20,15 +20,12 @@ class Prompts:
     stored as "prompt_base64"."""
     split: Literal["train", "held_out"] = "held_out"
     """The split to cut prompts from."""
-    count: int = 64
+    count: Positive = 64
     """Number of prompts."""
-    bytes: int = 1024
+    bytes: ByteCount = 1024
     """Bytes in each prompt."""
 
     def run(self) -> dict[str, Any]:
-        for name in ("count", "bytes"):
-            if getattr(self, name) < 1:
-                raise InputError(f"--{name} must be at least 1, not {getattr(self, name)}")
         prompts = Split(self.data, self.split).cuts(self.count, self.bytes)
         self.out.parent.mkdir(parents=True, exist_ok=True)
         self.out.write_bytes(b"".join(_row(*pair) for pair in enumerate(prompts)))

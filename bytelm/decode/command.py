@@ -13,9 +13,10 @@ import tyro
 
 from bytelm.base import ranks
 from bytelm.base.cli import say
+from bytelm.base.device import Device
 from bytelm.base.errors import InputError
 from bytelm.base.files import write_bytes
-from bytelm.base.options import Range
+from bytelm.base.options import BatchSize, ByteCount, HeadCount, Positive, Range
 from bytelm.decode.endings import Utf8Gate
 from bytelm.decode.options import DecodeOptions, Engine, SamplingOptions
 from bytelm.decode.row import Completion
@@ -45,11 +46,11 @@ class Generate:
     """A JSONL file; each row has "id" and "prompt" (or "prompt_base64")."""
     out: Path | None = None
     """The JSONL file to write; stdout if not given."""
-    max_bytes: Annotated[int, Range(1)] = 1024
+    max_bytes: ByteCount = 1024
     """The largest number of bytes of a completion."""
-    heads: int | None = None
+    heads: HeadCount | None = None
     """k: use head 1 and k - 1 heads that draft; 1 decodes without drafts. Default: all heads."""
-    batch: Annotated[int, Range(1)] = 16
+    batch: BatchSize = 16
     """How many completions run at a time."""
     stop: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
     r"""Text that ends a completion; may be given several times. \n, \t, \\ and \xNN are escapes."""
@@ -60,7 +61,7 @@ class Generate:
     sampling: Annotated[SamplingOptions, tyro.conf.arg(name="")] = field(
         default_factory=SamplingOptions
     )
-    samples: Annotated[int, Range(1)] = 1
+    samples: Positive = 1
     """How many completions to sample for each prompt."""
     gate: Annotated[float, Range(0, 1, below=True)] | None = None
     """Verify a draft only if its head gives it at least this probability; 0: verify every draft.
@@ -75,7 +76,7 @@ class Generate:
     engine: Engine = "auto"
     """native: C++ on a CPU; compiled: torch.compile, with CUDA graphs on a GPU; eager: plain torch;
     auto: the fastest of these that works here."""
-    device: str = "cpu"
+    device: Device = "cpu"
     """cpu, cuda or cuda:N."""
 
     def options(self) -> DecodeOptions:
@@ -106,6 +107,7 @@ class Generate:
         prompt = _read_prompt(self.prompt_file) if self.prompt_file is not None else b""
         options = self.options()
         options.check()
+        options.check_count(len(prompts))
         sampling = self.sampling
         if sampling.temperature == 0 and (sampling.top_k or sampling.top_p < 1 or sampling.seed):
             say("--top-k, --top-p and --seed have no effect at --temperature 0 (greedy)")

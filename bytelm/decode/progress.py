@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from tqdm import tqdm
 
 from bytelm.base import ranks
-from bytelm.decode.generate import generate_rows
+from bytelm.decode.generate import check_request, generate_rows
 from bytelm.decode.options import DecodeOptions
 from bytelm.decode.row import Completion
 from bytelm.model.model import Model
@@ -27,6 +27,7 @@ def generate_with_progress(
     `label`: the text of the bar. `found`: a dict that is filled while completions end, so that the
     caller keeps them after an interruption. Completions of other ranks are added at the end.
     """
+    check_request(model, prompts, options)
     found = {} if found is None else found
     size = forwards = 0
     total = len(prompts) * options.samples

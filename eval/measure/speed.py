@@ -11,10 +11,14 @@ import tyro
 from tqdm import tqdm
 
 from bytelm.toolkit import (
+    BatchSize,
+    ByteCount,
     Completion,
     DecodeOptions,
     Engine,
+    HeadCount,
     Model,
+    Positive,
     Range,
     SamplingOptions,
     check_options,
@@ -23,7 +27,7 @@ from bytelm.toolkit import (
     seal,
     write_json,
 )
-from eval.measure.options import DecoderOptions, Positive, dtype_name, with_checkpoint
+from eval.measure.options import DecoderOptions, dtype_name, with_checkpoint
 from eval.measure.text import cut_prompts, distinct_windows
 from eval.records import SpeedResult, SpeedRow
 
@@ -32,11 +36,11 @@ from eval.records import SpeedResult, SpeedRow
 class SpeedOptions:
     """What `measure_speed` compares, and how often it measures."""
 
-    heads: tuple[Positive, ...] = (1, 2, 4, 8)
+    heads: tuple[HeadCount, ...] = (1, 2, 4, 8)
     """The k to compare; k = 1 is always measured, the others are compared with it."""
-    batches: tuple[Positive, ...] = (16, 1)
+    batches: tuple[BatchSize, ...] = (16, 1)
     """Batch sizes."""
-    max_bytes: Positive = 1024
+    max_bytes: ByteCount = 1024
     """Bytes of a completion at most."""
     rounds: Positive = 2
     """Times that each row is measured."""
@@ -44,7 +48,7 @@ class SpeedOptions:
     """A batch of B rows completes at most B times this many prompts."""
     gate: Annotated[float, Range(0, 1, below=True)] | None = None
     """The least probability at which a draft is fed; 0: all are; None: as it pays here."""
-    temperature: Annotated[float, Range(0)] = 0.0
+    temperature: Annotated[float, Range(0, most=10**6)] = 0.0
     """0 is greedy; above, bytes are sampled."""
     engine: Engine = "auto"
     """What runs the steps."""
@@ -178,22 +182,22 @@ class Speed:
     """A file to cut prompts from, instead of --data."""
     out: Path | None = None
     """Also write the figures to this JSON file."""
-    heads: tuple[Positive, ...] = (1, 2, 4, 8)
+    heads: tuple[HeadCount, ...] = (1, 2, 4, 8)
     """The k to compare: head 1 and k - 1 heads that draft. k = 1 is always among them."""
-    batches: tuple[Positive, ...] = (16, 1)
+    batches: tuple[BatchSize, ...] = (16, 1)
     """Batch sizes: how many prompts are decoded side by side."""
     prompts: Positive = 48
     """Prompts for the largest batch. Give more than it has rows, or the last one runs alone."""
-    prompt_bytes: Positive = 1024
+    prompt_bytes: ByteCount = 1024
     """Bytes of a prompt."""
-    max_bytes: Positive = 1024
+    max_bytes: ByteCount = 1024
     """Bytes of a completion at most."""
     rounds: Positive = 2
     """Times that each row is measured."""
     gate: Annotated[float, Range(0, 1, below=True)] | None = None
     """Feed a draft only if its head is at least this sure of it; 0 feeds every draft. Default: as
     sure as pays on this machine, by the measured cost of a step."""
-    temperature: Annotated[float, Range(0)] = 0.0
+    temperature: Annotated[float, Range(0, most=10**6)] = 0.0
     """0 is greedy. Above 0, bytes are sampled, by the rule that gives the same text at every k."""
     prompts_per_row: Positive = 4
     """A batch of B rows completes at most B times this many prompts."""

@@ -10,10 +10,12 @@ from typing import Any
 from tqdm import tqdm
 
 from bytelm.toolkit import (
+    ByteCount,
     Checkpoint,
     DecodeOptions,
     InputError,
     Model,
+    Positive,
     SamplingOptions,
     Split,
     generate,
@@ -24,7 +26,6 @@ from bytelm.toolkit import (
     seal,
     write_json,
 )
-from eval.measure.options import Positive
 from eval.measure.text import distinct_windows
 from eval.records import Count, HeadsBpb, Number, Record, Sealed
 
@@ -165,9 +166,9 @@ class Sweep:
     """Also write the figures to this JSON file."""
     prompts: Positive = 24
     """Number of prompts to complete."""
-    prompt_bytes: Positive = 512
+    prompt_bytes: ByteCount = 512
     """Bytes in each prompt."""
-    max_bytes: Positive = 512
+    max_bytes: ByteCount = 512
     """Length limit of a completion, in bytes."""
 
     def run(self) -> dict[str, Any]:

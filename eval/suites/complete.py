@@ -6,13 +6,16 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from bytelm.toolkit import (
+    BatchSize,
+    ByteCount,
     Checkpoint,
     Completion,
     DecodeOptions,
-    Range,
+    Device,
+    HeadCount,
     generate_with_progress,
     is_first,
     joined,
@@ -62,11 +65,11 @@ class CompleteOptions:
     """The form in which prompts are sent."""
     stops: StopsName = "paper"
     """The harness whose stops end a completion."""
-    max_bytes: Annotated[int, Range(1)] = 1024
+    max_bytes: ByteCount = 1024
     """Bytes of a completion at most."""
-    heads: int | None = None
+    heads: HeadCount | None = None
     """k: head 1 and k - 1 heads that draft; None: all that the model has."""
-    batch: Annotated[int, Range(1)] = 16
+    batch: BatchSize = 16
     """Prompts that are decoded side by side."""
 
 
@@ -162,14 +165,14 @@ class Complete:
     stripped and then a newline."""
     stops: StopsName = "paper"
     """The harness whose stops end a completion; none: no stops."""
-    max_bytes: Annotated[int, Range(1)] = 1024
+    max_bytes: ByteCount = 1024
     """Bytes of a completion at most."""
-    heads: int | None = None
+    heads: HeadCount | None = None
     """k: head 1 and k - 1 heads that draft; 1 is plain decoding. Default: all that the model
     has."""
-    batch: Annotated[int, Range(1)] = 16
+    batch: BatchSize = 16
     """Prompts that are decoded side by side."""
-    device: str = "cpu"
+    device: Device = "cpu"
     """Where the model runs: cpu or cuda."""
 
     def run(self) -> dict[str, Any] | None:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from bytelm.base.rates import MOST_S
-from bytelm.config import MOST_HEADS
+from bytelm.base.options import MOST_HEADS
 
 # bfloat16 rounds more, so it must be faster than float32 by this factor.
 WORTH = 1.3

@@ -7,8 +7,19 @@ from typing import Annotated, Any
 
 import tyro
 
-from bytelm.toolkit import Checkpoint, Split, check_options, load_checkpoint, say, seal, write_json
-from eval.measure.options import DTYPES, Dtype, Positive
+from bytelm.toolkit import (
+    ByteCount,
+    Checkpoint,
+    Positive,
+    Range,
+    Split,
+    check_options,
+    load_checkpoint,
+    say,
+    seal,
+    write_json,
+)
+from eval.measure.options import DTYPES, Dtype
 from eval.measure.peers.compare import PeerRow, PeersOptions, compare_peers
 from eval.measure.peers.decoders import NAMES, PeerName, check_available
 
@@ -37,13 +48,13 @@ class Peers:
     """Also write the figures to this JSON file."""
     prompts: Positive = 4
     """Prompts, completed one after another."""
-    prompt_bytes: Positive = 1024
+    prompt_bytes: ByteCount = 1024
     """Bytes of a prompt."""
-    max_bytes: Positive = 1024
+    max_bytes: ByteCount = 1024
     """Bytes of a completion at most."""
     rounds: Positive = 3
     """Times that each row is measured."""
-    threads: Positive = 1
+    threads: Annotated[int, Range(1, most=1024)] = 1
     """Threads of every peer."""
     dtypes: tuple[Dtype, ...] = ("bfloat16", "float32")
     """Number types of the weights."""
