@@ -337,6 +337,7 @@ def load_checkpoint(
     load_weights(model, folder)
     model.build_constants()
     model.requires_grad_(False).eval()
+    model.source = str(folder)
     for parameter in model.parameters():
         parameter.data = parameter.data.to(dtype)
     step, progress = int(about.get("step", 0)), about["progress"]

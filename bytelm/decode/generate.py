@@ -63,8 +63,8 @@ def generate_rows(
     stop. `drafter`: makes the drafts instead of the model's own heads. `only`: the indices to
     complete, by default all; this does not change any completion.
 
-    Raises InputError for a prompt that does not fit the context, and for options that this model
-    or machine cannot use.
+    Raises InputError for a prompt that does not fit the context, for options that this model or
+    machine cannot use, and when the model gives logits that are not finite.
     """
     check_request(model, prompts, options)
     indices = range(len(prompts) * options.samples) if only is None else only

@@ -85,6 +85,7 @@ def measure_model(
     """Score a model on documents, and let it complete prompts by at most `max_bytes` bytes."""
     model, n = checkpoint.model, checkpoint.config.prediction_heads
     score = score_documents(model, documents, progress=True)
+    score.check_finite(model)
     widths = sorted({k for k in WIDTHS if k < n} | ({n} if n > 1 else set()))
     greedy, sampled = (
         {str(k): _write(model, prompts, k, max_bytes, temperature) for k in widths}
