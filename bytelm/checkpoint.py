@@ -31,7 +31,7 @@ from torch import Tensor
 
 from bytelm.base.cli import say
 from bytelm.base.device import check_device
-from bytelm.base.errors import InputError
+from bytelm.base.errors import InputError, door
 from bytelm.base.files import new_folder, sha256_of, write_json
 from bytelm.base.ranks import gather_objects, launched, rank, world_size
 from bytelm.config import ModelConfig, model_config
@@ -266,7 +266,7 @@ def find_checkpoint(where: Path) -> Path:
         raise InputError(f"{parent} holds {len(candidates)} checkpoints, none of them whole")
     raise InputError(
         f"{where} is not a checkpoint and holds none; "
-        "train one with `python -m bytelm train` or with bytelm.train"
+        f"train one with `{door('bytelm')} train` or with bytelm.train"
     )
 
 

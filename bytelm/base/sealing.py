@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bytelm.base import ranks
+from bytelm.base.errors import SCRIPT
 
 PACKAGES = ("torch", "numpy", "safetensors")
 
@@ -54,12 +55,19 @@ def command_line() -> str:
     Paths inside the current folder are made relative, since that folder has another name on the
     machine where the result is read.
     """
-    program, start = Path(sys.argv[0]), "python -m"
+    program = Path(sys.argv[0])
+    by_script = program.stem == SCRIPT
+    start = "" if by_script else "python -m"
     if ranks.world_size() > 1:
         each = ranks.local_world_size()
         nodes = f" --nnodes {ranks.world_size() // each}" * (ranks.world_size() > each)
-        start = f"torchrun{nodes} --nproc-per-node {each} -m"
-    name = f"{start} {program.parent.name}" if program.name == "__main__.py" else str(program)
+        how = "--no-python" if by_script else "-m"
+        start = f"torchrun{nodes} --nproc-per-node {each} {how}"
+    name = str(program)
+    if by_script:
+        name = f"{start} {SCRIPT}"
+    elif program.name == "__main__.py":
+        name = f"{start} {program.parent.name}"
     # Only at the start of an argument or of an option's value. Elsewhere the text is part of
     # another path.
     here = re.compile(rf"(^|=){re.escape(str(Path.cwd()))}({os.sep}|$)")

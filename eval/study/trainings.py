@@ -3,12 +3,14 @@
 import os
 import subprocess
 import sys
+import sysconfig
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tqdm import tqdm
 
+import bytelm
 from bytelm.toolkit import InputError
 
 # Seconds between checks on the running processes.
@@ -20,6 +22,21 @@ def cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def child_environment() -> dict[str, str]:
+    """The variables of a child that runs this bytelm, with one thread.
+
+    It is started with -P, so that it runs no file bytelm.py or torch.py of the current folder.
+    """
+    root = str(Path(bytelm.__file__).parents[1])
+    paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    # Installed packages are found anyway. In PYTHONPATH they would come before Python's own.
+    if root not in (sysconfig.get_path("purelib"), sysconfig.get_path("platlib")):
+        paths.insert(0, root)
+    # An empty path would be the current folder.
+    found = os.pathsep.join(path for path in paths if path)
+    return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": found}
 
 
 def setting_words(settings: Mapping[str, object]) -> list[str]:
@@ -72,11 +89,11 @@ def _start(arguments: Sequence[str], log: Path) -> "subprocess.Popen[str]":
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("a") as file:
         return subprocess.Popen(
-            [sys.executable, "-m", "bytelm", "train", *arguments],
+            [sys.executable, "-P", "-m", "bytelm", "train", *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=file,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            env=child_environment(),
             text=True,
         )
 
