@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from bytelm.decode.options import SamplingOptions as SamplingOptions
     from bytelm.decode.progress import generate_with_progress as generate_with_progress
     from bytelm.decode.row import Completion as Completion
+    from bytelm.decode.row import bytes_per_forward as bytes_per_forward
     from bytelm.export.command import Export as Export
     from bytelm.model.model import Model as Model
     from bytelm.scoring import Score as Score
@@ -106,6 +107,7 @@ _HOME = {
     "TrainOptions": "bytelm.training.options",
     "VOCAB": "bytelm.alphabet",
     "bandwidth_bytes_per_s": "bytelm.base.rates",
+    "bytes_per_forward": "bytelm.decode.row",
     "check_options": "bytelm.base.options",
     "cuts": "bytelm.shards",
     "find_checkpoint": "bytelm.checkpoint",

@@ -19,7 +19,7 @@ from bytelm.base.files import write_bytes
 from bytelm.base.options import BatchSize, ByteCount, HeadCount, Positive, Range
 from bytelm.decode.endings import Utf8Gate
 from bytelm.decode.options import DecodeOptions, Engine, SamplingOptions
-from bytelm.decode.row import Completion
+from bytelm.decode.row import Completion, bytes_per_forward
 
 if TYPE_CHECKING:
     from bytelm.model.model import Model
@@ -147,14 +147,16 @@ class Generate:
         write_bytes(self.out, lines)
         size = sum(len(completion.text) for completion in found.values())
         forwards = sum(completion.forwards for completion in found.values())
+        accepted = sum(completion.accepted_bytes for completion in found.values())
         seconds = time.monotonic() - started
         return {
             "out": str(self.out),
             "prompts": len(prompts),
             "completions": len(found),
             "bytes": size,
+            "accepted_bytes": accepted,
             "forwards": forwards,
-            "bytes_per_forward": size / max(forwards, 1),
+            "bytes_per_forward": bytes_per_forward(found.values()),
             "bytes_per_s": size / seconds,
             "seconds": round(seconds, 3),
         }
@@ -196,9 +198,8 @@ def _stream(model: "Model", prompt: bytes, options: DecodeOptions) -> None:
     sys.stdout.buffer.write(gate.flush())
     sys.stdout.buffer.flush()
     seconds, size = time.monotonic() - started, len(completion.text)
-    rate = size / max(completion.forwards, 1)
     say(
-        f"\n[{size} bytes in {completion.forwards} forwards ({rate:.2f} bytes a forward), "
+        f"\n[{size} bytes in {completion.forwards} forwards ({completion.bytes_per_forward:.2f} bytes a forward), "
         f"{size / seconds:.0f} bytes/s, ended by {completion.finish_reason}]"
     )
 

@@ -29,7 +29,7 @@ def generate_with_progress(
     """
     check_request(model, prompts, options)
     found = {} if found is None else found
-    size = forwards = 0
+    size = accepted = forwards = 0
     total = len(prompts) * options.samples
     mine = ranks.share(range(total))
     with tqdm(
@@ -42,11 +42,12 @@ def generate_with_progress(
         for index, completion in generate_rows(model, prompts, options, only=mine):
             found[index] = completion
             size, forwards = size + len(completion.text), forwards + completion.forwards
+            accepted += completion.accepted_bytes
             if bar.disable:
                 continue
             rate = size / max(bar.format_dict["elapsed"], 1e-9)
             bar.set_postfix_str(
-                f"{rate:.0f} bytes/s, {size / max(forwards, 1):.2f} bytes a forward", refresh=False
+                f"{rate:.0f} bytes/s, {accepted / max(forwards, 1):.2f} bytes a forward", refresh=False
             )
             bar.update()
     for theirs in ranks.gather_objects(dict(found)):

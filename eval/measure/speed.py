@@ -21,6 +21,7 @@ from bytelm.toolkit import (
     Positive,
     Range,
     SamplingOptions,
+    bytes_per_forward,
     check_options,
     generate,
     say,
@@ -132,19 +133,19 @@ def _row(
     max_bytes: int,
 ) -> SpeedRow:  # fmt: skip
     texts = own.texts
-    size, forwards = sum(map(len, texts)), sum(c.forwards for c in own.completions)
+    size, per_forward = sum(map(len, texts)), bytes_per_forward(own.completions)
     ratios = [one / other for one, other in zip(plain.seconds, own.seconds, strict=True)]
     lengths = [0] * k
     for completion in own.completions:
-        for length in completion.accepted:
+        for length in completion.accepted_ids:
             lengths[length - 1] += 1
     return SpeedRow(
         k=k,
         batch=batch,
-        bytes_per_forward=size / max(forwards, 1),
+        bytes_per_forward=per_forward,
         bytes_per_s=size / statistics.median(own.seconds),
         speedup=statistics.median(ratios),
-        share=statistics.median(ratios) * forwards / max(size, 1),
+        share=statistics.median(ratios) / per_forward,
         speedup_range=(min(ratios), max(ratios)),
         identical=all(a == b for a, b in zip(texts, reference, strict=False)),
         accepted_lengths=lengths,

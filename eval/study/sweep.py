@@ -18,6 +18,7 @@ from bytelm.toolkit import (
     Positive,
     SamplingOptions,
     Split,
+    bytes_per_forward,
     generate,
     load_checkpoint,
     option,
@@ -112,10 +113,8 @@ def _write(
     sampling = SamplingOptions(temperature, seed=1)
     options = DecodeOptions(max_bytes, k, len(prompts), sampling=sampling, gate=0.0)
     found = generate(model, prompts, options)
-    size = sum(len(completion.text) for completion in found)
-    forwards = sum(completion.forwards for completion in found)
     return WrittenText(
-        bytes_per_forward=size / max(forwards, 1),
+        bytes_per_forward=bytes_per_forward(found),
         distinct_windows=distinct_windows([completion.text for completion in found]),
     )
 

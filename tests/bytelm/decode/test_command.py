@@ -172,3 +172,27 @@ def test_the_prompt_cannot_stand_before_streamed_bytes(
     arguments = ["--checkpoint", str(run_folder), "--prompt-file", str(tmp_path / "p")]
     assert bytelm_command("generate", *arguments, "--with-prompt") == 2
     assert "--samples and --with-prompt go with --prompts" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("heads", ["1", "4"])
+def test_figures_count_what_was_accepted(
+    run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], heads: str
+) -> None:
+    path, out = tmp_path / "p.jsonl", tmp_path / "o.jsonl"
+    path.write_text(json.dumps({"id": 1, "prompt": "import os\n"}) + "\n")
+    arguments = ["--checkpoint", str(run_folder), "--prompts", str(path), "--heads", heads]
+    # Every text has one of these soon, so that bytes are cut off.
+    stops = [word for stop in "aeiost" for word in ("--stop", stop)]
+    assert bytelm_command("generate", *arguments, "--out", str(out), *stops) == 0
+    figures = json.loads(capsys.readouterr().out.splitlines()[-1])
+    prompt, options = b"import os\n", DecodeOptions(stops=tuple(b"aeiost"[i:i + 1] for i in range(6)))
+    [one] = generate(load_checkpoint(run_folder).model, [prompt], replace(options, heads=1))
+    assert figures["bytes"] == len(one.text) < one.forwards
+    assert figures["bytes_per_forward"] == figures["accepted_bytes"] / figures["forwards"]
+    if heads == "1":
+        assert (figures["bytes_per_forward"], figures["forwards"]) == (1.0, one.forwards)
+    else:
+        assert figures["bytes_per_forward"] >= 1.0
+    assert bytelm_command("generate", "--checkpoint", str(run_folder), "--prompt-file",
+                          str(path), "--heads", "1", *stops) == 0  # fmt: skip
+    assert "(1.00 bytes a forward)" in capsys.readouterr().err

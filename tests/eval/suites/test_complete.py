@@ -95,3 +95,25 @@ def test_wrong_input_is_one_line(
     assert status == 2
     assert words in one_line(err)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.medium
+def test_plain_decoding_gives_one_byte_a_forward_whatever_stops_cut(
+    run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    problems, out = tmp_path / "p.jsonl", tmp_path / "out.jsonl"
+    stop, rows = STOPS["paper"][0], []
+    for index in range(3):
+        # The stop's own first byte is often the first that the model writes.
+        prompt = f"def f{index}(x):\n    return x\n\n\n"
+        rows.append({"task_id": f"t/{index}", "prompt": prompt, "entry_point": "f", "test": ""})
+    problems.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    base = ["complete", "--problems", str(problems), "--checkpoint", str(run_folder)]
+    status, figures, _ = eval_command(capsys, *base, "--out", str(out), "--heads", "1")
+    assert status == 0
+    assert stop.startswith("\n")
+    assert figures["bytes_per_forward"] == 1.0
+    assert figures["accepted_bytes"] == figures["forwards"] >= figures["bytes"]
+    samples = read_rows(out)
+    assert sum(row["bytes"] for row in samples) == figures["bytes"]
+    assert [row["accepted_bytes"] for row in samples] == [row["forwards"] for row in samples]
