@@ -4,8 +4,8 @@
     bytelm data build | prompts
     bytelm eval complete | grade | bits | ...
 
-`python -m eval` imports from the current folder first, and so runs a file `eval.py` that lies there.
-This script imports nothing from the current folder. It looks `data` and `eval` up beside `bytelm`,
+`python -m eval` imports from the current folder first, and so runs a file `eval.py` there. This
+script imports nothing from the current folder. It looks `data` and `eval` up beside `bytelm`,
 since other packages may have such names too.
 """
 

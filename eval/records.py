@@ -270,8 +270,8 @@ class CompleteResult(Sealed):
     bytes: Number | None = None
     """Bytes of all completions, without the stops that ended them."""
     accepted_bytes: Number | None = None
-    """Bytes that the forward passes accepted: also those that a stop cut off, and the end of document
-    as one."""
+    """Bytes that the forward passes accepted: also those that a stop cut off, and the end of
+    document as one."""
     forwards: Number | None = None
     """Forward passes, summed over the rows."""
     bytes_per_forward: Number | None = None

@@ -71,7 +71,7 @@ class Range:
 
 
 def _number(value: float) -> str:
-    if isinstance(value, int) and value >= 2**20:
+    if isinstance(value, int) and value >= 10**6:
         for base in (2, 10):
             power = round(math.log(value, base))
             if value in (base**power, base**power - 1):

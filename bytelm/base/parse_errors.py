@@ -18,8 +18,8 @@ from bytelm.base.options import kind_of, suggestion
 class Known:
     """A command as errors describe it.
 
-    `command`: how it is begun. `flags`: returns its options. `elsewhere`: for a field that is no option of
-    this command, the option that sets it.
+    `command`: how it is begun. `flags`: returns its options. `elsewhere`: for a field that is no
+    option of this command, the option that sets it.
     """
 
     command: str

@@ -50,7 +50,7 @@ def vector_units() -> list[str]:
 
 
 def machine() -> dict[str, Any]:
-    """The processor and its units, the cores that this process may use, the GPU if any, the ranks."""
+    """The processor and its units, the cores that this process may use, the GPU, the ranks."""
     import torch
 
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None

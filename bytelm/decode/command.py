@@ -198,8 +198,9 @@ def _stream(model: "Model", prompt: bytes, options: DecodeOptions) -> None:
     sys.stdout.buffer.write(gate.flush())
     sys.stdout.buffer.flush()
     seconds, size = time.monotonic() - started, len(completion.text)
+    rate = completion.bytes_per_forward
     say(
-        f"\n[{size} bytes in {completion.forwards} forwards ({completion.bytes_per_forward:.2f} bytes a forward), "
+        f"\n[{size} bytes in {completion.forwards} forwards ({rate:.2f} bytes a forward), "
         f"{size / seconds:.0f} bytes/s, ended by {completion.finish_reason}]"
     )
 

@@ -47,7 +47,8 @@ def generate_with_progress(
                 continue
             rate = size / max(bar.format_dict["elapsed"], 1e-9)
             bar.set_postfix_str(
-                f"{rate:.0f} bytes/s, {accepted / max(forwards, 1):.2f} bytes a forward", refresh=False
+                f"{rate:.0f} bytes/s, {accepted / max(forwards, 1):.2f} bytes a forward",
+                refresh=False,
             )
             bar.update()
     for theirs in ranks.gather_objects(dict(found)):

@@ -23,8 +23,8 @@ class Completion:
     accepted: tuple[int, ...]
     """The bytes of each of these forwards that gave any. Their sum is len(text)."""
     accepted_ids: tuple[int, ...] = ()
-    """How many ids each of these forwards accepted: 1 each with one head. The end of document counts,
-    and so do the bytes that a stop then cut off."""
+    """How many ids each forward accepted: 1 each with one head. The end of document counts, and so
+    do the bytes that a stop then cut off."""
 
     @property
     def accepted_bytes(self) -> int:

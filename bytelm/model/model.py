@@ -76,10 +76,10 @@ class Model(nn.Module):
         self.heads.initialize(generator)
 
     def overflow(self, head: int = 1) -> InputError:
-        """The error for logits of head `head` (1 to n) that are not finite. The caller raises it."""
+        """The error to raise for logits of head `head` (1 to n) that are not finite."""
         dtype = str(self.embedding.weight.dtype).removeprefix("torch.")
         return InputError(
-            f"{self.source}: the logits of head {head} are not finite in {dtype}, though the weights "
+            f"{self.source}: the logits of head {head} are not finite in {dtype}, though weights "
             "are; they are too large, so the model gives no text. Take an earlier checkpoint"
         )
 

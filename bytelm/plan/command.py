@@ -35,7 +35,7 @@ class Plan:
     """The name of a preset, or the path of a .toml file of the same form."""
     batch: BatchSize | None = None
     """Rows of a micro batch on one GPU. Default: the batch of the preset."""
-    block: Positive | None = None
+    block: Annotated[int, Range(1, most=2**30)] | None = None
     """Bytes of a row. Default: the block of the preset."""
     global_batch_bytes: ByteCount = PAPER_BATCH
     """Bytes of a step on all GPUs together. Default: the paper's 12 x 2^20."""

@@ -60,7 +60,7 @@ def _check_memory(config: ModelConfig, options: TrainOptions, execution: Executi
     inputs_bytes = 2 * rows * options.block * config.width * config.layers
     check_memory(
         weights_bytes + inputs_bytes, execution.device,
-        f"training {config.least_parameters} parameters, {rows} blocks of {options.block} at a time,",
+        f"training {config.least_parameters} parameters, {rows} blocks of {options.block} at once,",
         f"take a smaller model, shorter blocks, or fewer at a time by {option('micro_batch')}",
     )  # fmt: skip
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import ROOT, one_line, save_model, random_model, small_config
+from support import ROOT, one_line, random_model, save_model, small_config
 
 import bytelm.console
 from bytelm.base.sealing import command_line

@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
-from bytelm.base.rates import MOST_S
 from bytelm.base.options import MOST_HEADS
+from bytelm.base.rates import MOST_S
 
 # bfloat16 rounds more, so it must be faster than float32 by this factor.
 WORTH = 1.3

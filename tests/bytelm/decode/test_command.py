@@ -3,6 +3,7 @@
 import base64
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -185,7 +186,10 @@ def test_figures_count_what_was_accepted(
     stops = [word for stop in "aeiost" for word in ("--stop", stop)]
     assert bytelm_command("generate", *arguments, "--out", str(out), *stops) == 0
     figures = json.loads(capsys.readouterr().out.splitlines()[-1])
-    prompt, options = b"import os\n", DecodeOptions(stops=tuple(b"aeiost"[i:i + 1] for i in range(6)))
+    prompt, options = (
+        b"import os\n",
+        DecodeOptions(stops=tuple(b"aeiost"[i : i + 1] for i in range(6))),
+    )
     [one] = generate(load_checkpoint(run_folder).model, [prompt], replace(options, heads=1))
     assert figures["bytes"] == len(one.text) < one.forwards
     assert figures["bytes_per_forward"] == figures["accepted_bytes"] / figures["forwards"]
