@@ -10,7 +10,6 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-import bytelm
 from bytelm.toolkit import InputError
 
 # Seconds between checks on the running processes.
@@ -29,7 +28,8 @@ def child_environment() -> dict[str, str]:
 
     It is started with -P, so that it runs no file bytelm.py or torch.py of the current folder.
     """
-    root = str(Path(bytelm.__file__).parents[1])
+    # bytelm lies beside eval.
+    root = str(Path(__file__).parents[2])
     paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     # Installed packages are found anyway. In PYTHONPATH they would come before Python's own.
     if root not in (sysconfig.get_path("purelib"), sysconfig.get_path("platlib")):

@@ -41,7 +41,7 @@ class Peers:
     """
 
     checkpoint: Path
-    """A run folder, or one of its checkpoints; a model that `python -m bytelm export` takes."""
+    """A run folder, or one of its checkpoints; a model that `bytelm export` takes."""
     data: Path
     """Shard folder. Prompts are cut from its held-out documents."""
     out: Path | None = None
