@@ -99,21 +99,25 @@ def test_wrong_input_is_one_line(
 
 @pytest.mark.medium
 def test_plain_decoding_gives_one_byte_a_forward_whatever_stops_cut(
-    run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    run_folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # The small model indents.
+    monkeypatch.setitem(STOPS, "paper", ("    ",))
     problems, out = tmp_path / "p.jsonl", tmp_path / "out.jsonl"
-    stop, rows = STOPS["paper"][0], []
-    for index in range(3):
-        # The stop's own first byte is often the first that the model writes.
-        prompt = f"def f{index}(x):\n    return x\n\n\n"
-        rows.append({"task_id": f"t/{index}", "prompt": prompt, "entry_point": "f", "test": ""})
+    test = "def check(f):\n    pass\n"
+    rows = [
+        {"task_id": f"t/{i}", "prompt": f"def f{i}(x):\n", "entry_point": f"f{i}", "test": test}
+        for i in range(3)
+    ]
     problems.write_text("".join(json.dumps(row) + "\n" for row in rows))
     base = ["complete", "--problems", str(problems), "--checkpoint", str(run_folder)]
     status, figures, _ = eval_command(capsys, *base, "--out", str(out), "--heads", "1")
     assert status == 0
-    assert stop.startswith("\n")
     assert figures["bytes_per_forward"] == 1.0
-    assert figures["accepted_bytes"] == figures["forwards"] >= figures["bytes"]
+    assert figures["accepted_bytes"] == figures["forwards"] > figures["bytes"]
     samples = read_rows(out)
     assert sum(row["bytes"] for row in samples) == figures["bytes"]
     assert [row["accepted_bytes"] for row in samples] == [row["forwards"] for row in samples]
