@@ -109,13 +109,19 @@ def test_plain_decoding_gives_one_byte_a_forward_whatever_stops_cut(
     problems, out = tmp_path / "p.jsonl", tmp_path / "out.jsonl"
     test = "def check(f):\n    pass\n"
     rows = [
-        {"task_id": f"t/{i}", "prompt": f"def f{i}(x):\n", "entry_point": f"f{i}", "test": test}
+        {
+            "task_id": f"t/{i}",
+            "prompt": f"def f{i}(x):\n",
+            "entry_point": f"f{i}",
+            "test": test,
+            "canonical_solution": "",
+        }
         for i in range(3)
     ]
     problems.write_text("".join(json.dumps(row) + "\n" for row in rows))
     base = ["complete", "--problems", str(problems), "--checkpoint", str(run_folder)]
-    status, figures, _ = eval_command(capsys, *base, "--out", str(out), "--heads", "1")
-    assert status == 0
+    status, figures, said = eval_command(capsys, *base, "--out", str(out), "--heads", "1")
+    assert status == 0, said
     assert figures["bytes_per_forward"] == 1.0
     assert figures["accepted_bytes"] == figures["forwards"] > figures["bytes"]
     samples = read_rows(out)
