@@ -97,7 +97,10 @@ Seed = Annotated[int, Range(0, 2**63 - 1)]
 
 @dataclass(frozen=True)
 class CheckedBy:
-    """Annotates a field whose values a function checks: it raises InputError for a wrong one."""
+    """Annotates a field whose values `check` checks on this machine, when a command is parsed.
+
+    It raises InputError for a wrong one.
+    """
 
     check: Callable[[Any], object]
 
@@ -155,7 +158,7 @@ def check_options(options: Any, prefix: str = "") -> None:
     """Raise InputError unless each field of the dataclass `options` has a value of its type.
 
     `prefix` is put before the names in errors: "model.". Checked are numbers, texts, choices and
-    tuples of these, fields with CheckedBy, and the fields of nested dataclasses.
+    tuples of these, and the fields of nested dataclasses.
     """
     kind: Any = type(options)
     hints = _hints(kind)
@@ -167,7 +170,16 @@ def check_options(options: Any, prefix: str = "") -> None:
         why, wrong = _why_not(value, hint)
         if why:
             raise InputError(f"{option(prefix + field.name)} must be {why}, not {_shown(wrong)}")
-        for entry in getattr(hint, "__metadata__", ()):
+
+
+def check_here(options: Any) -> None:
+    """Call the checks of all fields with CheckedBy, those of nested dataclasses included."""
+    kind: Any = type(options)
+    for field in fields(options):
+        value = getattr(options, field.name)
+        if is_dataclass(value) and not isinstance(value, type):
+            check_here(value)
+        for entry in getattr(_hints(kind)[field.name], "__metadata__", ()):
             if isinstance(entry, CheckedBy):
                 entry.check(value)
 

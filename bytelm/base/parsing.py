@@ -19,7 +19,7 @@ import tyro
 from tyro.constructors import ConstructorRegistry, StructConstructorSpec, StructTypeInfo
 
 from bytelm.base.errors import InputError, door
-from bytelm.base.options import check_options, range_of, suggestion
+from bytelm.base.options import check_here, check_options, range_of, suggestion
 from bytelm.base.parse_errors import Known, one_line_errors
 
 
@@ -69,6 +69,7 @@ def parse(
         made = _cli(program, description, {name: command}, words, defaults)
     if dataclasses.is_dataclass(made):
         check_options(made)
+        check_here(made)
     return made
 
 

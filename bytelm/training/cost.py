@@ -16,7 +16,7 @@ import torch
 from tqdm import tqdm
 
 from bytelm.base.cli import say
-from bytelm.base.device import Device
+from bytelm.base.device import Device, check_device
 from bytelm.base.errors import InputError, option
 from bytelm.base.options import HeadCount, Positive, check_options
 from bytelm.base.rates import matmul_flops_per_s
@@ -79,6 +79,7 @@ def training_costs(options: CostOptions) -> dict[str, Any]:
             "to compare with"
         )
     check_options(options)
+    check_device(options.device)
     config = options.model
     check_block(config, options.train)
     # Without a guard against spikes: a skipped step would not run the optimizer.
