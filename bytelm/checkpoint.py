@@ -30,7 +30,7 @@ from torch import Tensor
 
 from bytelm.base.cores import limit_threads
 from bytelm.base.device import check_device
-from bytelm.base.errors import InputError
+from bytelm.base.errors import InputError, door
 from bytelm.base.files import new_folder, sha256_of, usual_mode, write_json
 from bytelm.base.ranks import gather_objects, launched, rank, world_size
 from bytelm.base.streams import say
@@ -269,7 +269,7 @@ def find_checkpoint(where: Path) -> Path:
         raise InputError(f"{parent} holds {len(candidates)} checkpoints, none of them whole")
     raise InputError(
         f"{where} is not a checkpoint and holds none; "
-        "train one with `python -m bytelm train` or with bytelm.train"
+        f"train one with `{door('bytelm')} train` or with bytelm.train"
     )
 
 
@@ -343,6 +343,7 @@ def load_checkpoint(
     load_weights(model, folder)
     model.build_constants()
     model.requires_grad_(False).eval()
+    model.source = str(folder)
     for parameter in model.parameters():
         parameter.data = parameter.data.to(dtype)
     step, progress = int(about.get("step", 0)), about["progress"]

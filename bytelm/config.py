@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 from bytelm.base.errors import InputError, of_file, option
-from bytelm.base.options import Range, check_names, check_options
+from bytelm.base.options import HeadCount, Range, check_names, check_options
 
 PRESETS = Path(__file__).parent / "presets"
-# The paper's largest n. Decoding may write this many drafts past the end of a text.
-MOST_HEADS = 32
 HeadKind = Literal["unembed", "linear", "block", "causal", "anticausal"]
 HEAD_KINDS: tuple[HeadKind, ...] = get_args(HeadKind)
 LAYERED_KINDS = ("block", "causal", "anticausal")
+Size = Annotated[int, Range(1, most=2**20)]
+"""A number of channels, layers or attention heads."""
 
 
 @dataclass(frozen=True)
@@ -30,21 +30,21 @@ class ModelConfig:
     Raises InputError for a value outside its range, or for sizes that do not fit each other.
     """
 
-    width: Annotated[int, Range(1)]
+    width: Size
     """D: the size of the residual stream."""
-    layers: Annotated[int, Range(1)]
+    layers: Size
     """Transformer layers of the trunk and the prediction heads together."""
-    attention_heads: Annotated[int, Range(1)]
+    attention_heads: Size
     """H: query heads; must divide width."""
-    kv_heads: Annotated[int, Range(1)]
+    kv_heads: Size
     """G: key and value heads; must divide attention_heads."""
-    hidden: Annotated[int, Range(1)]
+    hidden: Size
     """Inner size of the SwiGLU feed-forward layers."""
-    context: Annotated[int, Range(1)]
+    context: Annotated[int, Range(1, most=2**30)]
     """Most positions of a text: begin of document, prompt and completion together."""
-    window: Annotated[int, Range(0)] = 0
+    window: Annotated[int, Range(0, most=2**30)] = 0
     """Each position attends to the last `window` positions, itself included; 0: to all."""
-    prediction_heads: Annotated[int, Range(1, MOST_HEADS)] = 8
+    prediction_heads: HeadCount = 8
     """n: head i predicts the byte i positions ahead."""
     head_kind: HeadKind = "unembed"
     """What each head is: `unembed` (its own unembedding matrix), `linear` (a square matrix before
@@ -52,11 +52,11 @@ class ModelConfig:
     (a transformer layer, in series); see bytelm/model/head_kinds.py."""
     ngram_orders: tuple[Annotated[int, Range(2, 16)], ...] = ()
     """Lengths of the byte n-grams whose hashed embeddings are added to the byte's embedding."""
-    ngram_rows: Annotated[int, Range(0)] = 0
+    ngram_rows: Annotated[int, Range(0, most=2**32)] = 0
     """Rows of each n-gram table; one table for each of ngram_orders."""
-    rope_base: Annotated[float, Range(0, above=True)] = 10_000.0
+    rope_base: Annotated[float, Range(1, most=10**12)] = 10_000.0
     """Base of the rotary position embedding's wavelengths."""
-    norm_eps: Annotated[float, Range(0)] = 1e-5
+    norm_eps: Annotated[float, Range(0, most=1)] = 1e-5
     """Epsilon of RMSNorm."""
 
     def __post_init__(self) -> None:
@@ -87,6 +87,12 @@ class ModelConfig:
     def trunk_layers(self) -> int:
         """Transformer layers of the trunk."""
         return self.layers - self.head_layers
+
+    @property
+    def least_parameters(self) -> int:
+        """The weights of the large matrices and tables: a lower bound of the parameters."""
+        layer = 2 * self.width**2 + 3 * self.width * self.hidden
+        return self.layers * layer + len(self.ngram_orders) * self.ngram_rows * self.width
 
     @property
     def next_byte_layers(self) -> int:

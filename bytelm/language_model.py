@@ -195,12 +195,13 @@ class LanguageModel:
         `text` is scored as one document of any length, end of document included. The value is NaN
         for a head that predicts further ahead than the text is long.
 
-        Raises InputError if `text` is empty.
+        Raises InputError if `text` is empty, or if the model gives logits that are not finite.
         """
         content = _as_bytes(text, "text")
         if not content:
             raise InputError("text is empty: there is no byte to score")
         score = score_documents(self.module.model, [content])
+        score.check_finite(self.module.model)
         symbols_N = score.symbols_DN[0]
         found = score.heads_bpb()
         return [bits if symbols_N[head] else float("nan") for head, bits in enumerate(found)]

@@ -57,6 +57,12 @@ class Score:
         totals = self.bits_DN.sum(0) / np.maximum(self.symbols_DN.sum(0), 1)
         return [float(value) for value in totals]
 
+    def check_finite(self, model: Model) -> None:
+        """Raise InputError if a head of `model` gave logits that are not finite."""
+        for head, bits in enumerate(self.bits_DN.sum(0), 1):
+            if not np.isfinite(bits):
+                raise model.overflow(head)
+
     def document_bpb(self, index: int) -> list[float]:
         """Bits per byte of each head on one document."""
         row = self.bits_DN[index] / np.maximum(self.symbols_DN[index], 1)
@@ -125,10 +131,12 @@ def score_on_ranks(model: Model, documents: Sequence[bytes], batch: int, progres
     """`score_documents`, with the documents divided among the ranks. Every rank returns all scores.
 
     A document's bits may differ in the last digits from those of one process, since the document
-    shares its batch with other documents.
+    shares its batch with other documents. Raises InputError for logits that are not finite.
     """
     if ranks.world_size() == 1:
-        return score_documents(model, documents, batch, progress=progress)
+        alone = score_documents(model, documents, batch, progress=progress)
+        alone.check_finite(model)
+        return alone
     # The longest first, so that the ranks get about equal work.
     order = sorted(range(len(documents)), key=lambda index: -len(documents[index]))
     mine = ranks.share(order)
@@ -143,6 +151,7 @@ def score_on_ranks(model: Model, documents: Sequence[bytes], batch: int, progres
         for width, counts in other.blocks.items():
             before = score.blocks.get(width, [0] * width)
             score.blocks[width] = [one + more for one, more in zip(before, counts, strict=True)]
+    score.check_finite(model)
     return score
 
 

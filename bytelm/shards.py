@@ -22,7 +22,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from bytelm.base.errors import InputError, some
+from bytelm.base.errors import InputError, door, some
 from bytelm.base.files import new_folder, sha256_of, write_json
 
 __all__ = [
@@ -200,7 +200,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         what = "has no manifest.json" if folder.is_dir() else "does not exist"
         raise InputError(
             f"{folder} {what}, so it is not a shard folder; "
-            f"make one with: python -m data build --recipe stdlib --out {folder}"
+            f"make one with: {door('data')} build --recipe stdlib --out {folder}"
         )
     # Imported here: of the commands for data, most need no pydantic.
     from bytelm.forms import DamagedError, ManifestFile, read_form

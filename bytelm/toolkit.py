@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from bytelm.base.cli import Stopped as Stopped
     from bytelm.base.cli import main as main
     from bytelm.base.cores import usable_cores as usable_cores
+    from bytelm.base.device import Device as Device
     from bytelm.base.errors import InputError as InputError
     from bytelm.base.errors import option as option
     from bytelm.base.errors import setting as setting
@@ -34,7 +35,13 @@ if TYPE_CHECKING:
     from bytelm.base.jsonl import JsonLines as JsonLines
     from bytelm.base.jsonl import read_jsonl as read_jsonl
     from bytelm.base.jsonl import text_of as text_of
+    from bytelm.base.options import MOST_HEADS as MOST_HEADS
+    from bytelm.base.options import BatchSize as BatchSize
+    from bytelm.base.options import ByteCount as ByteCount
+    from bytelm.base.options import HeadCount as HeadCount
+    from bytelm.base.options import Positive as Positive
     from bytelm.base.options import Range as Range
+    from bytelm.base.options import Seed as Seed
     from bytelm.base.options import check_options as check_options
     from bytelm.base.parsing import DefaultsByType as DefaultsByType
     from bytelm.base.places import Out as Out
@@ -65,6 +72,7 @@ if TYPE_CHECKING:
     from bytelm.decode.progress import kept_completions as kept_completions
     from bytelm.decode.prompts import read_prompts as read_prompts
     from bytelm.decode.row import Completion as Completion
+    from bytelm.decode.row import bytes_per_forward as bytes_per_forward
     from bytelm.export.command import Export as Export
     from bytelm.model.model import Model as Model
     from bytelm.records import RUN_AGAIN as RUN_AGAIN
@@ -92,6 +100,8 @@ if TYPE_CHECKING:
 _HOME = {
     "BOS": "bytelm.alphabet",
     "BYTES": "bytelm.alphabet",
+    "BatchSize": "bytelm.base.options",
+    "ByteCount": "bytelm.base.options",
     "Checkpoint": "bytelm.checkpoint",
     "Command": "bytelm.base.cli",
     "Completion": "bytelm.decode.row",
@@ -99,20 +109,24 @@ _HOME = {
     "Count": "bytelm.records",
     "DecodeOptions": "bytelm.decode.options",
     "DefaultsByType": "bytelm.base.parsing",
+    "Device": "bytelm.base.device",
     "EOD": "bytelm.alphabet",
     "Engine": "bytelm.decode.options",
     "Export": "bytelm.export.command",
     "FIM_MIDDLE": "bytelm.alphabet",
     "FIM_PREFIX": "bytelm.alphabet",
     "FIM_SUFFIX": "bytelm.alphabet",
+    "HeadCount": "bytelm.base.options",
     "InputError": "bytelm.base.errors",
     "Journal": "bytelm.base.journal",
     "JsonLines": "bytelm.base.jsonl",
+    "MOST_HEADS": "bytelm.base.options",
     "Model": "bytelm.model.model",
     "ModelConfig": "bytelm.config",
     "Number": "bytelm.records",
     "Out": "bytelm.base.places",
     "PAD": "bytelm.alphabet",
+    "Positive": "bytelm.base.options",
     "ProgressBar": "bytelm.base.streams",
     "R": "bytelm.records",
     "RUN_AGAIN": "bytelm.records",
@@ -120,6 +134,7 @@ _HOME = {
     "Record": "bytelm.records",
     "SamplingOptions": "bytelm.decode.options",
     "Score": "bytelm.scoring",
+    "Seed": "bytelm.base.options",
     "ShardWriter": "bytelm.shards",
     "Split": "bytelm.shards",
     "Stopped": "bytelm.base.cli",
@@ -127,6 +142,7 @@ _HOME = {
     "VOCAB": "bytelm.alphabet",
     "as_record": "bytelm.records",
     "bandwidth_bytes_per_s": "bytelm.base.rates",
+    "bytes_per_forward": "bytelm.decode.row",
     "check_options": "bytelm.base.options",
     "claimed": "bytelm.base.claims",
     "check_place": "bytelm.base.places",

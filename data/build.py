@@ -7,10 +7,12 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from bytelm.toolkit import (
+    ByteCount,
     InputError,
+    Range,
     ShardWriter,
     holds_shards,
     progress_bar,
@@ -57,9 +59,9 @@ class Build:
     """The column of --dataset that holds the documents."""
     suffixes: tuple[str, ...] = (".py",)
     """Take files from --path whose names end in one of these. Without a value: all files."""
-    held_out_percent: float = 5.0
+    held_out_percent: Annotated[float, Range(0, 100, above=True, below=True)] = 5.0
     """Percentage of the documents to hold out, chosen by a hash of their names."""
-    max_file_bytes: int = 1 << 20
+    max_file_bytes: ByteCount = 1 << 20
     """Leave out larger files from --recipe and --path."""
     filters: bool = True
     """Leave out documents that do not look like code written by hand. Turn this off for text that
@@ -109,10 +111,6 @@ class Build:
         given = [name for name in ("recipe", "path", "dataset") if getattr(self, name) is not None]
         if len(given) != 1:
             raise InputError("give one of --recipe, --path and --dataset")
-        if not 0 < self.held_out_percent < 100:
-            raise InputError(f"--held-out-percent {self.held_out_percent} is not between 0 and 100")
-        if self.max_file_bytes < 1:
-            raise InputError(f"--max-file-bytes must be at least 1, not {self.max_file_bytes}")
         if self.path is not None:
             return folder(self.path, self.suffixes, self.max_file_bytes, self.out)
         if self.dataset is not None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from bytelm.toolkit import InputError, Out, Split, write_result
+from bytelm.toolkit import ByteCount, InputError, Out, Positive, Split, write_result
 
 # Prompts are held in memory.
 MOST_BYTES = 1 << 30
@@ -23,15 +23,12 @@ class Prompts:
     stored as "prompt_base64"."""
     split: Literal["train", "held_out"] = "held_out"
     """The split to cut prompts from."""
-    count: int = 64
+    count: Positive = 64
     """Number of prompts."""
-    bytes: int = 1024
+    bytes: ByteCount = 1024
     """Bytes in each prompt."""
 
     def run(self) -> dict[str, Any]:
-        for name in ("count", "bytes"):
-            if getattr(self, name) < 1:
-                raise InputError(f"--{name} must be at least 1, not {getattr(self, name)}")
         split = Split(self.data, self.split)
         enough = split.bytes >= self.bytes + self.count - 1
         if enough and self.count * self.bytes > MOST_BYTES:

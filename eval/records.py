@@ -152,7 +152,7 @@ class SpeedRow(Record):
     batch: Count
     """Rows that are decoded side by side."""
     bytes_per_forward: Number
-    """Bytes written in one forward pass, for one row."""
+    """Bytes that one forward pass of a row accepts, the end of document as one; 1 at k = 1."""
     bytes_per_s: Number | None = None
     """Bytes written in a second by all rows together, prefill included."""
     speedup: Number
@@ -164,7 +164,7 @@ class SpeedRow(Record):
     identical: bool
     """Whether every byte is the same as that of plain decoding."""
     accepted_lengths: list[Count] | None = None
-    """Item i counts the forwards that gave i + 1 bytes."""
+    """Item i counts the forwards that accepted i + 1 bytes, the end of document as one."""
     distinct_windows: Number | None = None
     """The share (0 to 1) of distinct 32-byte windows in the completions; low where they loop."""
     prompts: Count | None = None
@@ -239,10 +239,14 @@ class CompleteResult(Sealed):
     heads: Count | None = None
     """k: heads that draft and verify."""
     bytes: Number | None = None
-    """Bytes of all completions."""
+    """Bytes of all completions, without the stops that ended them."""
+    accepted_bytes: Number | None = None
+    """Bytes that the forward passes accepted: also those that a stop cut off, and the end of
+    document as one."""
     forwards: Number | None = None
     """Forward passes, summed over the rows."""
     bytes_per_forward: Number | None = None
+    """`accepted_bytes` by `forwards`; 1 at k = 1."""
     bytes_per_s: Number | None = None
     seconds: Number | None = None
     """Wall-clock seconds of decoding."""
@@ -262,10 +266,12 @@ class Sample(Record):
     # Not checked: samples come from elsewhere too.
     bytes: object = None
     """Bytes of the completion."""
+    accepted_bytes: object = None
+    """Bytes that its forward passes accepted, those that a stop cut off included."""
     forwards: object = None
     """Forward passes that gave it bytes or its end."""
     accepted: object = None
-    """How many bytes each forward gave, in order."""
+    """How many bytes of the completion each forward gave, in order."""
     prompt_form: object = None
     """The form in which the prompt was sent."""
     checkpoint_sha256: object = None

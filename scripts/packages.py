@@ -31,9 +31,12 @@ MOST_BYTES = 6_000_000
 
 def fetch(name: str, folder: Path) -> str | None:
     """Download one wheel. Returns pip's error message, or None if it succeeded."""
-    command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary", ":all:"]
+    command = [sys.executable, "-P", "-m", "pip", "download", "-q", "--no-deps"]
     done = subprocess.run(
-        [*command, "-d", str(folder), name], check=False, capture_output=True, text=True
+        [*command, "--only-binary", ":all:", "-d", str(folder), name],
+        check=False,
+        capture_output=True,
+        text=True,
     )
     errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
     return f"{name}: {(errors or ['pip failed'])[-1]}" if done.returncode else None

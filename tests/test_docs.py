@@ -32,8 +32,10 @@ def name_of(page: Path) -> str:
 
 
 def parsed(room: str, words: list[str]) -> object:
-    """The command that a command line gives; InputError where it is refused."""
-    command: object = parse(room, "", COMMANDS[room], words)
+    """The command that a command line gives on a machine with GPUs; InputError if it is refused."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("torch.cuda.device_count", lambda: 8)
+        command: object = parse(room, "", COMMANDS[room], words)
     return command
 
 

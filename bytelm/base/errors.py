@@ -19,9 +19,14 @@ set theirs.
 
 import contextlib
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
+from pathlib import Path
 from typing import Literal
+
+SCRIPT = "bytelm"
+"""The name of the console script."""
 
 Style = Literal["python", "command line", "file"]
 
@@ -57,6 +62,16 @@ def setting(name: str, value: object) -> str:
 def some(names: Sequence[str], most: int = 3) -> str:
     """The first names of a list, and how many there are besides: "a, b, c and 4 more"."""
     return ", ".join(names[:most]) + f" and {len(names) - most} more" * (len(names) > most)
+
+
+def door(program: str) -> str:
+    """How the commands of `program` (bytelm, data or eval) are begun, as this process was.
+
+    By the script: "bytelm" or "bytelm eval". Else: "python -m bytelm" or "python -m eval".
+    """
+    if not sys.argv or Path(sys.argv[0]).stem != SCRIPT:
+        return f"python -m {program}"
+    return SCRIPT if program == SCRIPT else f"{SCRIPT} {program}"
 
 
 @contextlib.contextmanager

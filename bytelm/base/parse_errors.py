@@ -18,8 +18,8 @@ from bytelm.base.options import kind_of, suggestion
 class Known:
     """A command as errors describe it.
 
-    `command`: its name. `flags`: returns its options. `elsewhere`: for a field that is no option of
-    this command, the option that sets it.
+    `command`: how it is begun. `flags`: returns its options. `elsewhere`: for a field that is no
+    option of this command, the option that sets it.
     """
 
     command: str
@@ -36,7 +36,7 @@ def one_line_errors(known: Known) -> Iterator[None]:
         # None means an error that no command here can cause. Then tyro prints its own message.
         if text is not None:
             told = any(words in text for words in ("did you mean", "is now", "is set by"))
-            raise InputError(text if told else f"{text}; see python -m {known.command} --help")
+            raise InputError(text if told else f"{text}; see {known.command} --help")
 
     with _errors.on_parse_error(complain):
         yield

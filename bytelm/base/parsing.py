@@ -18,8 +18,8 @@ from typing import Annotated, Any, Union
 import tyro
 from tyro.constructors import ConstructorRegistry, StructConstructorSpec, StructTypeInfo
 
-from bytelm.base.errors import InputError
-from bytelm.base.options import check_options, range_of, suggestion
+from bytelm.base.errors import InputError, door
+from bytelm.base.options import check_here, check_options, range_of, suggestion
 from bytelm.base.parse_errors import Known, one_line_errors
 
 
@@ -60,7 +60,7 @@ def parse(
     if name not in commands:
         raise InputError(f"name a command before {name}: {', '.join(commands)}")
     command = commands[name]
-    known = Known(f"{program} {name}", partial(_flags, program, name, command))
+    known = Known(f"{door(program)} {name}", partial(_flags, program, name, command))
     with one_line_errors(known):
         find = getattr(command, "defaults", None)
         defaults: DefaultsByType = find(words[1:]) if find else {}
@@ -69,6 +69,7 @@ def parse(
         made = _cli(program, description, {name: command}, words, defaults)
     if dataclasses.is_dataclass(made):
         check_options(made)
+        check_here(made)
     return made
 
 
@@ -95,7 +96,7 @@ def _cli(
     one_of: Any = Union[tuple(subcommands + padding)]  # noqa: UP007
     return tyro.cli(
         one_of,
-        prog=f"python -m {program}",
+        prog=door(program),
         description=description,
         args=words,
         config=(tyro.conf.OmitSubcommandPrefixes, tyro.conf.DisallowNone),

@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 import tyro
 
 from bytelm.base import ranks
+from bytelm.base.device import Device
 from bytelm.base.errors import InputError
 from bytelm.base.journal import Journal
-from bytelm.base.options import Range
+from bytelm.base.options import BatchSize, ByteCount, HeadCount, Positive, Range
 from bytelm.base.places import Out, write_result
 from bytelm.base.streams import read_stdin, say, write_stdout
 from bytelm.decode.endings import Utf8Gate
 from bytelm.decode.options import DecodeOptions, Engine, SamplingOptions
 from bytelm.decode.prompts import Prompts, read_prompts
-from bytelm.decode.row import Completion
+from bytelm.decode.row import Completion, bytes_per_forward
 
 if TYPE_CHECKING:
     from bytelm.checkpoint import Checkpoint
@@ -48,11 +49,11 @@ class Generate:
     """A JSONL file; each row has "id" and "prompt" (or "prompt_base64")."""
     out: Annotated[Path, Out()] | None = None
     """The JSONL file to write; stdout if not given."""
-    max_bytes: Annotated[int, Range(1)] = 1024
+    max_bytes: ByteCount = 1024
     """The largest number of bytes of a completion."""
-    heads: int | None = None
+    heads: HeadCount | None = None
     """k: use head 1 and k - 1 heads that draft; 1 decodes without drafts. Default: all heads."""
-    batch: Annotated[int, Range(1)] = 16
+    batch: BatchSize = 16
     """How many completions run at a time."""
     stop: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
     r"""Text that ends a completion; may be given several times. \n, \t, \\ and \xNN are escapes."""
@@ -63,7 +64,7 @@ class Generate:
     sampling: Annotated[SamplingOptions, tyro.conf.arg(name="")] = field(
         default_factory=SamplingOptions
     )
-    samples: Annotated[int, Range(1)] = 1
+    samples: Positive = 1
     """How many completions to sample for each prompt."""
     gate: Annotated[float, Range(0, 1, below=True)] | None = None
     """Verify a draft only if its head gives it at least this probability; 0: verify every draft.
@@ -78,7 +79,7 @@ class Generate:
     engine: Engine = "auto"
     """native: C++ on a CPU; compiled: torch.compile, with CUDA graphs on a GPU; eager: plain torch;
     auto: the fastest of these that works here."""
-    device: str = "cpu"
+    device: Device = "cpu"
     """cpu, cuda or cuda:N."""
 
     def options(self) -> DecodeOptions:
@@ -109,6 +110,7 @@ class Generate:
         prompt = _read_prompt(self.prompt_file) if self.prompt_file is not None else b""
         options = self.options()
         options.check()
+        options.check_count(len(prompts.texts) if prompts else 1)
         sampling = self.sampling
         if sampling.temperature == 0 and (sampling.top_k or sampling.top_p < 1 or sampling.seed):
             say("--top-k, --top-p and --seed have no effect at --temperature 0 (greedy)")
@@ -158,13 +160,15 @@ class Generate:
     def _figures(self, found: Sequence[Completion], seconds: float, earlier: int) -> dict[str, Any]:
         size = sum(len(completion.text) for completion in found)
         forwards = sum(completion.forwards for completion in found)
+        accepted = sum(completion.accepted_bytes for completion in found)
         return {
             "out": str(self.out),
             "prompts": len(found) // self.samples,
             "completions": len(found),
             "bytes": size,
+            "accepted_bytes": accepted,
             "forwards": forwards,
-            "bytes_per_forward": size / max(forwards, 1),
+            "bytes_per_forward": bytes_per_forward(found),
             # The seconds of an earlier process, which was stopped, are not known.
             "bytes_per_s": None if earlier else size / seconds,
             "seconds": round(seconds, 3),
@@ -206,7 +210,7 @@ def _stream(model: "Model", prompt: bytes, options: DecodeOptions) -> None:
     [completion] = generate(model, [prompt], options, show)
     write_stdout(gate.flush())
     seconds, size = time.monotonic() - started, len(completion.text)
-    rate = size / max(completion.forwards, 1)
+    rate = completion.bytes_per_forward
     say(
         f"\n[{size} bytes in {completion.forwards} forwards ({rate:.2f} bytes a forward), "
         f"{size / seconds:.0f} bytes/s, ended by {completion.finish_reason}]"

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 
 from bytelm.alphabet import BOS
+from bytelm.base.device import check_memory
 from bytelm.base.errors import InputError, setting
 from bytelm.base.streams import say
 from bytelm.decode.native.stepper import NativeStepper
@@ -17,6 +18,7 @@ from bytelm.decode.row import Completion, Row
 from bytelm.decode.step import Drafter
 from bytelm.decode.stepper import Stepper, TorchStepper
 from bytelm.model.model import SLACK, Model
+from bytelm.model.work import kv_bytes
 from bytelm.native.build import NoCompilerError
 
 # Steps between two reads by the host. A row that has reached a stop idles for at most this many.
@@ -61,10 +63,10 @@ def generate_rows(
     stop. `drafter`: makes the drafts instead of the model's own heads. `only`: the indices to
     complete, by default all; this does not change any completion.
 
-    Raises InputError for a prompt that does not fit the context, and for options that this model
-    or machine cannot use.
+    Raises InputError for a prompt that does not fit the context, for options that this model or
+    machine cannot use, and when the model gives logits that are not finite.
     """
-    _check(model, prompts, options)
+    check_request(model, prompts, options)
     indices = range(len(prompts) * options.samples) if only is None else only
     if indices:
         yield from _Loop(model, prompts, options, show, drafter, indices).run()
@@ -78,7 +80,7 @@ def stream(
     A step runs only when the next piece is requested. Closing the generator ends the decoding and
     frees the engine. The errors are those of `generate_rows`, raised at the call.
     """
-    _check(model, [prompt], options)
+    check_request(model, [prompt], options)
     pieces: list[bytes] = []
     loop = _Loop(model, [prompt], options, lambda _, piece: pieces.append(piece), drafter, [0])
     return _pieces(loop, pieces)
@@ -91,8 +93,10 @@ def _pieces(loop: "_Loop", pieces: list[bytes]) -> Generator[bytes, None, None]:
             pieces.clear()
 
 
-def _check(model: Model, prompts: Sequence[bytes], options: DecodeOptions) -> None:
+def check_request(model: Model, prompts: Sequence[bytes], options: DecodeOptions) -> None:
+    """Raise InputError if this model cannot complete these prompts with these options."""
     options.check(model.config.prediction_heads)
+    options.check_count(len(prompts))
     longest = model.config.context - 2
     for index, prompt in enumerate(prompts):
         if len(prompt) > longest:
@@ -117,6 +121,7 @@ def make_stepper(
     `batch`: the number of rows. `reach`: how many positions a row may use. Raises InputError if the
     engine does not work for this model, drafter or machine.
     """
+    _check_memory(model, batch, reach)
     device, wanted = model.embedding.weight.device.type, options.engine
     if wanted == "native" and (device != "cpu" or drafter is not None):
         asked = setting("engine", wanted)
@@ -130,6 +135,14 @@ def make_stepper(
             _say_once(f"decoding runs eager, several times slower: {error}")
     compiled = wanted == "compiled" or (wanted == "auto" and device != "cpu")
     return TorchStepper(model, batch, reach, options, drafter, compiled)
+
+
+def _check_memory(model: Model, batch: int, reach: int) -> None:
+    config, weight = model.config, model.embedding.weight
+    slots = min(config.window or reach, reach)
+    needed_bytes = batch * slots * kv_bytes(config, config.trunk_layers, weight.dtype.itemsize)
+    what = f"{setting('batch', batch)} at {reach} positions"
+    check_memory(needed_bytes, str(weight.device), what, "take a smaller batch")
 
 
 class _Loop:

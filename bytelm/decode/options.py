@@ -4,17 +4,26 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from bytelm.base.errors import InputError, option, setting
-from bytelm.base.options import Range, check_options
+from bytelm.base.options import (
+    BatchSize,
+    ByteCount,
+    HeadCount,
+    Positive,
+    Range,
+    check_options,
+)
 
 Engine = Literal["auto", "native", "compiled", "eager"]
 DraftRule = Literal["argmax", "sampled"]
+# All completions of a call are held in memory, at some hundred bytes each and more.
+MOST_COMPLETIONS = 10_000_000
 
 
 @dataclass(frozen=True)
 class SamplingOptions:
     """How a byte is chosen from head 1's distribution."""
 
-    temperature: Annotated[float, Range(0)] = 0.0
+    temperature: Annotated[float, Range(0, most=10**6)] = 0.0
     """0 is greedy; above 0, bytes are sampled from head 1's distribution at this temperature."""
     top_k: Annotated[int, Range(0, 2**63 - 1)] = 0
     """Sample from the k most probable bytes only; 0: from all."""
@@ -41,11 +50,11 @@ class DecodeOptions:
     rounding. Each engine alone always gives the same output.
     """
 
-    max_bytes: Annotated[int, Range(1)] = 1024
+    max_bytes: ByteCount = 1024
     """The largest number of bytes of a completion."""
-    heads: int | None = None
+    heads: HeadCount | None = None
     """k: use head 1 and k - 1 heads that draft; 1 decodes without drafts. None: all heads."""
-    batch: Annotated[int, Range(1)] = 16
+    batch: BatchSize = 16
     """How many completions run at a time."""
     stops: tuple[bytes, ...] = ()
     """Byte strings that end a completion. The first one to occur ends it, and is not part of it."""
@@ -53,7 +62,7 @@ class DecodeOptions:
     """Also end at a stop that begins in the last bytes of the prompt."""
     sampling: SamplingOptions = field(default_factory=SamplingOptions)
     """How bytes are chosen; greedy by default."""
-    samples: Annotated[int, Range(1)] = 1
+    samples: Positive = 1
     """How many completions to sample for each prompt."""
     gate: Annotated[float, Range(0, 1, below=True)] | None = None
     """Verify a draft only if its head, and each head before it, gives its draft at least this
@@ -75,17 +84,30 @@ class DecodeOptions:
 
         `prediction_heads`: the model's heads, if they are known yet.
         """
+        if prediction_heads is not None:
+            self._check_heads(prediction_heads)
         check_options(self)
-        self.sampling.check()
-        if prediction_heads is not None and not 1 <= self.k(prediction_heads) <= prediction_heads:
-            raise InputError(
-                f"{setting('heads', self.heads)}: this model has {prediction_heads} prediction "
-                f"heads, so {option('heads')} must be 1 to {prediction_heads}"
-            )
         if not all(self.stops):
             raise InputError(f"{option('stops')}: an empty stop would end every completion at once")
         if self.samples > 1 and self.sampling.temperature == 0:
             raise InputError(
                 f"{setting('samples', self.samples)} at {setting('temperature', 0)} would be "
                 f"{self.samples} times the same completion; set a temperature above 0"
+            )
+
+    def check_count(self, prompts: int) -> None:
+        """Raise InputError if these are more completions than one call can hold."""
+        if prompts * self.samples > MOST_COMPLETIONS:
+            raise InputError(
+                f"{prompts} prompts and {setting('samples', self.samples)} give "
+                f"{prompts * self.samples} completions; at most {MOST_COMPLETIONS} are made at once"
+            )
+
+    def _check_heads(self, prediction_heads: int) -> None:
+        k = self.k(prediction_heads)
+        # Other types, and numbers too long to be written, are left to the check of all options.
+        if isinstance(k, int) and abs(k) < 2**63 and not 1 <= k <= prediction_heads:
+            raise InputError(
+                f"{setting('heads', self.heads)}: this model has {prediction_heads} prediction "
+                f"heads, so {option('heads')} must be 1 to {prediction_heads}"
             )

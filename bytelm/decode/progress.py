@@ -8,7 +8,7 @@ from typing import Any
 from bytelm.base import ranks
 from bytelm.base.journal import Journal
 from bytelm.base.streams import progress_bar
-from bytelm.decode.generate import generate_rows
+from bytelm.decode.generate import check_request, generate_rows
 from bytelm.decode.options import DecodeOptions
 from bytelm.decode.row import Completion
 from bytelm.model.model import Model
@@ -30,8 +30,9 @@ def generate_with_progress(
     `label`: the text of the bar. `journal`: completions in it are not made again, and finished ones
     are added to it.
     """
+    check_request(model, prompts, options)
     found = kept_completions(journal)
-    size = forwards = 0
+    size = accepted = forwards = 0
     total = len(prompts) * options.samples
     mine = ranks.share([index for index in range(total) if index not in found])
     with progress_bar(
@@ -45,11 +46,13 @@ def generate_with_progress(
             if journal is not None:
                 journal.append({"index": index, **_plain(completion)})
             size, forwards = size + len(completion.text), forwards + completion.forwards
+            accepted += completion.accepted_bytes
             if bar.disable:
                 continue
             rate = size / max(bar.format_dict["elapsed"], 1e-9)
             bar.set_postfix_str(
-                f"{rate:.0f} bytes/s, {size / max(forwards, 1):.2f} bytes a forward", refresh=False
+                f"{rate:.0f} bytes/s, {accepted / max(forwards, 1):.2f} bytes a forward",
+                refresh=False,
             )
             bar.update()
     for theirs in ranks.gather_objects(dict(found)):
@@ -69,5 +72,8 @@ def _plain(completion: Completion) -> dict[str, Any]:
 
 def _completion(row: dict[str, Any]) -> Completion:
     values = {key: value for key, value in row.items() if key != "index"}
-    values["accepted"] = tuple(values["accepted"])
-    return Completion(**{**values, "text": base64.b64decode(values["text"])})
+    for key, value in values.items():
+        # JSON has lists where a completion has tuples.
+        values[key] = tuple(value) if isinstance(value, list) else value
+    values["text"] = base64.b64decode(row["text"])
+    return Completion(**values)

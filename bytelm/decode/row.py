@@ -1,6 +1,6 @@
 """The host's state of one batch row: a completion that is being decoded."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -22,6 +22,26 @@ class Completion:
     """The number of forward passes that gave it bytes or its end."""
     accepted: tuple[int, ...]
     """The bytes of each of these forwards that gave any. Their sum is len(text)."""
+    accepted_ids: tuple[int, ...] = ()
+    """How many ids each forward accepted: 1 each with one head. The end of document counts, and so
+    do the bytes that a stop then cut off."""
+
+    @property
+    def accepted_bytes(self) -> int:
+        """All accepted bytes, the end of document as one. `text` may have fewer."""
+        return sum(self.accepted_ids)
+
+    @property
+    def bytes_per_forward(self) -> float:
+        """The accepted bytes by the forward passes: exactly 1 with one head."""
+        return bytes_per_forward([self])
+
+
+def bytes_per_forward(completions: Iterable["Completion"]) -> float:
+    """The accepted bytes of all completions by their forward passes; 0 if there were none."""
+    found = list(completions)
+    forwards = sum(completion.forwards for completion in found)
+    return sum(completion.accepted_bytes for completion in found) / max(forwards, 1)
 
 
 @dataclass
@@ -39,6 +59,7 @@ class Row:
     before: bytes = b""
     text: bytearray = field(default_factory=bytearray)
     accepted: list[int] = field(default_factory=list)
+    accepted_ids: list[int] = field(default_factory=list)
     shown: int = 0
     finish_reason: FinishReason | None = None
 
@@ -54,6 +75,7 @@ class Row:
         ended = ids[-1] == EOD
         self.text += bytes(ids[:-1] if ended else ids)
         self.accepted.append(len(self.text) - seen)
+        self.accepted_ids.append(len(ids))
         # A block can contain a stop and exceed the length. Then the stop ends the completion.
         start = self._find_stop(seen) if self.stops else None
         if start is not None:
@@ -92,4 +114,10 @@ class Row:
         """The finished completion."""
         assert self.finish_reason is not None
         accepted = tuple(length for length in self.accepted if length)
-        return Completion(bytes(self.text), self.finish_reason, len(self.accepted), accepted)
+        return Completion(
+            bytes(self.text),
+            self.finish_reason,
+            len(self.accepted),
+            accepted,
+            tuple(self.accepted_ids),
+        )

@@ -34,10 +34,13 @@ def sayable(device: torch.device) -> Tensor:
 
 
 def lowest_argmax(logits: Tensor) -> Tensor:
-    """The argmax over the last axis, of equal values the lowest id. (torch.argmax may differ.)"""
+    """The argmax over the last axis, of equal values the lowest id. (torch.argmax may differ.)
+
+    Where a logit is NaN it is the last id: a number that the model takes.
+    """
     ids = torch.arange(logits.shape[-1], device=logits.device)
     best = logits == logits.amax(-1, keepdim=True)
-    return torch.where(best, ids, logits.shape[-1]).amin(-1)
+    return torch.where(best, ids, logits.shape[-1] - 1).amin(-1)
 
 
 @dataclass
@@ -46,20 +49,22 @@ class State:
 
     `block_BT`: the next block to feed. `positions_B`: the position of that block. `limits_B`: the
     last position that each row may reach. `done_B`: rows that have ended (by end of document or
-    limit) and do not advance any more.
+    limit) and do not advance any more. `finite_B`: rows whose logits were all finite up to now.
     """
 
     block_BT: Tensor
     positions_B: Tensor
     limits_B: Tensor
     done_B: Tensor
+    finite_B: Tensor
 
     @staticmethod
     def empty(batch: int, width: int, device: torch.device) -> "State":
         """The state of `batch` rows without prompts, all done."""
         zeros = torch.zeros(batch, dtype=torch.int64, device=device)
         block = torch.full((batch, width), PAD, dtype=torch.int64, device=device)
-        return State(block, zeros, zeros.clone(), torch.ones_like(zeros, dtype=torch.bool))
+        yes = torch.ones_like(zeros, dtype=torch.bool)
+        return State(block, zeros, zeros.clone(), yes, yes.clone())
 
     def feed(self, last_B1: Tensor, drafts_BK: Tensor | None) -> None:
         """Set the next block: the last accepted ids, then the drafts. Further entries stay PAD.
@@ -81,6 +86,18 @@ class HeadDrafter:
     def __call__(self, output: Output, at_B: Tensor, positions_B: Tensor) -> Tensor:
         logits = self._logits(output, at_B)
         return lowest_argmax(logits + self._bias_V)
+
+
+def note_finite(logits_BTV: Tensor, at_B: Tensor, state: State) -> None:
+    """Note in `state` which rows took an id from head 1's `logits_BTV` that are not finite.
+
+    Call it before `settle` ends rows. The host looks at the end of a run, since a look waits.
+    """
+    # What is not finite gives NaN when multiplied by 0.
+    finite_BT = (logits_BTV[..., :BYTES] * 0).sum(-1) + logits_BTV[..., EOD] * 0 == 0
+    index_T = torch.arange(logits_BTV.shape[1], device=at_B.device)
+    unused_BT = index_T > at_B[:, None]
+    state.finite_B.logical_and_((finite_BT | unused_BT).all(1) | state.done_B)
 
 
 def settle(ids_BT: Tensor, at_B: Tensor, state: State) -> tuple[Tensor, Tensor]:
@@ -127,8 +144,10 @@ def step(
     `sayable`.
     """
     output = model(state.block_BT, cache, state.positions_B)
-    said_BT = lowest_argmax(model.logits(output).float() + bias_V)
+    logits_BTV = model.logits(output).float()
+    said_BT = lowest_argmax(logits_BTV + bias_V)
     ids_BT, at_B = agree(said_BT, state.block_BT)
+    note_finite(logits_BTV, at_B, state)
     counts_B, done_B = settle(ids_BT, at_B, state)
     state.done_B.copy_(done_B)
     state.positions_B.add_(counts_B)

@@ -16,7 +16,7 @@ from bytelm.alphabet import PAD, VOCAB
 from bytelm.decode.compiled import Advance, CompiledStep
 from bytelm.decode.options import DecodeOptions
 from bytelm.decode.sampling import draft_ids, verify
-from bytelm.decode.step import Drafter, HeadDrafter, State, sayable, settle, step
+from bytelm.decode.step import Drafter, HeadDrafter, State, note_finite, sayable, settle, step
 from bytelm.model.cache import Cache
 from bytelm.model.model import Model
 
@@ -97,7 +97,8 @@ class TorchStepper:
 
     def changing(self) -> list[Tensor]:
         """The tensors, apart from the cache, that a step changes in place."""
-        state = [self.state.block_BT, self.state.positions_B, self.state.done_B]
+        own = self.state
+        state = [own.block_BT, own.positions_B, own.done_B, own.finite_B]
         return state if self.q_BKV is None else [*state, self.q_BKV]
 
     @torch.inference_mode()
@@ -112,7 +113,7 @@ class TorchStepper:
         state.block_BT[slot] = PAD
         state.block_BT[slot, 0] = ids_S[last]
         state.positions_B[slot], state.limits_B[slot] = last, limit
-        state.done_B[slot] = False
+        state.done_B[slot], state.finite_B[slot] = False, True
         self.samples_B[slot] = sample
         self.live[slot] = True
         if self.q_BKV is not None:
@@ -141,6 +142,8 @@ class TorchStepper:
         for _ in range(steps):
             ids_BT, counts_B = self.advance()
             found.append((ids_BT.clone(), counts_B.clone()))
+        if not bool(self.state.finite_B.all()):
+            raise self.model.overflow()
         ids, counts = zip(*found, strict=True)
         return torch.stack(ids).cpu(), torch.stack(counts).cpu()
 
@@ -164,13 +167,15 @@ class TorchStepper:
     def _sampled(self) -> tuple[Tensor, Tensor]:
         state, options = self.state, self.options.sampling
         output = self.model(state.block_BT, self.cache, state.positions_B)
-        logits_BTV = (self.model.logits(output).float() + self.bias_V)[:, : self.k]
+        logits_BTV = self.model.logits(output).float()[:, : self.k]
         block_BT = state.block_BT[:, : self.k]
         # PAD marks an entry that is no draft. Head 1 gives it probability 0, so it is rejected.
         widths_B = (block_BT[:, 1:] != PAD).long().cumprod(1).sum(1) + 1
         ids_BT, at_B = verify(
-            logits_BTV, block_BT, self.q_BKV, widths_B, self.samples_B, state.positions_B, options
-        )
+            logits_BTV + self.bias_V, block_BT, self.q_BKV, widths_B, self.samples_B,
+            state.positions_B, options,
+        )  # fmt: skip
+        note_finite(logits_BTV, at_B, state)
         counts_B, done_B = settle(ids_BT, at_B, state)
         state.done_B.copy_(done_B)
         state.positions_B.add_(counts_B)

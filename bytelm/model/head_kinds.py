@@ -41,7 +41,7 @@ class UnembedHeads(Heads):
             _draw_unembedding(weight, generator)
 
     def enter(self, x_BTD: Tensor) -> Tensor:
-        return self.norm(x_BTD)
+        return self.normed(x_BTD)
 
     def run(self, index: int, x_BTD: Tensor, place: Place) -> Tensor:
         return x_BTD
@@ -86,7 +86,7 @@ class LinearHeads(Heads):
         return linear.weight
 
     def enter(self, x_BTD: Tensor) -> Tensor:
-        return self.norm(x_BTD)
+        return self.normed(x_BTD)
 
     def run(self, index: int, x_BTD: Tensor, place: Place) -> Tensor:
         return x_BTD + self.linears[index](x_BTD)
@@ -137,7 +137,7 @@ class BlockHeads(Heads):
         return self.layers[index](x_BTD, place)
 
     def leave(self, y_BTD: Tensor) -> Tensor:
-        return self.norm(y_BTD)
+        return self.normed(y_BTD)
 
     def unembedding(self, index: int) -> Tensor:
         return self.weight_VD

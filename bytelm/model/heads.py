@@ -55,6 +55,18 @@ class Heads(nn.Module, ABC):
         self.n = config.prediction_heads
         self.norm = RMSNorm(config.width, config.norm_eps)
 
+    def normed(self, x_BTD: Tensor) -> Tensor:
+        """The final norm. Outside of training it is NaN where the squares of `x_BTD` overflow.
+
+        They overflow from about 1e19 on, and the norm would be 0 then: logits of 0, as if the model
+        knew nothing. The guard of training sees losses and gradients instead.
+        """
+        y_BTD = self.norm(x_BTD)
+        if torch.is_grad_enabled():
+            return y_BTD
+        squares_BT1 = x_BTD.float().square().sum(-1, keepdim=True)
+        return y_BTD + (squares_BT1 * 0).to(y_BTD.dtype)
+
     @abstractmethod
     def initialize(self, generator: torch.Generator) -> None:
         """Draw random weights."""

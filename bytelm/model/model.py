@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bytelm.alphabet import PAD, VOCAB
+from bytelm.base.errors import InputError
 from bytelm.config import ModelConfig
 from bytelm.model import work
 from bytelm.model.cache import Cache
@@ -36,6 +37,8 @@ class Model(nn.Module):
     def __init__(self, config: ModelConfig, seed: int = 0) -> None:
         super().__init__()
         self.config = config
+        self.source = "this model"
+        """Where the weights are from, for errors: the checkpoint's folder."""
         # Skip torch's initialization: on the meta device it imports the compiler, which takes 1 s.
         empty = torch.empty(VOCAB, config.width)
         self.embedding = nn.Embedding(VOCAB, config.width, _weight=empty)
@@ -71,6 +74,14 @@ class Model(nn.Module):
         for layer in self.trunk():
             layer.initialize(generator)
         self.heads.initialize(generator)
+
+    def overflow(self, head: int = 1) -> InputError:
+        """The error to raise for logits of head `head` (1 to n) that are not finite."""
+        dtype = str(self.embedding.weight.dtype).removeprefix("torch.")
+        return InputError(
+            f"{self.source}: the logits of head {head} are not finite in {dtype}, though weights "
+            "are; they are too large, so the model gives no text. Take an earlier checkpoint"
+        )
 
     def trunk(self) -> list[Layer]:
         """The layers of the trunk, in order."""

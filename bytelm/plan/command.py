@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from bytelm.base.errors import InputError
-from bytelm.base.options import Range
+from bytelm.base.options import BatchSize, ByteCount, Positive, Range
 from bytelm.base.parsing import DefaultsByType
 from bytelm.base.streams import say, write_stdout
 from bytelm.config import ModelConfig
@@ -15,8 +15,7 @@ from bytelm.training.options import preset_defaults, read_preset
 PAPER_BATCH = 12 * 2**20
 PAPER_BYTES = 25_000 * PAPER_BATCH
 
-Count = Annotated[int, Range(1)]
-Amount = Annotated[float, Range(0, above=True)]
+Amount = Annotated[float, Range(0, above=True, most=10**12)]
 
 
 @dataclass
@@ -28,19 +27,19 @@ class Plan:
     needed.
     """
 
-    gpus: tuple[Count, ...]
+    gpus: tuple[Positive, ...]
     """The number of GPUs; several numbers give several columns."""
     model: ModelConfig
     """The model; the defaults are those of the preset."""
     preset: str = "paper-7b"
     """The name of a preset, or the path of a .toml file of the same form."""
-    batch: Count | None = None
+    batch: BatchSize | None = None
     """Rows of a micro batch on one GPU. Default: the batch of the preset."""
-    block: Count | None = None
+    block: Annotated[int, Range(1, most=2**30)] | None = None
     """Bytes of a row. Default: the block of the preset."""
-    global_batch_bytes: Count = PAPER_BATCH
+    global_batch_bytes: ByteCount = PAPER_BATCH
     """Bytes of a step on all GPUs together. Default: the paper's 12 x 2^20."""
-    bytes: Count = PAPER_BYTES
+    bytes: ByteCount = PAPER_BYTES
     """Bytes of training data. Default: the paper's 314.6e9."""
     memory_gb: Amount = 80.0
     """Memory of a GPU to use, in 10^9 bytes. A card sold as 80 GB has 85; the default leaves the

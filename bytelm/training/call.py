@@ -59,12 +59,12 @@ def train(
     from bytelm.training.native.library import begin_attention
     from bytelm.training.run_options import RunOptions
 
+    _check_paths(preset=preset, data=data, run=run, **({} if init is None else {"init": init}))
     options = RunOptions(
         None if init is None else Path(init), drafts_only, resume, minutes, bytes, dtype, compile,
         device, micro_batch, recompute, tensorboard, profile, eval_steps, save_minutes, save_steps,
         keep,
     )  # fmt: skip
-    _check_paths(preset=preset, data=data, run=run)
     config, learning = _resolve(str(preset), model, train, equal_parameters)
     # Torch reads the cache's path when some of its parts are imported, so it is set before.
     place_cache(Path(run))

@@ -27,7 +27,7 @@ class Train:
     on_ranks: ClassVar[bool] = True
 
     data: Path
-    """Shard folder, made by `python -m data build`."""
+    """Shard folder, made by `data build`."""
     run_folder: Annotated[Path, tyro.conf.arg(name="run", aliases=("--run-folder",))]
     """Run folder to write, e.g. runs/tiny."""
     model: ModelConfig

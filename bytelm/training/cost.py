@@ -14,7 +14,9 @@ from typing import Any
 
 import torch
 
-from bytelm.base.errors import InputError, option, setting
+from bytelm.base.device import Device, check_device
+from bytelm.base.errors import InputError, option
+from bytelm.base.options import HeadCount, Positive, check_options
 from bytelm.base.rates import matmul_flops_per_s
 from bytelm.base.streams import progress_bar, say
 from bytelm.config import HeadKind, ModelConfig
@@ -40,13 +42,13 @@ class CostOptions:
     model: ModelConfig
     train: TrainOptions
     kinds: tuple[HeadKind, ...] = ("unembed", "block")
-    heads: tuple[int, ...] = (1, 2, 4, 8)
-    steps: int = 10
+    heads: tuple[HeadCount, ...] = (1, 2, 4, 8)
+    steps: Positive = 10
     plain: bool = False
     eager: bool = False
     dtype: str = "auto"
     compiled: bool = True
-    device: str = "cpu"
+    device: Device = "cpu"
     data: Path | None = None
 
 
@@ -80,10 +82,8 @@ def training_costs(options: CostOptions) -> dict[str, Any]:
             f"{option('steps')} must be at least 1, and {option('heads')} must hold 1, "
             "to compare with"
         )
-    if options.device.startswith("cuda") and not torch.cuda.is_available():
-        raise InputError(
-            f"{setting('device', 'cuda')}: this machine has no CUDA device that torch can use"
-        )
+    check_options(options)
+    check_device(options.device)
     config = options.model
     check_block(config, options.train)
     # Without a guard against spikes: a skipped step would not run the optimizer.

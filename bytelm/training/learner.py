@@ -12,8 +12,9 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from bytelm.base.errors import InputError, setting
-from bytelm.base.ranks import is_lost, launched, local_rank
+from bytelm.base.device import check_memory
+from bytelm.base.errors import InputError, option, setting
+from bytelm.base.ranks import is_lost, launched, local_rank, world_size
 from bytelm.base.streams import say
 from bytelm.config import ModelConfig
 from bytelm.model.layers import Compute, Layer
@@ -54,6 +55,19 @@ class Gradients:
     norm: float
 
 
+def _check_memory(config: ModelConfig, options: TrainOptions, execution: Execution) -> None:
+    """Raise InputError for a model and batch whose least memory exceeds that of the device."""
+    # Weights, and their gradients or moments, which ranks divide; the input of each layer in bf16.
+    weights_bytes = (4 if launched() else 8) * config.least_parameters
+    rows = execution.micro or options.batch // world_size()
+    inputs_bytes = 2 * rows * options.block * config.width * config.layers
+    check_memory(
+        weights_bytes + inputs_bytes, execution.device,
+        f"training {config.least_parameters} parameters, {rows} blocks of {options.block} at once,",
+        f"take a smaller model, shorter blocks, or fewer at a time by {option('micro_batch')}",
+    )  # fmt: skip
+
+
 def _as_it_is(function: Any) -> Any:
     return function
 
@@ -76,6 +90,7 @@ class Learner:
         drafts_only: bool = False,
     ) -> None:
         self.options, self.execution, self.compiled = options, execution, execution.compiled
+        _check_memory(config, options, execution)
         self.model = Model(config, options.seed).to(execution.device)
         # Counted before sharding, which leaves a rank only parts of the parameters.
         self.parameters = self.model.parameters_by_part()

@@ -8,7 +8,14 @@ from typing import Annotated, Any
 import tyro
 
 from bytelm.base.errors import InputError, of_file, option
-from bytelm.base.options import Range, check_names, check_options, suggestion
+from bytelm.base.options import (
+    BatchSize,
+    Range,
+    Seed,
+    check_names,
+    check_options,
+    suggestion,
+)
 from bytelm.base.parsing import Defaults, DefaultsByType, peek
 from bytelm.config import ModelConfig, load_preset, model_config
 from bytelm.model.equal import at_equal_parameters
@@ -24,15 +31,15 @@ _FLAT = tyro.conf.arg(name="")
 class TrainOptions:
     """The table [train] of a preset: the options here, and those of the three parts."""
 
-    block: Annotated[int, Range(1)] = 512
+    block: Annotated[int, Range(1, most=2**30)] = 512
     """T: bytes in a training block. At most --model.context."""
-    batch: Annotated[int, Range(1)] = 8
+    batch: BatchSize = 8
     """B: blocks in the batch of one step, over all ranks together."""
-    head_weight: Annotated[float, Range(0)] = 0.3
+    head_weight: Annotated[float, Range(0, most=10**6)] = 0.3
     """Weight of the losses of heads 2..n. Head 1's loss has weight 1."""
     document_masks: bool = False
     """Let positions attend only to their own document, in blocks that hold several."""
-    seed: Annotated[int, Range(0, 2**63 - 1)] = 0
+    seed: Seed = 0
     """Seed of the initial weights and of the order of the data."""
     optimizer: Annotated[OptimizerOptions, _FLAT] = field(default_factory=OptimizerOptions)
     schedule: Annotated[ScheduleOptions, _FLAT] = field(default_factory=ScheduleOptions)

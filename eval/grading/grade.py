@@ -13,6 +13,9 @@ from bytelm.toolkit import (
     InputError,
     Journal,
     Out,
+    Positive,
+    Range,
+    check_options,
     check_place,
     progress_bar,
     read_jsonl,
@@ -48,22 +51,22 @@ class Grade:
     """Also write the figures to this JSON file."""
     results: Annotated[Path, Out()] | None = None
     """The file of samples with their verdicts. Default: SAMPLES_results.jsonl."""
-    timeout_s: float = 3.0
+    timeout_s: Annotated[float, Range(0, 3600, above=True)] = 3.0
     """Wall-clock seconds for each program. On a slow machine the limit is raised."""
-    memory_mb: int = 1024
-    """MiB of address space for each program."""
-    workers: int | None = None
+    memory_mb: Annotated[int, Range(64, 1 << 20)] = 1024
+    """MiB of address space for each program. An interpreter needs 64."""
+    workers: Annotated[int, Range(1, most=1024)] | None = None
     """Programs that run at the same time. Default: one per core, at most 4."""
     partial: bool = False
     """Score only the problems that have samples. Without this, a problem without samples is an
     error."""
-    k: tuple[int, ...] = (1, 10, 100)
+    k: tuple[Positive, ...] = (1, 10, 100)
     """Values of k for pass@k. A k above the number of samples per problem is left out."""
 
     def run(self) -> dict[str, Any]:
         """Grade, and return the figures. Raises InputError for bad samples, problems or options."""
         start = time.monotonic()
-        self._check_options()
+        check_options(self)
         out = self._results_path()
         check_place(out, "results")
         suite = load_suite(self.suite, self.problems)
@@ -116,16 +119,6 @@ class Grade:
                 f"{self.samples}: {bare} of {len(problems)} problems have no sample "
                 f"({missing} is one); complete them, or give --partial"
             )
-
-    def _check_options(self) -> None:
-        if not 0 < self.timeout_s <= 3600:
-            raise InputError(f"--timeout-s {self.timeout_s}: give seconds above 0, at most 3600")
-        if not 64 <= self.memory_mb <= 1 << 20:
-            raise InputError(f"--memory-mb {self.memory_mb}: an interpreter needs 64 or more")
-        if self.workers is not None and self.workers < 1:
-            raise InputError(f"--workers {self.workers}: at least one is needed")
-        if any(k < 1 for k in self.k):
-            raise InputError(f"--k {' '.join(map(str, self.k))}: every k is 1 or more")
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from bytelm.toolkit import (
+    BatchSize,
+    ByteCount,
     Checkpoint,
+    Device,
     InputError,
     Model,
     Out,
+    Positive,
     Range,
     check_options,
     cuts,
@@ -35,7 +39,7 @@ from eval.measure.bench_tables import (
     TableS2Row,
     bench_table,
 )
-from eval.measure.options import DTYPES, Dtype, Positive
+from eval.measure.options import DTYPES, Dtype
 from eval.measure.peers.compare import PeersOptions, PeersResult, compare_peers
 from eval.measure.plots import plot_batches, plot_peers, plot_table_s3
 from eval.measure.speed import SpeedOptions, measure_speed, speed_lines
@@ -133,23 +137,23 @@ class Bench:
     """The model of Table S2, with 4 heads. The table is left out where there is no such folder."""
     prose: Path | None = None
     """The text that Table S2 compares code with; default: the documentation that Python carries."""
-    temperature: Annotated[float, Range(0, above=True)] = 0.8
+    temperature: Annotated[float, Range(0, above=True, most=10**6)] = 0.8
     """Temperature of the sampled text."""
     dtype: Dtype = "bfloat16"
     """Number type of weights, keys and values. Peers are measured in bfloat16 and float32."""
     prompts: Positive = 48
     """Prompts for the largest batch of Table S3."""
-    prompt_bytes: Positive = 1024
+    prompt_bytes: ByteCount = 1024
     """Bytes of a prompt."""
-    max_bytes: Positive = 1024
+    max_bytes: ByteCount = 1024
     """Bytes of a completion at most."""
     rounds: Positive = 3
     """Times that each row of Tables S3 and S2 is measured."""
-    batches: tuple[Positive, ...] = (1, 2, 4, 8, 16, 32, 64)
+    batches: tuple[BatchSize, ...] = (1, 2, 4, 8, 16, 32, 64)
     """Batch sizes of Figure S10."""
     peers: bool = True
     """Compare with llama.cpp and transformers, if they are installed (pip install '.[peers]')."""
-    device: str = "cpu"
+    device: Device = "cpu"
     """Where the model runs: cpu or cuda."""
 
     def run(self) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from typing import Annotated, Any, ClassVar
 import tyro
 
 from bytelm.toolkit import (
+    BatchSize,
+    Device,
     InputError,
     Model,
     Out,
@@ -23,7 +25,7 @@ from bytelm.toolkit import (
     write_json_result,
 )
 from eval.measure.compressors import compress_bits
-from eval.measure.options import Positive, with_checkpoint
+from eval.measure.options import with_checkpoint
 from eval.records import BitsResult, FileBits
 
 
@@ -116,9 +118,9 @@ class Bits:
     """Also write the figures to this JSON file, and those of each file."""
     compressors: bool = True
     """Compress the same bytes with gzip, zstd and xz."""
-    batch: Positive = 8
+    batch: BatchSize = 8
     """Segments of files that are scored side by side. More need more memory."""
-    device: str = "cpu"
+    device: Device = "cpu"
     """Where the model runs: cpu or cuda."""
 
     def run(self) -> dict[str, Any] | None:

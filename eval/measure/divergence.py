@@ -8,8 +8,11 @@ from typing import Annotated, Any
 import tyro
 
 from bytelm.toolkit import (
+    BatchSize,
+    ByteCount,
     DecodeOptions,
     Engine,
+    HeadCount,
     InputError,
     Model,
     Out,
@@ -24,7 +27,7 @@ from bytelm.toolkit import (
     write_json_result,
 )
 from eval.measure.difference import FirstDifference, first_difference
-from eval.measure.options import DecoderOptions, Dtype, Positive, dtype_name
+from eval.measure.options import DecoderOptions, Dtype, dtype_name
 from eval.records import Count, Number, Record, Sealed
 
 NEAR_TIE_ULPS = 2.0
@@ -67,11 +70,11 @@ class DivergenceResult(Sealed):
 class DivergenceOptions:
     """The k and batch sizes to compare, and the decoder's options that all have in common."""
 
-    heads: tuple[Positive, ...] = (2, 4, 8)
+    heads: tuple[HeadCount, ...] = (2, 4, 8)
     """The k to compare with k = 1."""
-    batches: tuple[Positive, ...] = (1, 3, 16)
+    batches: tuple[BatchSize, ...] = (1, 3, 16)
     """Batch sizes."""
-    max_bytes: Positive = 1024
+    max_bytes: ByteCount = 1024
     """Bytes of a completion at most."""
     stops: tuple[bytes, ...] = ()
     """What ends a completion."""
@@ -187,11 +190,11 @@ class Divergence:
     """JSON lines; each row has text in "prompt" or bytes in "prompt_base64"."""
     out: Annotated[Path, Out()] | None = None
     """Also write the figures to this JSON file."""
-    heads: tuple[Positive, ...] = (2, 4, 8)
+    heads: tuple[HeadCount, ...] = (2, 4, 8)
     """The k to compare with k = 1: head 1 and k - 1 heads that draft."""
-    batches: tuple[Positive, ...] = (1, 3, 16)
+    batches: tuple[BatchSize, ...] = (1, 3, 16)
     """Batch sizes: how many prompts are decoded side by side."""
-    max_bytes: Positive = 1024
+    max_bytes: ByteCount = 1024
     """Bytes of a completion at most."""
     stop: tuple[str, ...] = ()
     r"""Text that ends a completion. It is taken literally: \n is a backslash and an n."""

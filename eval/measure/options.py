@@ -2,17 +2,15 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Literal, TypeVar
 
 import torch
 
-from bytelm.toolkit import Checkpoint, Engine, Model, Range, load_checkpoint
+from bytelm.toolkit import Checkpoint, Device, Engine, Model, load_checkpoint
 from eval.records import Sealed
 
 R = TypeVar("R", bound=Sealed)
 Dtype = Literal["float32", "bfloat16"]
-Positive = Annotated[int, Range(1)]
-"""A whole number, at least 1."""
 DTYPES: dict[Dtype, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -25,7 +23,7 @@ class DecoderOptions:
     engine: Engine = "auto"
     """native: C++, on a CPU; compiled: torch.compile, on a GPU with CUDA graphs; eager: plain
     torch; auto: the fastest that works here."""
-    device: str = "cpu"
+    device: Device = "cpu"
     """Where the model runs: cpu or cuda."""
 
     def load(self, checkpoint: Path) -> Checkpoint:

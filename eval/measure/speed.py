@@ -10,14 +10,19 @@ from typing import Annotated, Any
 import tyro
 
 from bytelm.toolkit import (
+    BatchSize,
+    ByteCount,
     Completion,
     DecodeOptions,
     Engine,
+    HeadCount,
     Model,
     Out,
+    Positive,
     ProgressBar,
     Range,
     SamplingOptions,
+    bytes_per_forward,
     check_options,
     generate,
     progress_bar,
@@ -25,7 +30,7 @@ from bytelm.toolkit import (
     seal,
     write_json_result,
 )
-from eval.measure.options import DecoderOptions, Positive, dtype_name, with_checkpoint
+from eval.measure.options import DecoderOptions, dtype_name, with_checkpoint
 from eval.measure.text import cut_prompts, distinct_windows
 from eval.records import SpeedResult, SpeedRow
 
@@ -34,11 +39,11 @@ from eval.records import SpeedResult, SpeedRow
 class SpeedOptions:
     """What `measure_speed` compares, and how often it measures."""
 
-    heads: tuple[Positive, ...] = (1, 2, 4, 8)
+    heads: tuple[HeadCount, ...] = (1, 2, 4, 8)
     """The k to compare; k = 1 is always measured, the others are compared with it."""
-    batches: tuple[Positive, ...] = (16, 1)
+    batches: tuple[BatchSize, ...] = (16, 1)
     """Batch sizes."""
-    max_bytes: Positive = 1024
+    max_bytes: ByteCount = 1024
     """Bytes of a completion at most."""
     rounds: Positive = 2
     """Times that each row is measured."""
@@ -46,7 +51,7 @@ class SpeedOptions:
     """A batch of B rows completes at most B times this many prompts."""
     gate: Annotated[float, Range(0, 1, below=True)] | None = None
     """The least probability at which a draft is fed; 0: all are; None: as it pays here."""
-    temperature: Annotated[float, Range(0)] = 0.0
+    temperature: Annotated[float, Range(0, most=10**6)] = 0.0
     """0 is greedy; above, bytes are sampled."""
     engine: Engine = "auto"
     """What runs the steps."""
@@ -130,19 +135,19 @@ def _row(
     max_bytes: int,
 ) -> SpeedRow:  # fmt: skip
     texts = own.texts
-    size, forwards = sum(map(len, texts)), sum(c.forwards for c in own.completions)
+    size, per_forward = sum(map(len, texts)), bytes_per_forward(own.completions)
     ratios = [one / other for one, other in zip(plain.seconds, own.seconds, strict=True)]
     lengths = [0] * k
     for completion in own.completions:
-        for length in completion.accepted:
+        for length in completion.accepted_ids:
             lengths[length - 1] += 1
     return SpeedRow(
         k=k,
         batch=batch,
-        bytes_per_forward=size / max(forwards, 1),
+        bytes_per_forward=per_forward,
         bytes_per_s=size / statistics.median(own.seconds),
         speedup=statistics.median(ratios),
-        share=statistics.median(ratios) * forwards / max(size, 1),
+        share=statistics.median(ratios) / per_forward,
         speedup_range=(min(ratios), max(ratios)),
         identical=all(a == b for a, b in zip(texts, reference, strict=False)),
         accepted_lengths=lengths,
@@ -180,22 +185,22 @@ class Speed:
     """A file to cut prompts from, instead of --data."""
     out: Annotated[Path, Out()] | None = None
     """Also write the figures to this JSON file."""
-    heads: tuple[Positive, ...] = (1, 2, 4, 8)
+    heads: tuple[HeadCount, ...] = (1, 2, 4, 8)
     """The k to compare: head 1 and k - 1 heads that draft. k = 1 is always among them."""
-    batches: tuple[Positive, ...] = (16, 1)
+    batches: tuple[BatchSize, ...] = (16, 1)
     """Batch sizes: how many prompts are decoded side by side."""
     prompts: Positive = 48
     """Prompts for the largest batch. Give more than it has rows, or the last one runs alone."""
-    prompt_bytes: Positive = 1024
+    prompt_bytes: ByteCount = 1024
     """Bytes of a prompt."""
-    max_bytes: Positive = 1024
+    max_bytes: ByteCount = 1024
     """Bytes of a completion at most."""
     rounds: Positive = 2
     """Times that each row is measured."""
     gate: Annotated[float, Range(0, 1, below=True)] | None = None
     """Feed a draft only if its head is at least this sure of it; 0 feeds every draft. Default: as
     sure as pays on this machine, by the measured cost of a step."""
-    temperature: Annotated[float, Range(0)] = 0.0
+    temperature: Annotated[float, Range(0, most=10**6)] = 0.0
     """0 is greedy. Above 0, bytes are sampled, by the rule that gives the same text at every k."""
     prompts_per_row: Positive = 4
     """A batch of B rows completes at most B times this many prompts."""

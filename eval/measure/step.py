@@ -7,10 +7,14 @@ from typing import Annotated, Any
 import tyro
 
 from bytelm.toolkit import (
+    MOST_HEADS,
+    BatchSize,
     Engine,
+    HeadCount,
     InputError,
     Model,
     Out,
+    Positive,
     Range,
     bandwidth_bytes_per_s,
     check_options,
@@ -23,7 +27,7 @@ from bytelm.toolkit import (
     step_costs,
     write_json_result,
 )
-from eval.measure.options import DTYPES, DecoderOptions, Positive, dtype_name
+from eval.measure.options import DTYPES, DecoderOptions, dtype_name
 from eval.records import Count, Number, Record, Sealed
 
 
@@ -73,15 +77,15 @@ class StepResult(Sealed):
 class StepOptions:
     """The steps that are measured: every combination of width, batch size and position."""
 
-    widths: tuple[Positive, ...] = (1, 2, 4, 8)
+    widths: tuple[HeadCount, ...] = (1, 2, 4, 8)
     """Ids that a step feeds of each row."""
-    batches: tuple[Positive, ...] = (1, 16)
+    batches: tuple[BatchSize, ...] = (1, 16)
     """Rows."""
-    positions: tuple[Annotated[int, Range(0)], ...] = (1024, 2000)
+    positions: tuple[Annotated[int, Range(0, most=2**30)], ...] = (1024, 2000)
     """Where the rows are in their texts: how many positions attention reads."""
     rounds: Positive = 10
     """Times that each step is measured; the shortest counts."""
-    acceptance: tuple[float, ...] = ()
+    acceptance: tuple[Annotated[float, Range(1, MOST_HEADS)], ...] = ()
     """Bytes per forward for each of the widths, to predict the speedup; or nothing."""
     engine: Engine = "auto"
     """What runs the steps."""
@@ -204,13 +208,13 @@ class Step:
     """A preset's name, or the path of a .toml file like one."""
     out: Annotated[Path, Out()] | None = None
     """Also write the figures to this JSON file."""
-    widths: tuple[Positive, ...] = (1, 2, 4, 8)
+    widths: tuple[HeadCount, ...] = (1, 2, 4, 8)
     """Ids that a step feeds of each row: 1 is plain decoding, w verifies w - 1 drafts."""
-    batches: tuple[Positive, ...] = (1, 16)
+    batches: tuple[BatchSize, ...] = (1, 16)
     """Batch sizes: rows that a step feeds."""
-    positions: tuple[Annotated[int, Range(0)], ...] = (1024, 2000)
+    positions: tuple[Annotated[int, Range(0, most=2**30)], ...] = (1024, 2000)
     """Where the rows are in their texts: how many positions attention reads."""
-    acceptance: tuple[float, ...] = ()
+    acceptance: tuple[Annotated[float, Range(1, MOST_HEADS)], ...] = ()
     """Bytes per forward for each of --widths, as measured elsewhere. With it, the speedup over the
     first width is predicted."""
     rounds: Positive = 10

@@ -7,10 +7,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from bytelm.toolkit import (
+    BatchSize,
     CostOptions,
     DefaultsByType,
+    Device,
+    HeadCount,
     ModelConfig,
     Out,
+    Positive,
     Range,
     TrainOptions,
     preset_defaults,
@@ -121,15 +125,15 @@ class TrainingTime:
     """What a step does. The defaults are the preset's."""
     preset: str = "tiny"
     """A preset's name, or the path of a .toml file like one."""
-    heads: tuple[int, ...] = (1, 2, 4, 8)
+    heads: tuple[HeadCount, ...] = (1, 2, 4, 8)
     """The numbers of heads to compare. 1 must be among them: the others are compared with it."""
     kinds: tuple[Kind, ...] = ("unembed", "block")
     """Kinds of heads. Those with layers need more layers than heads (--model.layers)."""
-    steps: Annotated[int, Range(1)] = 10
+    steps: Positive = 10
     """Steps that each is timed."""
-    batch: Annotated[int, Range(1)] | None = None
+    batch: BatchSize | None = None
     """Blocks in a batch; default: the preset's."""
-    block: Annotated[int, Range(1)] | None = None
+    block: Annotated[int, Range(1, most=2**30)] | None = None
     """Bytes in a block; default: the preset's."""
     plain: bool = False
     """Also measure the plain way: the losses of all heads added, and one backward pass."""
@@ -141,7 +145,7 @@ class TrainingTime:
     """Number type of matrix products in training; auto measures which is faster here."""
     compile: bool = True
     """Compile the models where a compiler is present."""
-    device: str = "cpu"
+    device: Device = "cpu"
     """Where the models are trained: cpu or cuda."""
     out: Annotated[Path, Out()] | None = None
     """Also write the figures to this JSON file, and a plot beside it (.png)."""

@@ -27,6 +27,9 @@ def trained_facts(report: Report) -> list[tuple[str, str]]:
     split = ", ".join(f"{name} {count_of(n)}" for name, n in parts.items() if name != "total")
     shape = [f"{k} {model[k]}" for k in ("width", "layers", "context", "window") if model.get(k)]
     device = machine.get("gpu") or machine.get("processor") or machine.get("cpu")
+    units = machine.get("vector_units")
+    if isinstance(units, list) and units and not machine.get("gpu"):
+        device = f"{device} ({', '.join(map(str, units))})"
     cores = f", {machine['cores']} cores" if machine.get("cores") else ""
     total, seconds = parts.get("total"), training.train_s
     facts = {

@@ -26,7 +26,7 @@ def bench(figures: Figures) -> str:
         for name in ("torch", "xllamacpp", "transformers")
         if name in versions
     )
-    where = f"{machine['processor']}, {machine['cores']} cores, {figures['dtype']}, {packages}"
+    where = f"{_processor(machine)}{_unrecorded(machine)}, {figures['dtype']}, {packages}"
     return f"{_text(bench_table(BenchResult.model_validate(figures)))}\n\nMeasured on {where}."
 
 
@@ -194,12 +194,25 @@ def _device(figures: Figures) -> str:
     machine = figures["machine"]
     if "--device cuda" in figures.get("command", ""):
         return str(machine["gpu"])
-    return f"{machine['processor']}, {machine['cores']} cores"
+    return _processor(machine)
+
+
+def _processor(machine: Figures) -> str:
+    """The processor, its vector units if they are known, and its cores."""
+    units = ", ".join(machine.get("vector_units") or ())
+    return f"{machine['processor']}{f' ({units})' * bool(units)}, {machine['cores']} cores"
+
+
+def _unrecorded(machine: Figures) -> str:
+    """What to say of a result that is older than the record of vector units."""
+    return "" if "vector_units" in machine else ", vector units not recorded"
 
 
 def _where(figures: Figures) -> str:
     """The device and torch's version: nobody shall take figures for another machine's."""
-    return f"{_device(figures)}, torch {figures['versions']['torch']}"
+    on_gpu = "--device cuda" in figures.get("command", "")
+    unknown = "" if on_gpu else _unrecorded(figures["machine"])
+    return f"{_device(figures)}{unknown}, torch {figures['versions']['torch']}"
 
 
 def _text(lines: list[str]) -> str:

@@ -10,13 +10,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from bytelm.toolkit import DecodeOptions, InputError, Model, generate
+from bytelm.toolkit import ByteCount, DecodeOptions, InputError, Model, Positive, Range, generate
 from eval.study.experiment import Content, Experiment
 from eval.study.markdown import page
 from eval.study.plots import plot_arithmetic
-from eval.study.polynomials import Problem, Ring, held_out_problems
+from eval.study.polynomials import MOST_TERMS, PRIMES, Problem, Ring, held_out_problems
 
 PAPER = (
     "Models of 30M and 100M parameters were trained on expressions of 1 to 5 operations (negation, "
@@ -26,6 +26,8 @@ PAPER = (
     "of three times the size (section 4.2)."
 )
 BATCH = 64
+# Expressions are made by recursion, and the count of different ones takes the square of this.
+Operations = Annotated[int, Range(1, 100)]
 
 
 @dataclass
@@ -34,20 +36,20 @@ class Arithmetic(Experiment):
 
     out: Path = Path("runs/arithmetic")
     """Folder for data, runs and results. Models that it already holds are not trained again."""
-    bytes: int = 3_000_000
+    bytes: ByteCount = 3_000_000
     """Bytes of training data for each model. No byte is read twice."""
-    points: int = 3
+    points: Positive = 3
     """Measurements during training, evenly spaced. The last is at the end."""
-    modulus: int = 2
+    modulus: Annotated[int, Range(min(PRIMES), max(PRIMES))] = 2
     """p of the ring F_p[X]/(X^d): 2, 3, 5 or 7 (paper: 7). From a few MB, models learn only the
     smallest ring."""
-    terms: int = 2
+    terms: Annotated[int, Range(1, MOST_TERMS)] = 2
     """d of the ring: number of coefficients of a polynomial (paper: 5)."""
-    operations: int = 5
+    operations: Operations = 5
     """Largest number of operations in a training expression."""
-    operations_tested: int = 10
+    operations_tested: Operations = 10
     """Largest number of operations in a test expression."""
-    problems: int = 200
+    problems: Positive = 200
     """Test problems for each number of operations."""
 
     @property
@@ -64,9 +66,6 @@ class Arithmetic(Experiment):
 
     @cached_property
     def _held_out(self) -> dict[int, list[Problem]]:
-        for option in ("operations", "problems"):
-            if getattr(self, option) < 1:
-                raise InputError(f"--{option} must be at least 1, not {getattr(self, option)}")
         if self.operations_tested <= self.operations:
             raise InputError("--operations-tested must be more than --operations")
         return held_out_problems(self._ring, self.seed, self.operations_tested, self.problems)

@@ -14,15 +14,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from itertools import product
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from bytelm.toolkit import (
+    MOST_HEADS,
+    BatchSize,
+    ByteCount,
     DefaultsByType,
+    Device,
+    HeadCount,
     InputError,
     ModelConfig,
+    Positive,
+    Range,
     ShardWriter,
     Split,
     TrainOptions,
+    check_options,
     claimed,
     load_checkpoint,
     preset_defaults,
@@ -61,7 +69,7 @@ OWN = {
     "train.block": "--block", "train.batch": "--batch", "train.seed": "--seed and --seeds",
 }  # fmt: skip
 # If a block is a multiple of GRAIN bytes, all n up to FURTHEST cut the data into the same blocks.
-GRAIN, FURTHEST = 64, 32
+GRAIN, FURTHEST = 64, MOST_HEADS
 # Options that may differ when a folder is used again: they add runs, or do not change them.
 FREE = {"out", "publish", "heads", "widths", "seeds", "names", "jobs", "device", "compile"}
 
@@ -88,23 +96,23 @@ class Experiment(ABC):
     """Folder for data, runs and results. Models that it already holds are not trained again."""
     publish: Path | None = None
     """Also copy the figures, the plot and the report to this folder."""
-    heads: tuple[int, ...] = (1, 2, 4, 8)
+    heads: tuple[HeadCount, ...] = (1, 2, 4, 8)
     """Numbers n of prediction heads to compare."""
-    widths: tuple[int, ...] = (64, 128)
+    widths: tuple[Annotated[int, Range(HEAD_SIZE, most=2**20)], ...] = (64, 128)
     """Widths of the models to train. Multiples of 32."""
-    layers: int = 4
+    layers: Annotated[int, Range(1, most=2**20)] = 4
     """Layers in each model."""
-    seeds: int = 3
+    seeds: Positive = 3
     """Models per width and number of heads. Their seeds are --seed, --seed + 1, ..."""
-    seed: int = 0
+    seed: Annotated[int, Range(0, 2**62 - 1)] = 0
     """Seed of the data and of the first model."""
-    bytes: int = 1_000_000
+    bytes: ByteCount = 1_000_000
     """Bytes of training data for each model. No byte is read twice."""
-    points: int = 8
+    points: Positive = 8
     """Measurements during training, evenly spaced. The last is at the end."""
-    block: int = 256
+    block: Annotated[int, Range(GRAIN, most=2**30)] = 256
     """Bytes in a training block. A multiple of 64."""
-    batch: int = 16
+    batch: BatchSize = 16
     """Blocks in the batch of one step."""
     preset: str = PRESET
     """Preset of the models. The experiment's recipe and the options here override it."""
@@ -112,13 +120,13 @@ class Experiment(ABC):
     """The models' architecture. The defaults are those of the preset and the recipe."""
     train: TrainOptions = field(default_factory=lambda: _recipe(PRESET)[1])
     """Data, loss and optimizers. The defaults are those of the preset and the recipe."""
-    jobs: int = 0
+    jobs: Annotated[int, Range(0, most=1024)] = 0
     """Models to train at the same time, with one thread each. 0: one per core."""
     dtype: Literal["float32", "bfloat16"] = "bfloat16"
     """Number type of matrix products in training."""
     compile: bool = True
     """Compile the models if a compiler is installed."""
-    device: str = "cpu"
+    device: Device = "cpu"
     """Device for training: cpu or cuda."""
 
     @staticmethod
@@ -201,16 +209,10 @@ class Experiment(ABC):
         }
 
     def _check(self) -> None:
-        for option in ("layers", "seeds", "bytes", "points", "block", "batch"):
-            if getattr(self, option) < 1:
-                raise InputError(f"--{option} must be at least 1, not {getattr(self, option)}")
-        if self.jobs < 0:
-            raise InputError(f"--jobs must be 0 (as many as there are cores) or more: {self.jobs}")
+        check_options(self)
         if not self.heads or not self.widths:
             raise InputError("--heads and --widths need at least one value each")
-        if not all(1 <= n <= FURTHEST for n in self.heads):
-            raise InputError(f"--heads must be 1 to {FURTHEST} each")
-        if any(width < HEAD_SIZE or width % HEAD_SIZE for width in self.widths):
+        if any(width % HEAD_SIZE for width in self.widths):
             raise InputError(f"--widths must be multiples of {HEAD_SIZE}")
         for option in ("heads", "widths"):
             if len({*getattr(self, option)}) < len(getattr(self, option)):

@@ -9,17 +9,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from bytelm.toolkit import BOS, PAD, InputError, Model
+from bytelm.toolkit import BOS, PAD, Model, Positive, Range
 from eval.study.experiment import Content, Experiment
 from eval.study.markdown import page
 from eval.study.plots import plot_induction
-from eval.study.stories import PART, Names, Story, held_out_stories, make_story
+from eval.study.stories import PART, POSSIBLE, Names, Story, held_out_stories, make_story
 
 PAPER = (
     "Models of 1M to 1B parameters were trained on children's stories. For the test, the names in "
@@ -37,11 +37,11 @@ class Induction(Experiment):
 
     out: Path = Path("runs/induction")
     """Folder for data, runs and results. Models that it already holds are not trained again."""
-    names: tuple[int, ...] = (0,)
+    names: tuple[Annotated[int, Range(0, POSSIBLE // 2)], ...] = (0,)
     """Number of different names in the training stories; each value makes a data set of its own. 0:
     every story has new names, so that only induction can predict them. Held-out stories always
     have names that no training story has."""
-    stories: int = 200
+    stories: Positive = 200
     """Number of held-out stories to measure on."""
 
     @property
@@ -57,8 +57,6 @@ class Induction(Experiment):
         return held_out_stories(self.seed, self.stories)
 
     def datasets(self) -> list[str]:
-        if self.stories < 1:
-            raise InputError(f"--stories must be at least 1, not {self.stories}")
         for size in self.names:
             Names(random.Random(0), size)
         return [f"names{size}" for size in self.names]

@@ -16,6 +16,7 @@ from bytelm.toolkit import InputError
 Polynomial = tuple[int, ...]
 PRIMES = (2, 3, 5, 7)
 """Values of p that allow one digit per coefficient."""
+MOST_TERMS = 16
 
 
 @dataclass(frozen=True)
@@ -33,15 +34,15 @@ class Problem:
 class Ring:
     """The ring F_p[X]/(X^terms) with p = `modulus`, and random expressions in it.
 
-    Raises InputError if `modulus` is not in PRIMES, or `terms` not in 1..16.
+    Raises InputError if `modulus` is not in PRIMES, or `terms` not in 1..MOST_TERMS.
     """
 
     def __init__(self, modulus: int, terms: int) -> None:
         if modulus not in PRIMES:
             known = ", ".join(map(str, PRIMES))
             raise InputError(f"--modulus must be one of {known}, not {modulus}")
-        if not 1 <= terms <= 16:
-            raise InputError(f"--terms must be 1 to 16, not {terms}")
+        if not 1 <= terms <= MOST_TERMS:
+            raise InputError(f"--terms must be 1 to {MOST_TERMS}, not {terms}")
         self.modulus, self.terms = modulus, terms
         self.binary: dict[str, Callable[[Polynomial, Polynomial], Polynomial]] = {
             "+": self.add,

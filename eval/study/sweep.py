@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from bytelm.toolkit import (
+    ByteCount,
     Checkpoint,
     DecodeOptions,
     InputError,
     Model,
     Out,
+    Positive,
     SamplingOptions,
     Split,
+    bytes_per_forward,
     generate,
     load_checkpoint,
     option,
@@ -24,7 +27,6 @@ from bytelm.toolkit import (
     seal,
     write_json_result,
 )
-from eval.measure.options import Positive
 from eval.measure.text import distinct_windows
 from eval.records import Count, HeadsBpb, Number, Record, Sealed
 
@@ -84,6 +86,7 @@ def measure_model(
     """Score a model on documents, and let it complete prompts by at most `max_bytes` bytes."""
     model, n = checkpoint.model, checkpoint.config.prediction_heads
     score = score_documents(model, documents, progress=True)
+    score.check_finite(model)
     widths = sorted({k for k in WIDTHS if k < n} | ({n} if n > 1 else set()))
     greedy, sampled = (
         {str(k): _write(model, prompts, k, max_bytes, temperature) for k in widths}
@@ -110,10 +113,8 @@ def _write(
     sampling = SamplingOptions(temperature, seed=1)
     options = DecodeOptions(max_bytes, k, len(prompts), sampling=sampling, gate=0.0)
     found = generate(model, prompts, options)
-    size = sum(len(completion.text) for completion in found)
-    forwards = sum(completion.forwards for completion in found)
     return WrittenText(
-        bytes_per_forward=size / max(forwards, 1),
+        bytes_per_forward=bytes_per_forward(found),
         distinct_windows=distinct_windows([completion.text for completion in found]),
     )
 
@@ -165,9 +166,9 @@ class Sweep:
     """Also write the figures to this JSON file."""
     prompts: Positive = 24
     """Number of prompts to complete."""
-    prompt_bytes: Positive = 512
+    prompt_bytes: ByteCount = 512
     """Bytes in each prompt."""
-    max_bytes: Positive = 512
+    max_bytes: ByteCount = 512
     """Length limit of a completion, in bytes."""
 
     def run(self) -> dict[str, Any]:

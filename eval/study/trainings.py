@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import sysconfig
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,6 +15,22 @@ from bytelm.toolkit import (
 
 # Seconds between checks on the running processes.
 POLL_S = 0.2
+
+
+def child_environment() -> dict[str, str]:
+    """The variables of a child that runs this bytelm, with one thread.
+
+    It is started with -P, so that it runs no file bytelm.py or torch.py of the current folder.
+    """
+    # bytelm lies beside eval.
+    root = str(Path(__file__).parents[2])
+    paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    # Installed packages are found anyway. In PYTHONPATH they would come before Python's own.
+    if root not in (sysconfig.get_path("purelib"), sysconfig.get_path("platlib")):
+        paths.insert(0, root)
+    # An empty path would be the current folder.
+    found = os.pathsep.join(path for path in paths if path)
+    return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": found}
 
 
 def setting_words(settings: Mapping[str, object]) -> list[str]:
@@ -66,11 +83,11 @@ def _start(arguments: Sequence[str], log: Path) -> "subprocess.Popen[str]":
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("a") as file:
         return subprocess.Popen(
-            [sys.executable, "-m", "bytelm", "train", *arguments],
+            [sys.executable, "-P", "-m", "bytelm", "train", *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=file,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            env=child_environment(),
             text=True,
         )
 

@@ -9,12 +9,16 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from bytelm.toolkit import (
+    BatchSize,
+    ByteCount,
     Checkpoint,
     Completion,
     DecodeOptions,
+    Device,
+    HeadCount,
     Journal,
     Out,
-    Range,
+    bytes_per_forward,
     check_place,
     generate_with_progress,
     is_first,
@@ -66,11 +70,11 @@ class CompleteOptions:
     """The form in which prompts are sent."""
     stops: StopsName = "paper"
     """The harness whose stops end a completion."""
-    max_bytes: Annotated[int, Range(1)] = 1024
+    max_bytes: ByteCount = 1024
     """Bytes of a completion at most."""
-    heads: int | None = None
+    heads: HeadCount | None = None
     """k: head 1 and k - 1 heads that draft; None: all that the model has."""
-    batch: Annotated[int, Range(1)] = 16
+    batch: BatchSize = 16
     """Prompts that are decoded side by side."""
 
 
@@ -116,8 +120,9 @@ def complete_problems(
         stops=options.stops,
         heads=heads,
         bytes=size,
+        accepted_bytes=sum(completion.accepted_bytes for completion in completions),
         forwards=forwards,
-        bytes_per_forward=size / max(forwards, 1),
+        bytes_per_forward=bytes_per_forward(completions),
         bytes_per_s=(size - kept) / seconds,
         seconds=round(seconds, 3),
         checkpoint=str(checkpoint.folder),
@@ -139,6 +144,7 @@ def _sample(
         completion=text,
         finish_reason=completion.finish_reason,
         bytes=len(completion.text),
+        accepted_bytes=completion.accepted_bytes,
         forwards=completion.forwards,
         accepted=list(completion.accepted),
         prompt_form=prompt_form,
@@ -173,14 +179,14 @@ class Complete:
     stripped and then a newline."""
     stops: StopsName = "paper"
     """The harness whose stops end a completion; none: no stops."""
-    max_bytes: Annotated[int, Range(1)] = 1024
+    max_bytes: ByteCount = 1024
     """Bytes of a completion at most."""
-    heads: int | None = None
+    heads: HeadCount | None = None
     """k: head 1 and k - 1 heads that draft; 1 is plain decoding. Default: all that the model
     has."""
-    batch: Annotated[int, Range(1)] = 16
+    batch: BatchSize = 16
     """Prompts that are decoded side by side."""
-    device: str = "cpu"
+    device: Device = "cpu"
     """Where the model runs: cpu or cuda."""
 
     def run(self) -> dict[str, Any] | None:

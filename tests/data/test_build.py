@@ -185,7 +185,10 @@ def test_wrong_input_is_one_line_and_leaves_nothing(
         (["--path", str(one)], "one document alone"),
         (["--dataset", str(empty)], "no .parquet"),
         (["--dataset", str(tmp_path / "broken.parquet")], "cannot be read as parquet"),
-        (["--path", str(source), "--held-out-percent", "100"], "not between 0 and 100"),
+        (
+            ["--path", str(source), "--held-out-percent", "100"],
+            "must be above 0 and below 100, not 100.0",
+        ),
     ]
     for arguments, words in cases:
         assert data_command("build", "--out", str(out), *arguments) == 2, arguments

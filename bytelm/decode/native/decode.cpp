@@ -19,8 +19,8 @@
     d->admit(b, text, length, limit, sample);                                                 \
   }                                                                                           \
   EXPORT void release_##P(Decoder<P>* d, i64 b) { d->release(b); }                            \
-  EXPORT void run_##P(Decoder<P>* d, i64 steps, i64* ids, i64* counts) {                      \
-    d->run(steps, ids, counts);                                                               \
+  EXPORT i64 run_##P(Decoder<P>* d, i64 steps, i64* ids, i64* counts) {                       \
+    return d->run(steps, ids, counts);                                                        \
   }                                                                                           \
   EXPORT void fed_counts_##P(Decoder<P>* d, i64* counts) { d->fed_counts(counts); }           \
   EXPORT double time_step_##P(Decoder<P>* d, i64 position, i64 width, i64 rounds) {           \

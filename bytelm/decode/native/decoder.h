@@ -32,6 +32,7 @@ class Decoder : TransformerForward<P> {
   // in this step, the number of its first logit token (-1: it is in prefill), drafts accepted.
   std::vector<i64> logit_tokens_, logit_rows_;
   std::vector<i64> fed_counts_, first_logit_, accepted_counts_;
+  std::vector<i64> overflowed_;  // by row: 1 once head 1's logits were not finite; it then ends
   std::vector<i64> verified_;  // head 1's ids at the row's logit tokens (rows, k)
   // Drafts (rows, k - 1); how probable each was to its head, or the least probable one before it.
   std::vector<i64> drafts_;
@@ -58,7 +59,7 @@ class Decoder : TransformerForward<P> {
     const i64 heads = std::max<i64>(1, s.k - 1);
     rows_.resize(s.batch);
     pending_.resize(s.batch);
-    for (auto* list : {&fed_counts_, &accepted_counts_, &draft_counts_, &widths_})
+    for (auto* list : {&fed_counts_, &accepted_counts_, &draft_counts_, &widths_, &overflowed_})
       list->assign(s.batch, 0);
     first_logit_.assign(s.batch, -1);
     verified_.assign(s.batch * s.k, 0);
@@ -86,12 +87,14 @@ class Decoder : TransformerForward<P> {
     Forward::text[b] = text;
     Forward::attention.newest[b] = -1;
     pending_[b].clear();
+    overflowed_[b] = 0;
     last_end_counts_ = false;
   }
   void release(i64 b) { rows_[b].live = false; }
 
-  // `steps` steps: ids (steps, batch, k) and counts (steps, batch).
-  void run(i64 steps, i64* ids, i64* counts) {
+  // `steps` steps: ids (steps, batch, k), counts (steps, batch). Returns how many rows have ended
+  // because their logits were not finite.
+  i64 run(i64 steps, i64* ids, i64* counts) {
     team.run([&](int me) {
       const AmxScope<P> amx;
       for (i64 step = 0; step < steps; ++step) {
@@ -104,6 +107,7 @@ class Decoder : TransformerForward<P> {
         if (s.k > 1) draft_sync(me);
       }
     });
+    return std::accumulate(overflowed_.begin(), overflowed_.end(), (i64)0);
   }
 
   // Ids that each row fed in the last step.
@@ -201,7 +205,7 @@ class Decoder : TransformerForward<P> {
   }
 
   // Head 1's ids after the row's last known id and after each draft that equals head 1's id there;
-  // and the number of such drafts.
+  // and the number of such drafts. From logits that are not finite no id is chosen.
   void verify(i64 b) {
     const Row& row = rows_[b];
     i64* id = verified_.data() + b * s.k;
@@ -209,8 +213,12 @@ class Decoder : TransformerForward<P> {
     for (accepted_counts_[b] = 0;; ++accepted_counts_[b]) {
       const i64 n = accepted_counts_[b];
       const bool drafted = n + 1 < fed_counts_[b];
-      id[n] = choose_id(row, logits_.data() + (first_logit_[b] + n) * logits_stride_,
-                        row.position + n + 1, drafted ? &block[n + 1] : nullptr,
+      const float* logits = logits_.data() + (first_logit_[b] + n) * logits_stride_;
+      if (!all_finite(logits)) {
+        overflowed_[b] = 1;
+        return;
+      }
+      id[n] = choose_id(row, logits, row.position + n + 1, drafted ? &block[n + 1] : nullptr,
                         drawn_from_.empty() ? nullptr : &drawn_from_[b * (s.k - 1) + n]);
       if (!drafted || id[n] != block[n + 1]) return;
     }
@@ -240,6 +248,10 @@ class Decoder : TransformerForward<P> {
       counts[b] = 0;
       if (first_logit_[b] < 0) continue;
       Row& row = rows_[b];
+      if (overflowed_[b]) {
+        row.live = false;
+        continue;
+      }
       const i64* id = verified_.data() + b * s.k;
       i64 count = std::min(accepted_counts_[b] + 1, row.limit - row.position);
       for (i64 i = 0; i < count; ++i)
@@ -325,7 +337,11 @@ class Decoder : TransformerForward<P> {
     const i64 b = drafting_[i];
     const Row& row = rows_[b];
     const i64 to = b * (s.k - 1) + head - 1;
-    if (sampling_.drawn_drafts) {
+    if (!all_finite(draft_logits_of(i, head))) {
+      // No draft: the text is head 1's alone, and goes on without.
+      if (!drawn_from_.empty()) drawn_from_[to] = Distribution{{1}};
+      drafts_[to] = 0, confidences_[to] = 0;
+    } else if (sampling_.drawn_drafts) {
       // The confidence must not depend on what is drawn. If it did, the choice of the drafts to
       // feed would change the distribution.
       Distribution& q = drawn_from_[to];

@@ -109,7 +109,7 @@ FUNCTIONS: dict[str, tuple[type | None, tuple[type, ...]]] = {
     "set_costs": (None, (POINTER, COUNT)),
     "admit": (None, (COUNT, POINTER, COUNT, COUNT, COUNT)),
     "release": (None, (COUNT,)),
-    "run": (None, (COUNT, POINTER, POINTER)),
+    "run": (COUNT, (COUNT, POINTER, POINTER)),
     "fed_counts": (None, (POINTER,)),
     "time_step": (SECONDS, (COUNT, COUNT, COUNT)),
     "logits_after": (None, (COUNT, POINTER)),
@@ -146,7 +146,7 @@ class NativeDecoder:
     def call(self, name: str, *arguments: Argument) -> float:
         """Call a function of FUNCTIONS. Tensors, structs and arrays are passed by address.
 
-        Returns the function's result, in seconds, or 0 if it has none.
+        Returns the function's result, seconds or a count, or 0 if it has none.
         """
         result = self._functions[name](self._decoder, *map(_value, arguments))
         return 0.0 if result is None else float(result)

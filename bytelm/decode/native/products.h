@@ -153,7 +153,10 @@ static inline void normalize(const float* x, const float* weight, i64 width, i64
     const vf v = loadf(x + i);
     squares = squares + v * v;
   }
-  const float scale = 1.0f / std::sqrt(reduce_add(squares) / (float)width + eps);
+  const float sum = reduce_add(squares);
+  // 0, but NaN if the squares overflow: the scale would be 0 then, and the overflow go unnoticed.
+  const float unbounded = sum * 0.0f;
+  const float scale = 1.0f / std::sqrt(sum / (float)width + eps) + unbounded;
   for (i64 i = 0; i < padded; i += LANES)
     P::narrow_lanes(loadf(x + i) * scale * loadf(weight + i), out + i);
 }

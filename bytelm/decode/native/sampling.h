@@ -15,6 +15,13 @@ static_assert(BYTES % LANES == 0 && EOD >= BYTES && EOD < VOCAB, "");
 
 enum Stream { DRAW = 0, ACCEPT = 1, DRAFT = 2 };
 
+// Whether all logits that count are finite. What is not finite gives NaN when multiplied by 0.
+static inline bool all_finite(const float* logits) {
+  vf zeros = vf{};
+  for (i64 v = 0; v < BYTES; v += LANES) zeros = zeros + loadf(logits + v) * 0.0f;
+  return reduce_add(zeros) + logits[EOD] * 0.0f == 0.0f;
+}
+
 // The most probable allowed id (of equal ones the lowest), and its probability among the allowed.
 static i64 best_id(const float* logits, float* probability) {
   vf lanes = loadf(logits);

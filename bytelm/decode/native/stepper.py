@@ -49,6 +49,7 @@ class NativeStepper:
     """
 
     def __init__(self, model: Model, batch: int, reach: int, options: DecodeOptions) -> None:
+        self._model = model
         self.batch, self.k = batch, options.k(model.config.prediction_heads)
         self._packed = packed(model)
         self._kind = TILED if self._tiled(model) else KINDS[self._packed.dtype]
@@ -106,7 +107,8 @@ class NativeStepper:
         """See Stepper."""
         ids = torch.zeros(steps, self.batch, self.k, dtype=torch.int64)
         counts = torch.zeros(steps, self.batch, dtype=torch.int64)
-        self._decoder.call("run", steps, ids, counts)
+        if self._decoder.call("run", steps, ids, counts):
+            raise self._model.overflow()
         return ids, counts
 
     def fed(self) -> list[int]:

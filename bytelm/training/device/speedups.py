@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
+from bytelm.base.options import MOST_HEADS
 from bytelm.base.rates import MOST_S
-from bytelm.config import MOST_HEADS
 from bytelm.native.toolchain import prepare_torch
 
 # bfloat16 rounds more, so it must be faster than float32 by this factor.

@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Annotated
 
-from bytelm.base.options import Range, check_options
+from bytelm.base.options import Positive, Range, check_options
 
 # A spike is a norm far above the median of this many norms. With fewer norms, nothing is a spike.
 HISTORY = 64
@@ -20,13 +20,13 @@ class NotFiniteError(ArithmeticError):
 class GuardOptions:
     """Options of the guard, part of the table [train] of a preset."""
 
-    spike: Annotated[float, Range(0)] = 20.0
+    spike: Annotated[float, Range(0, most=10**9)] = 20.0
     """Skip a step if its gradient norm exceeds this many times the median norm of the last 64
     applied steps. 0: never."""
-    spikes: Annotated[int, Range(0)] = 5
+    spikes: Annotated[int, Range(0, most=10**6)] = 5
     """After this many skipped steps in a row, apply large gradients again. Skipped steps leave the
     weights unchanged, so the gradients might stay large forever."""
-    patience: Annotated[int, Range(1)] = 20
+    patience: Positive = 20
     """End the run with an error after this many skipped steps in a row."""
 
     def __post_init__(self) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from bytelm.base.options import Range, check_options
 
-Rate = Annotated[float, Range(0)]
+Rate = Annotated[float, Range(0, most=1000)]
 Decay = Annotated[float, Range(0, 1, below=True)]
 
 
@@ -17,9 +17,9 @@ class OptimizerOptions:
     """Muon's learning rate for the hidden matrices."""
     embedding_lr: Rate = 0.005
     """AdamW's learning rate for embeddings, unembeddings and norms."""
-    table_lr: Annotated[float, Range(0, above=True)] = 0.02
+    table_lr: Annotated[float, Range(0, above=True, most=1000)] = 0.02
     """SparseAdam's learning rate for the n-gram tables."""
-    weight_decay: Annotated[float, Range(0)] = 0.0
+    weight_decay: Rate = 0.0
     """Decoupled weight decay, on the hidden matrices only."""
     beta1: Decay = 0.9
     """First-moment decay of AdamW and SparseAdam."""
@@ -27,7 +27,7 @@ class OptimizerOptions:
     """Second-moment decay of AdamW and SparseAdam."""
     momentum: Decay = 0.95
     """Muon's momentum."""
-    clip: Annotated[float, Range(0)] = 1.0
+    clip: Annotated[float, Range(0, most=10**9)] = 1.0
     """Clip the gradient to this norm. The n-gram tables are not clipped. 0: never clip."""
 
     def __post_init__(self) -> None:

@@ -8,8 +8,11 @@ from typing import Annotated, Any
 import tyro
 
 from bytelm.toolkit import (
+    ByteCount,
     Checkpoint,
     Out,
+    Positive,
+    Range,
     Split,
     check_options,
     load_checkpoint,
@@ -17,7 +20,7 @@ from bytelm.toolkit import (
     seal,
     write_json_result,
 )
-from eval.measure.options import DTYPES, Dtype, Positive
+from eval.measure.options import DTYPES, Dtype
 from eval.measure.peers.compare import PeerRow, PeersOptions, compare_peers
 from eval.measure.peers.decoders import NAMES, PeerName, check_available
 
@@ -39,20 +42,20 @@ class Peers:
     """
 
     checkpoint: Path
-    """A run folder, or one of its checkpoints; a model that `python -m bytelm export` takes."""
+    """A run folder, or one of its checkpoints; a model that `bytelm export` takes."""
     data: Path
     """Shard folder. Prompts are cut from its held-out documents."""
     out: Annotated[Path, Out()] | None = None
     """Also write the figures to this JSON file."""
     prompts: Positive = 4
     """Prompts, completed one after another."""
-    prompt_bytes: Positive = 1024
+    prompt_bytes: ByteCount = 1024
     """Bytes of a prompt."""
-    max_bytes: Positive = 1024
+    max_bytes: ByteCount = 1024
     """Bytes of a completion at most."""
     rounds: Positive = 3
     """Times that each row is measured."""
-    threads: Positive = 1
+    threads: Annotated[int, Range(1, most=1024)] = 1
     """Threads of every peer."""
     dtypes: tuple[Dtype, ...] = ("bfloat16", "float32")
     """Number types of the weights."""

@@ -7,20 +7,24 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
 import torch
 
 from bytelm.toolkit import (
+    ByteCount,
     Checkpoint,
     InputError,
+    Positive,
     ProgressBar,
+    Range,
     check_options,
     option,
     progress_bar,
     setting,
 )
 from eval.measure.difference import FirstDifference, first_difference
-from eval.measure.options import Dtype, Positive
+from eval.measure.options import Dtype
 from eval.measure.peers.decoders import (
     NAMES,
     Answer,
@@ -83,11 +87,11 @@ class PeersResult(Sealed):
 class PeersOptions:
     """What is compared, and how often it is measured."""
 
-    max_bytes: Positive = 1024
+    max_bytes: ByteCount = 1024
     """Bytes of a completion at most."""
     rounds: Positive = 3
     """Times that each row is measured."""
-    threads: Positive = 1
+    threads: Annotated[int, Range(1, most=1024)] = 1
     """Threads of every peer."""
     dtypes: tuple[Dtype, ...] = ("bfloat16", "float32")
     """Number types of the weights."""

@@ -4,6 +4,7 @@ import base64
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -230,3 +231,27 @@ def test_rows_on_stdout_are_printed_at_a_stop(
     assert bytelm_command("generate", *arguments) == 130
     [row] = capsysbinary.readouterr().out.splitlines()
     assert json.loads(row)["id"] in "abc"
+
+
+@pytest.mark.parametrize("heads", ["1", "4"])
+def test_figures_count_what_was_accepted(
+    run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], heads: str
+) -> None:
+    path, out = tmp_path / "p.jsonl", tmp_path / "o.jsonl"
+    path.write_text(json.dumps({"id": 1, "prompt": "import os\n"}) + "\n")
+    arguments = ["--checkpoint", str(run_folder), "--prompts", str(path), "--heads", heads]
+    # The small model indents, so that bytes are cut off.
+    stops = ["--stop", "    "]
+    assert bytelm_command("generate", *arguments, "--out", str(out), *stops) == 0
+    figures = json.loads(capsys.readouterr().out.splitlines()[-1])
+    prompt, options = b"import os\n", DecodeOptions(stops=(b"    ",))
+    [one] = generate(load_checkpoint(run_folder).model, [prompt], replace(options, heads=1))
+    assert figures["bytes"] == len(one.text) < one.forwards
+    assert figures["bytes_per_forward"] == figures["accepted_bytes"] / figures["forwards"]
+    if heads == "1":
+        assert (figures["bytes_per_forward"], figures["forwards"]) == (1.0, one.forwards)
+    else:
+        assert figures["bytes_per_forward"] >= 1.0
+    assert bytelm_command("generate", "--checkpoint", str(run_folder), "--prompt-file",
+                          str(path), "--heads", "1", *stops) == 0  # fmt: skip
+    assert "(1.00 bytes a forward)" in capsys.readouterr().err

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bytelm.alphabet import EOD
 from bytelm.decode.endings import Utf8Gate, find_stop, incomplete_utf8, undecided
-from bytelm.decode.row import Row
+from bytelm.decode.row import Row, bytes_per_forward
 
 text = st.binary(max_size=40).map(lambda b: bytes(97 + x % 3 for x in b))
 stops = st.lists(st.binary(min_size=1, max_size=5).map(lambda b: bytes(97 + x % 3 for x in b)),
@@ -139,3 +139,36 @@ def test_incomplete_is_what_the_incremental_decoder_holds_back(content: bytes) -
 @pytest.mark.parametrize("lone", [b"\x80", b"\xff", b"\xc0", b"\xf5", b"\xed\xa0"])
 def test_what_can_begin_no_character_is_not_held(lone: bytes) -> None:
     assert incomplete_utf8(lone) == 0
+
+
+def test_bytes_a_forward_are_those_that_were_accepted() -> None:
+    """What a stop cuts off was accepted all the same, and so was the end of the document."""
+    row = Row(0, 100, (b"zz",))
+    for ids in (list(b"abc"), list(b"dz"), list(b"zyx")):
+        row.take(ids)
+    done = row.completion()
+    assert (done.text, done.accepted, done.accepted_ids) == (b"abcd", (3, 1), (3, 2, 3))
+    assert (done.forwards, done.accepted_bytes, done.bytes_per_forward) == (3, 8, 8 / 3)
+    row = Row(1, 100, ())
+    row.take([97, EOD])
+    ended = row.completion()
+    assert (ended.text, ended.accepted_ids, ended.bytes_per_forward) == (b"a", (2,), 2.0)
+    assert bytes_per_forward([done, ended]) == 10 / 4
+    assert bytes_per_forward([]) == 0
+
+
+@given(
+    st.lists(st.sampled_from([97, 98, 10, EOD]), min_size=1, max_size=40),
+    st.lists(st.binary(min_size=1, max_size=3), max_size=3),
+    st.integers(1, 30),
+)
+def test_one_head_gives_exactly_one_byte_a_forward(
+    ids: list[int], stops: list[bytes], most: int
+) -> None:
+    row = Row(0, most, tuple(stops))
+    for one in [*ids, EOD]:
+        if row.finish_reason is None:
+            row.take([one])
+    done = row.completion()
+    assert (done.bytes_per_forward, done.accepted_bytes) == (1.0, done.forwards)
+    assert sum(done.accepted) == len(done.text) <= done.accepted_bytes

@@ -52,7 +52,8 @@ def test_help_lists_every_option_with_the_presets_value(
 def test_help_tells_the_ranges(capsys: pytest.CaptureFixture[str]) -> None:
     text = helped(capsys, "train")
     for words in (
-        "D: the size of the residual stream. Range: at least 1. (default of tiny: 128)",
+        "D: the size of the residual stream. Range: at least 1, at most 2^20. "
+        "(default of tiny: 128)",
         "--model.head-kind {unembed,linear,block,causal,anticausal}",
         "Range: 1 to 32. (default of tiny: 8)",
         "Range: at least 0 and below 1. (default of tiny: 0.95)",

@@ -1,5 +1,6 @@
 """The pages' tables are what their sealed results say."""
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -93,3 +94,31 @@ def test_wrong_input(tmp_path: Path) -> None:
         made_block("sweep", tmp_path)
     with pytest.raises(InputError, match="No such file"):
         Readme((tmp_path / "nowhere.md",), RESULTS).run()
+
+
+def test_a_figure_stands_beside_the_processor_and_its_vector_units(tmp_path: Path) -> None:
+    """Results that are older than the record of the units say that it is not there."""
+    assert made_block("measured", RESULTS).endswith(
+        "Measured on AMD EPYC, 2 cores, vector units not recorded, torch 2.13.0+cpu."
+    )
+    results = tmp_path / "results"
+    shutil.copytree(RESULTS, results)
+    for name in ("tiny", "bench", "small/speed", "training-time"):
+        path = results / f"{name}.json"
+        figures = json.loads(path.read_text())
+        figures["machine"]["vector_units"] = ["AVX2", "AMX-BF16"]
+        path.write_text(json.dumps(figures))
+    words = {
+        "measured": "Measured on AMD EPYC (AVX2, AMX-BF16), 2 cores, torch",
+        "bench": "Measured on AMD EPYC (AVX2, AMX-BF16), 2 cores, bfloat16",
+        "speed": "| Intel(R) Xeon(R) Processor (AVX2, AMX-BF16), 2 cores | 1 | 772 bytes/s |",
+        "speed-ranges": "Measured on Intel(R) Xeon(R) Processor (AVX2, AMX-BF16), 2 cores, torch",
+        "training-heads": "| AMD EPYC (AVX2, AMX-BF16), 2 cores | 21.4M |",
+        "training": "\nAMD EPYC (AVX2, AMX-BF16), 2 cores, torch",
+    }
+    for name, text in words.items():
+        made = made_block(name, results)
+        assert text in made, name
+        assert "not recorded" not in made
+    # A GPU's figures depend on its processor little.
+    assert "not recorded" not in made_block("steps", RESULTS)

@@ -95,3 +95,35 @@ def test_wrong_input_is_one_line(
     assert status == 2
     assert words in one_line(err)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.medium
+def test_plain_decoding_gives_one_byte_a_forward_whatever_stops_cut(
+    run_folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # The small model indents.
+    monkeypatch.setitem(STOPS, "paper", ("    ",))
+    problems, out = tmp_path / "p.jsonl", tmp_path / "out.jsonl"
+    test = "def check(f):\n    pass\n"
+    rows = [
+        {
+            "task_id": f"t/{i}",
+            "prompt": f"def f{i}(x):\n",
+            "entry_point": f"f{i}",
+            "test": test,
+            "canonical_solution": "",
+        }
+        for i in range(3)
+    ]
+    problems.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    base = ["complete", "--problems", str(problems), "--checkpoint", str(run_folder)]
+    status, figures, said = eval_command(capsys, *base, "--out", str(out), "--heads", "1")
+    assert status == 0, said
+    assert figures["bytes_per_forward"] == 1.0
+    assert figures["accepted_bytes"] == figures["forwards"] > figures["bytes"]
+    samples = read_rows(out)
+    assert sum(row["bytes"] for row in samples) == figures["bytes"]
+    assert [row["accepted_bytes"] for row in samples] == [row["forwards"] for row in samples]

@@ -1,0 +1,59 @@
+"""The script `bytelm`: all commands of the three rooms, without Python's `-m`.
+
+    bytelm train | plan | generate | export
+    bytelm data build | prompts
+    bytelm eval complete | grade | bits | ...
+
+`python -m eval` imports from the current folder first, and so runs a file `eval.py` there. This
+script imports nothing from the current folder. It looks `data` and `eval` up beside `bytelm`,
+since other packages may have such names too.
+"""
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NoReturn
+
+from bytelm.base.cli import main
+from bytelm.base.errors import door
+from bytelm.base.ranks import leave
+
+ROOMS = ("data", "eval")
+
+
+def data() -> None:
+    """Make byte shards of source files, and cut prompts from them: bytelm data --help."""
+
+
+def evaluation() -> None:
+    """Complete, grade and measure; studies and reports: bytelm eval --help."""
+
+
+def run() -> NoReturn:
+    """Run the command in sys.argv, and exit with its status."""
+    words = sys.argv[1:]
+    room = words[0] if words and words[0] in ROOMS else "bytelm"
+    module = _main_of(room)
+    commands: Any = module.COMMANDS
+    if room == "bytelm":
+        others: dict[str, Callable[[], None]] = {"data": data, "eval": evaluation}
+        commands = {**commands, **others}
+    description = str(module.__doc__).replace(f"python -m {room}", door(room))
+    leave(main(room, description, commands, words if room == "bytelm" else words[1:]))
+
+
+def _main_of(room: str) -> ModuleType:
+    """The module that has the commands of a room, from beside this package."""
+    folder = Path(__file__).parents[1] / room
+    if room not in sys.modules:
+        spec = importlib.util.spec_from_file_location(
+            room, folder / "__init__.py", submodule_search_locations=[str(folder)]
+        )
+        assert spec is not None
+        assert spec.loader is not None
+        sys.modules[room] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[room])
+    return importlib.import_module(f"{room}.__main__")
