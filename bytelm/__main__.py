@@ -1,7 +1,7 @@
 """`python -m bytelm train | plan | generate | export`."""
 
-from bytelm.base.cli import main
 from bytelm.base.ranks import leave
+from bytelm.commands.cli import main
 from bytelm.decode.command import Generate
 from bytelm.export.command import Export
 from bytelm.plan.command import Plan

@@ -31,10 +31,10 @@ from torch import Tensor
 from bytelm.base.cores import limit_threads
 from bytelm.base.device import check_device
 from bytelm.base.errors import InputError, door
-from bytelm.base.files import new_folder, sha256_of, usual_mode, write_json
 from bytelm.base.ranks import gather_objects, launched, rank, world_size
-from bytelm.base.streams import say
 from bytelm.config import ModelConfig, model_config
+from bytelm.files.atomic import new_folder, sha256_of, usual_mode, write_json
+from bytelm.files.streams import say
 from bytelm.forms import CheckpointFile, UnknownFormatError, read_form
 from bytelm.forms import DamagedError as DamagedError
 from bytelm.model.model import Model

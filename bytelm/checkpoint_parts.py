@@ -25,8 +25,8 @@ from torch.distributed.checkpoint.state_dict_loader import load
 from torch.distributed.checkpoint.state_dict_saver import save
 from torch.distributed.tensor import DTensor
 
-from bytelm.base.files import sha256_of, sync, usual_mode, write_json
 from bytelm.base.ranks import barrier, gather_objects, is_first
+from bytelm.files.atomic import sha256_of, sync, usual_mode, write_json
 
 
 def save_sharded(folder: Path, tensors: dict[str, Tensor], about: dict[str, Any]) -> None:

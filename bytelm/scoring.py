@@ -21,7 +21,7 @@ import torch.nn.functional as F
 
 from bytelm.alphabet import BOS, EOD, PAD
 from bytelm.base import ranks
-from bytelm.base.streams import progress_bar
+from bytelm.files.streams import progress_bar
 from bytelm.model.model import Model
 
 LN2 = 0.6931471805599453

@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bytelm.base.errors import InputError, door, some
-from bytelm.base.files import new_folder, sha256_of, write_json
+from bytelm.files.atomic import new_folder, sha256_of, write_json
 
 __all__ = [
     "FORMAT",

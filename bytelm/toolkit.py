@@ -18,23 +18,12 @@ if TYPE_CHECKING:
     from bytelm.alphabet import FIM_SUFFIX as FIM_SUFFIX
     from bytelm.alphabet import PAD as PAD
     from bytelm.alphabet import VOCAB as VOCAB
-    from bytelm.base.claims import claimed as claimed
-    from bytelm.base.cli import Command as Command
-    from bytelm.base.cli import Stopped as Stopped
-    from bytelm.base.cli import main as main
     from bytelm.base.cores import usable_cores as usable_cores
     from bytelm.base.device import Device as Device
     from bytelm.base.errors import InputError as InputError
     from bytelm.base.errors import option as option
     from bytelm.base.errors import setting as setting
     from bytelm.base.errors import some as some
-    from bytelm.base.files import write_bytes as write_bytes
-    from bytelm.base.files import write_json as write_json
-    from bytelm.base.files import write_text as write_text
-    from bytelm.base.journal import Journal as Journal
-    from bytelm.base.jsonl import JsonLines as JsonLines
-    from bytelm.base.jsonl import read_jsonl as read_jsonl
-    from bytelm.base.jsonl import text_of as text_of
     from bytelm.base.options import MOST_HEADS as MOST_HEADS
     from bytelm.base.options import BatchSize as BatchSize
     from bytelm.base.options import ByteCount as ByteCount
@@ -43,24 +32,19 @@ if TYPE_CHECKING:
     from bytelm.base.options import Range as Range
     from bytelm.base.options import Seed as Seed
     from bytelm.base.options import check_options as check_options
-    from bytelm.base.parsing import DefaultsByType as DefaultsByType
-    from bytelm.base.places import Out as Out
-    from bytelm.base.places import check_place as check_place
-    from bytelm.base.places import write_json_result as write_json_result
-    from bytelm.base.places import write_result as write_result
     from bytelm.base.ranks import is_first as is_first
     from bytelm.base.ranks import joined as joined
     from bytelm.base.ranks import leave as leave
     from bytelm.base.rates import bandwidth_bytes_per_s as bandwidth_bytes_per_s
     from bytelm.base.rates import matmul_flops_per_s as matmul_flops_per_s
     from bytelm.base.sealing import seal as seal
-    from bytelm.base.streams import ProgressBar as ProgressBar
-    from bytelm.base.streams import progress_bar as progress_bar
-    from bytelm.base.streams import say as say
-    from bytelm.base.streams import write_stdout as write_stdout
     from bytelm.checkpoint import Checkpoint as Checkpoint
     from bytelm.checkpoint import find_checkpoint as find_checkpoint
     from bytelm.checkpoint import load_checkpoint as load_checkpoint
+    from bytelm.commands.cli import Command as Command
+    from bytelm.commands.cli import Stopped as Stopped
+    from bytelm.commands.cli import main as main
+    from bytelm.commands.parsing import DefaultsByType as DefaultsByType
     from bytelm.config import ModelConfig as ModelConfig
     from bytelm.decode.cost import preset_model as preset_model
     from bytelm.decode.cost import step_costs as step_costs
@@ -74,6 +58,22 @@ if TYPE_CHECKING:
     from bytelm.decode.row import Completion as Completion
     from bytelm.decode.row import bytes_per_forward as bytes_per_forward
     from bytelm.export.command import Export as Export
+    from bytelm.files.atomic import write_bytes as write_bytes
+    from bytelm.files.atomic import write_json as write_json
+    from bytelm.files.atomic import write_text as write_text
+    from bytelm.files.claims import claimed as claimed
+    from bytelm.files.journal import Journal as Journal
+    from bytelm.files.jsonl import JsonLines as JsonLines
+    from bytelm.files.jsonl import read_jsonl as read_jsonl
+    from bytelm.files.jsonl import text_of as text_of
+    from bytelm.files.places import Out as Out
+    from bytelm.files.places import check_place as check_place
+    from bytelm.files.places import write_json_result as write_json_result
+    from bytelm.files.places import write_result as write_result
+    from bytelm.files.streams import ProgressBar as ProgressBar
+    from bytelm.files.streams import progress_bar as progress_bar
+    from bytelm.files.streams import say as say
+    from bytelm.files.streams import write_stdout as write_stdout
     from bytelm.model.model import Model as Model
     from bytelm.records import RUN_AGAIN as RUN_AGAIN
     from bytelm.records import Count as Count
@@ -103,12 +103,12 @@ _HOME = {
     "BatchSize": "bytelm.base.options",
     "ByteCount": "bytelm.base.options",
     "Checkpoint": "bytelm.checkpoint",
-    "Command": "bytelm.base.cli",
+    "Command": "bytelm.commands.cli",
     "Completion": "bytelm.decode.row",
     "CostOptions": "bytelm.training.cost",
     "Count": "bytelm.records",
     "DecodeOptions": "bytelm.decode.options",
-    "DefaultsByType": "bytelm.base.parsing",
+    "DefaultsByType": "bytelm.commands.parsing",
     "Device": "bytelm.base.device",
     "EOD": "bytelm.alphabet",
     "Engine": "bytelm.decode.options",
@@ -118,16 +118,16 @@ _HOME = {
     "FIM_SUFFIX": "bytelm.alphabet",
     "HeadCount": "bytelm.base.options",
     "InputError": "bytelm.base.errors",
-    "Journal": "bytelm.base.journal",
-    "JsonLines": "bytelm.base.jsonl",
+    "Journal": "bytelm.files.journal",
+    "JsonLines": "bytelm.files.jsonl",
     "MOST_HEADS": "bytelm.base.options",
     "Model": "bytelm.model.model",
     "ModelConfig": "bytelm.config",
     "Number": "bytelm.records",
-    "Out": "bytelm.base.places",
+    "Out": "bytelm.files.places",
     "PAD": "bytelm.alphabet",
     "Positive": "bytelm.base.options",
-    "ProgressBar": "bytelm.base.streams",
+    "ProgressBar": "bytelm.files.streams",
     "R": "bytelm.records",
     "RUN_AGAIN": "bytelm.records",
     "Range": "bytelm.base.options",
@@ -137,15 +137,15 @@ _HOME = {
     "Seed": "bytelm.base.options",
     "ShardWriter": "bytelm.shards",
     "Split": "bytelm.shards",
-    "Stopped": "bytelm.base.cli",
+    "Stopped": "bytelm.commands.cli",
     "TrainOptions": "bytelm.training.options",
     "VOCAB": "bytelm.alphabet",
     "as_record": "bytelm.records",
     "bandwidth_bytes_per_s": "bytelm.base.rates",
     "bytes_per_forward": "bytelm.decode.row",
     "check_options": "bytelm.base.options",
-    "claimed": "bytelm.base.claims",
-    "check_place": "bytelm.base.places",
+    "claimed": "bytelm.files.claims",
+    "check_place": "bytelm.files.places",
     "cuts": "bytelm.shards",
     "find_checkpoint": "bytelm.checkpoint",
     "finite": "bytelm.records",
@@ -157,33 +157,33 @@ _HOME = {
     "kept_completions": "bytelm.decode.progress",
     "leave": "bytelm.base.ranks",
     "load_checkpoint": "bytelm.checkpoint",
-    "main": "bytelm.base.cli",
+    "main": "bytelm.commands.cli",
     "matmul_flops_per_s": "bytelm.base.rates",
     "option": "bytelm.base.errors",
     "preset_defaults": "bytelm.training.options",
     "preset_model": "bytelm.decode.cost",
-    "progress_bar": "bytelm.base.streams",
-    "read_jsonl": "bytelm.base.jsonl",
+    "progress_bar": "bytelm.files.streams",
+    "read_jsonl": "bytelm.files.jsonl",
     "read_manifest": "bytelm.shards",
     "read_prompts": "bytelm.decode.prompts",
     "read_record": "bytelm.records",
     "resolve": "bytelm.training.options",
-    "say": "bytelm.base.streams",
+    "say": "bytelm.files.streams",
     "score_documents": "bytelm.scoring",
     "score_on_ranks": "bytelm.scoring",
     "seal": "bytelm.base.sealing",
     "setting": "bytelm.base.errors",
     "some": "bytelm.base.errors",
     "step_costs": "bytelm.decode.cost",
-    "text_of": "bytelm.base.jsonl",
+    "text_of": "bytelm.files.jsonl",
     "training_costs": "bytelm.training.cost",
     "usable_cores": "bytelm.base.cores",
-    "write_bytes": "bytelm.base.files",
-    "write_json": "bytelm.base.files",
-    "write_json_result": "bytelm.base.places",
-    "write_result": "bytelm.base.places",
-    "write_stdout": "bytelm.base.streams",
-    "write_text": "bytelm.base.files",
+    "write_bytes": "bytelm.files.atomic",
+    "write_json": "bytelm.files.atomic",
+    "write_json_result": "bytelm.files.places",
+    "write_result": "bytelm.files.places",
+    "write_stdout": "bytelm.files.streams",
+    "write_text": "bytelm.files.atomic",
 }
 __all__ = sorted(_HOME)
 

@@ -193,7 +193,7 @@ def _child(program: str, arguments: Words, folder: str, logs: str, around: Aroun
     import torch
 
     torch.set_num_threads(1)
-    from bytelm.base.cli import main
+    from bytelm.commands.cli import main
 
     commands: Any = importlib.import_module(f"{program}.__main__").COMMANDS
     sys.argv = [f"{program}/__main__.py", *arguments]

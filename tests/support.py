@@ -95,14 +95,14 @@ def torchrun(*arguments: str, ranks: int = 2) -> "subprocess.CompletedProcess[An
 def bytelm_command(*arguments: str) -> int:
     """Run `python -m bytelm` with these arguments in this process; returns its exit status."""
     from bytelm.__main__ import COMMANDS
-    from bytelm.base.cli import main
+    from bytelm.commands.cli import main
 
     return main("bytelm", "", COMMANDS, [*arguments])
 
 
 def data_command(*arguments: str) -> int:
     """Run `python -m data` with these arguments in this process; returns its exit status."""
-    from bytelm.base.cli import main
+    from bytelm.commands.cli import main
     from data.__main__ import COMMANDS
 
     return main("data", "", COMMANDS, [*arguments])
@@ -115,7 +115,7 @@ def eval_command(
 
     Returns the exit status, the figures of its JSON line ({} if there is none), and its stderr.
     """
-    from bytelm.base.cli import main
+    from bytelm.commands.cli import main
     from eval.__main__ import COMMANDS
 
     status = main("eval", "", COMMANDS, [*arguments])

@@ -15,8 +15,8 @@ from torch.distributed.run import get_args_parser
 import bytelm.__main__
 import data.__main__
 import eval.__main__
-from bytelm.base.cli import Command
-from bytelm.base.parsing import parse
+from bytelm.commands.cli import Command
+from bytelm.commands.parsing import parse
 
 COMMANDS: dict[str, Mapping[str, Callable[..., Command]]] = {
     "bytelm": bytelm.__main__.COMMANDS,

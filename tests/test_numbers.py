@@ -16,7 +16,7 @@ import data.__main__
 import eval.__main__
 from bytelm.base.errors import InputError, options_written
 from bytelm.base.options import CheckedBy, check_options, kind_of, range_of
-from bytelm.base.parsing import parse
+from bytelm.commands.parsing import parse
 from bytelm.decode.options import DecodeOptions
 from bytelm.training.cost import CostOptions
 from eval.measure.bench import Bench
@@ -208,7 +208,7 @@ def test_a_device_that_is_not_there_is_refused_before_the_work(program: str, nam
 )  # fmt: skip
 def test_a_wrong_number_ends_the_command_before_torch_is_imported(words: str, says: str) -> None:
     code = (
-        "import sys; from bytelm.__main__ import COMMANDS; from bytelm.base.cli import main; "
+        "import sys; from bytelm.__main__ import COMMANDS; from bytelm.commands.cli import main; "
         f"status = main('bytelm', '', COMMANDS, {words.split()!r}); "
         "sys.exit(99 if 'torch' in sys.modules else status)"
     )

@@ -1,1 +1,1 @@
-"""What all commands share: command line, errors, files, ranks, measured rates, sealed results."""
+"""What every room needs: errors, options, ranks, devices, cores, rates, and seals."""

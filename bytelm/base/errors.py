@@ -13,8 +13,8 @@ way. A message therefore calls `option` or `setting`, which use the spelling of 
     setting    heads=9            --heads 9            heads = 9
 
 Options of the model and of training begin with the name of their table: "model.width",
-"train.batch". Python's spelling is the default. `bytelm.base.cli.main` and the reader of presets
-set theirs.
+"train.batch". Python's spelling is the default. `bytelm.commands.cli.main` and the reader of
+presets set theirs.
 """
 
 import contextlib

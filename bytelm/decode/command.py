@@ -13,14 +13,14 @@ import tyro
 from bytelm.base import ranks
 from bytelm.base.device import Device
 from bytelm.base.errors import InputError
-from bytelm.base.journal import Journal
 from bytelm.base.options import BatchSize, ByteCount, HeadCount, Positive, Range
-from bytelm.base.places import Out, write_result
-from bytelm.base.streams import read_stdin, say, write_stdout
 from bytelm.decode.endings import Utf8Gate
 from bytelm.decode.options import DecodeOptions, Engine, SamplingOptions
 from bytelm.decode.prompts import Prompts, read_prompts
 from bytelm.decode.row import Completion, bytes_per_forward
+from bytelm.files.journal import Journal
+from bytelm.files.places import Out, write_result
+from bytelm.files.streams import read_stdin, say, write_stdout
 
 if TYPE_CHECKING:
     from bytelm.checkpoint import Checkpoint

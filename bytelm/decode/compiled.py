@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from bytelm.base.streams import say
+from bytelm.files.streams import say
 from bytelm.model.cache import Cache
 from bytelm.model.layers import Layer
 from bytelm.native.toolchain import prepare_torch, why_failed

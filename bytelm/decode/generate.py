@@ -11,12 +11,12 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from bytelm.alphabet import BOS
 from bytelm.base.device import check_memory
 from bytelm.base.errors import InputError, setting
-from bytelm.base.streams import say
 from bytelm.decode.native.stepper import NativeStepper
 from bytelm.decode.options import DecodeOptions
 from bytelm.decode.row import Completion, Row
 from bytelm.decode.step import Drafter
 from bytelm.decode.stepper import Stepper, TorchStepper
+from bytelm.files.streams import say
 from bytelm.model.model import SLACK, Model
 from bytelm.model.work import kv_bytes
 from bytelm.native.build import NoCompilerError

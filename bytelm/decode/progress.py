@@ -6,11 +6,11 @@ from dataclasses import asdict
 from typing import Any
 
 from bytelm.base import ranks
-from bytelm.base.journal import Journal
-from bytelm.base.streams import progress_bar
 from bytelm.decode.generate import check_request, generate_rows
 from bytelm.decode.options import DecodeOptions
 from bytelm.decode.row import Completion
+from bytelm.files.journal import Journal
+from bytelm.files.streams import progress_bar
 from bytelm.model.model import Model
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bytelm.base.errors import InputError
-from bytelm.base.jsonl import read_jsonl, text_of
+from bytelm.files.jsonl import read_jsonl, text_of
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bytelm.base.errors import InputError, some
-from bytelm.base.places import check_place
+from bytelm.files.places import check_place
 
 
 @dataclass

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from bytelm.alphabet import BOS, BYTES, EOD, PAD, VOCAB
 from bytelm.base.errors import InputError
-from bytelm.base.files import new_file
 from bytelm.checkpoint import Checkpoint
 from bytelm.config import ModelConfig
 from bytelm.export.llama import FORMAT, SPECIALS, Part, in_dtype, parts
+from bytelm.files.atomic import new_file
 
 _MARK = "bytelm.export"
 # How many bytes to read of a file to find the marks. They are in the metadata, at the beginning.

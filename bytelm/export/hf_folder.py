@@ -7,10 +7,10 @@ from typing import Any
 from safetensors.torch import save_file
 
 from bytelm.alphabet import BOS, EOD, PAD, VOCAB
-from bytelm.base.files import new_folder, usual_mode, write_json
 from bytelm.checkpoint import Checkpoint
 from bytelm.config import ModelConfig
 from bytelm.export.llama import FORMAT, in_dtype, parts
+from bytelm.files.atomic import new_folder, usual_mode, write_json
 
 _MARK = "bytelm_export"
 FILES = frozenset({"config.json", "generation_config.json", "model.safetensors"})

@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from bytelm.base.files import sha256_of, sync
+from bytelm.files.atomic import sha256_of, sync
 from bytelm.native.headers import Struct, generated_headers
 from bytelm.native.sanitize import sanitizer_flags
 from bytelm.native.toolchain import NoCompilerError as NoCompilerError

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 from bytelm.base.errors import InputError
 from bytelm.base.options import BatchSize, ByteCount, Positive, Range
-from bytelm.base.parsing import DefaultsByType
-from bytelm.base.streams import say, write_stdout
+from bytelm.commands.parsing import DefaultsByType
 from bytelm.config import ModelConfig
+from bytelm.files.streams import say, write_stdout
 from bytelm.training.options import preset_defaults, read_preset
 
 # The paper's byte models: 25,000 steps of 12 x 2^20 bytes (Table S14).

@@ -7,8 +7,8 @@ from typing import Annotated, Any, ClassVar
 
 import tyro
 
-from bytelm.base.cli import Stopped
-from bytelm.base.parsing import DefaultsByType
+from bytelm.commands.cli import Stopped
+from bytelm.commands.parsing import DefaultsByType
 from bytelm.config import ModelConfig
 from bytelm.training.device.compile_cache import place_cache
 from bytelm.training.native.library import begin_attention

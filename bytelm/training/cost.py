@@ -18,8 +18,8 @@ from bytelm.base.device import Device, check_device
 from bytelm.base.errors import InputError, option
 from bytelm.base.options import HeadCount, Positive, check_options
 from bytelm.base.rates import matmul_flops_per_s
-from bytelm.base.streams import progress_bar, say
 from bytelm.config import HeadKind, ModelConfig
+from bytelm.files.streams import progress_bar, say
 from bytelm.model.equal import at_equal_parameters
 from bytelm.native.toolchain import prepare_torch
 from bytelm.shards import Split

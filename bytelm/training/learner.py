@@ -15,8 +15,8 @@ from torch.utils.checkpoint import checkpoint
 from bytelm.base.device import check_memory
 from bytelm.base.errors import InputError, option, setting
 from bytelm.base.ranks import is_lost, launched, local_rank, world_size
-from bytelm.base.streams import say
 from bytelm.config import ModelConfig
+from bytelm.files.streams import say
 from bytelm.model.layers import Compute, Layer
 from bytelm.model.model import Model
 from bytelm.native.toolchain import TORCH_CACHE, why_failed

@@ -16,7 +16,7 @@ from bytelm.base.options import (
     check_options,
     suggestion,
 )
-from bytelm.base.parsing import Defaults, DefaultsByType, peek
+from bytelm.commands.parsing import Defaults, DefaultsByType, peek
 from bytelm.config import ModelConfig, load_preset, model_config
 from bytelm.model.equal import at_equal_parameters
 from bytelm.training.optim.guard import GuardOptions

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from bytelm.base.claims import claimed
 from bytelm.base.errors import InputError, option, setting
 from bytelm.base.ranks import gather_objects, is_first
 from bytelm.checkpoint import list_checkpoints
+from bytelm.files.claims import claimed
 from bytelm.forms import ConfigFile, read_form
 from bytelm.shards import Split
 from bytelm.training.options import TrainOptions

@@ -11,13 +11,13 @@ import torch
 from bytelm.base.cores import limit_threads
 from bytelm.base.device import check_device
 from bytelm.base.errors import InputError, option, setting
-from bytelm.base.files import write_json
 from bytelm.base.ranks import barrier, gather_objects, is_first, joined, world_size
 from bytelm.base.rates import matmul_flops_per_s
 from bytelm.base.sealing import seal
-from bytelm.base.streams import say
 from bytelm.checkpoint import find_checkpoint, list_checkpoints, read_about, weights_sha256
 from bytelm.config import ModelConfig
+from bytelm.files.atomic import write_json
+from bytelm.files.streams import say
 from bytelm.shards import Split
 from bytelm.training.device.compile_cache import (
     header_folder,

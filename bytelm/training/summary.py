@@ -5,9 +5,9 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from bytelm.base.files import write_json
 from bytelm.base.sealing import seal
-from bytelm.base.streams import say
+from bytelm.files.atomic import write_json
+from bytelm.files.streams import say
 from bytelm.forms import DamagedError, SummaryFile, read_form
 
 

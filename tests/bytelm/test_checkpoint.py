@@ -11,7 +11,6 @@ from support import random_model, small_config
 
 from bytelm import checkpoint as module
 from bytelm.base.errors import InputError
-from bytelm.base.files import sha256_of
 from bytelm.checkpoint import (
     DamagedError,
     check_checkpoint,
@@ -22,6 +21,7 @@ from bytelm.checkpoint import (
     prune_checkpoints,
     save_checkpoint,
 )
+from bytelm.files.atomic import sha256_of
 
 
 def save(run: Path, step: int, seed: int = 0) -> Path:

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from bytelm.base.files import sha256_of, sync, write_text
-from bytelm.base.streams import say
+from bytelm.files.atomic import sha256_of, sync, write_text
+from bytelm.files.streams import say
 from bytelm.native.toolchain import TORCH_CACHE, fits_torch, folder_for_torch
 
 # ELF, 64 bits, little-endian: the offset of the section headers, their size, and their number.

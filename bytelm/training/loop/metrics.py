@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from bytelm.base.files import append_line, write_bytes
-from bytelm.base.streams import say
+from bytelm.files.atomic import append_line, write_bytes
+from bytelm.files.streams import say
 
 
 class Metrics:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import torch
 
 from bytelm.base.ranks import rank
-from bytelm.base.streams import progress_bar, say
+from bytelm.files.streams import progress_bar, say
 
 
 class Callback(Protocol):

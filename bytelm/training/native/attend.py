@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bytelm.base.streams import say
+from bytelm.files.streams import say
 from bytelm.model.layers import Attend
 from bytelm.model.model import Model
 from bytelm.native.build import NoCompilerError

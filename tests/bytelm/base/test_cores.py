@@ -103,7 +103,7 @@ def test_torch_gets_as_many_threads_as_there_are_cores(monkeypatch: pytest.Monke
 COMMAND = """
 import dataclasses, os, sys
 os.sched_getaffinity = lambda _: set(range(16))
-from bytelm.base import cores, cli
+from bytelm.base import cores; from bytelm.commands import cli
 cores.usable_cores = lambda: 1
 @dataclasses.dataclass
 class Command:

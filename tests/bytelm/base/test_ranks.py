@@ -15,7 +15,7 @@ from support import ROOT, bytelm_command, python, read_rows, torchrun, write_row
 
 from bytelm.base import ranks
 from bytelm.base.errors import InputError
-from bytelm.base.streams import say
+from bytelm.files.streams import say
 
 
 @pytest.fixture
@@ -167,7 +167,7 @@ sys.path.insert(0, {root!r})
 from dataclasses import dataclass
 from typing import ClassVar
 from bytelm.base import ranks
-from bytelm.base.cli import main
+from bytelm.commands.cli import main
 from bytelm.base.errors import InputError
 
 @dataclass

@@ -128,7 +128,7 @@ def test_the_command_needs_no_gpu_and_little_memory() -> None:
     """Twenty-six gigabytes of weights, planned in far less."""
     code = (
         "import resource, sys; from bytelm.__main__ import COMMANDS;"
-        "from bytelm.base.cli import main;"
+        "from bytelm.commands.cli import main;"
         "status = main('bytelm', '', COMMANDS, ['plan', '--gpus', '8']);"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss); sys.exit(status)"
     )

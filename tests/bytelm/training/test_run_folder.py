@@ -11,7 +11,7 @@ import pytest
 from support import TRAIN, bytelm_command, one_line
 from training import newest, start, train
 
-from bytelm.base.claims import claimed
+from bytelm.files.claims import claimed
 from bytelm.training import run_folder as module
 
 

@@ -13,8 +13,8 @@ import pytest
 from support import bytelm_command
 from training import Running, assert_same, newest, rows_of, start, train
 
-from bytelm.base.claims import claimed
 from bytelm.checkpoint import check_checkpoint, list_checkpoints
+from bytelm.files.claims import claimed
 from bytelm.scoring import Score, score_documents
 from bytelm.training.loop import trainer as trainer_module
 from bytelm.training.run_options import RunOptions

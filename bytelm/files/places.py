@@ -2,7 +2,7 @@
 
     out: Annotated[Path, Out()]
 
-marks a command's option as a file to write. `bytelm.base.cli.main` checks all of them before it
+marks a command's option as a file to write. `bytelm.commands.cli.main` checks all of them before it
 runs the command, so that hours of work are not lost to a wrong path.
 """
 
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from bytelm.base.errors import InputError, option
-from bytelm.base.files import kind_of, own_descriptor, write_bytes
+from bytelm.files.atomic import kind_of, own_descriptor, write_bytes
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from typing import Annotated, Any
 import pytest
 from support import one_line
 
-from bytelm.base.cli import main
 from bytelm.base.errors import InputError
-from bytelm.base.places import Out, check_place, write_json_result, write_result
+from bytelm.commands.cli import main
+from bytelm.files.places import Out, check_place, write_json_result, write_result
 
 
 @dataclass

@@ -14,8 +14,8 @@ from typing import Any
 
 from bytelm.base import ranks
 from bytelm.base.errors import InputError
-from bytelm.base.files import append_line
-from bytelm.base.streams import say
+from bytelm.files.atomic import append_line
+from bytelm.files.streams import say
 
 
 class Journal:

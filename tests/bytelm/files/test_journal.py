@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bytelm.base import journal as module
 from bytelm.base.errors import InputError
-from bytelm.base.journal import Journal
+from bytelm.files import journal as module
+from bytelm.files.journal import Journal
 
 ABOUT = {"checkpoint": "a", "max_bytes": 3}
 

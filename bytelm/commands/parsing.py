@@ -20,7 +20,7 @@ from tyro.constructors import ConstructorRegistry, StructConstructorSpec, Struct
 
 from bytelm.base.errors import InputError, door
 from bytelm.base.options import check_here, check_options, range_of, suggestion
-from bytelm.base.parse_errors import Known, one_line_errors
+from bytelm.commands.parse_errors import Known, one_line_errors
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bytelm.base.errors import InputError
-from bytelm.base.jsonl import read_jsonl, text_of
+from bytelm.files.jsonl import read_jsonl, text_of
 
 ROWS = b'{"a": 1}\n\n  {"a": "\xc3\xa9"}\r\n{"a": null}'
 VALUES = [(1, {"a": 1}), (3, {"a": "é"}), (4, {"a": None})]

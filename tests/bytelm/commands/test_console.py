@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 from support import ROOT, one_line, random_model, save_model, small_config
 
-import bytelm.console
+import bytelm.commands.console
 from bytelm.base.sealing import command_line
 from eval.study.trainings import child_environment
 
 # What the script does that pip makes of [project.scripts].
-SCRIPT = "import sys; sys.argv[0] = '/usr/bin/bytelm'; from bytelm.console import run; run()"
+SCRIPT = (
+    "import sys; sys.argv[0] = '/usr/bin/bytelm'; from bytelm.commands.console import run; run()"
+)
 LOCAL = ("eval.py", "data.py", "torch.py", "json.py", "numpy.py", "bytelm.py", "tqdm.py")
 
 
@@ -39,8 +41,8 @@ def folder(tmp_path: Path) -> Path:
 
 def test_pip_makes_the_script() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert project["scripts"] == {"bytelm": "bytelm.console:run"}
-    assert callable(bytelm.console.run)
+    assert project["scripts"] == {"bytelm": "bytelm.commands.console:run"}
+    assert callable(bytelm.commands.console.run)
 
 
 @pytest.mark.medium

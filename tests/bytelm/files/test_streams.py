@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from support import ROOT, python
 
-SAY = "from bytelm.base.streams import *; fill_closed_streams(); import sys; "
+SAY = "from bytelm.files.streams import *; fill_closed_streams(); import sys; "
 
 
 def shell(command: str, **options: Any) -> "subprocess.CompletedProcess[str]":

@@ -17,9 +17,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 
-from bytelm.base.cli import main
 from bytelm.base.errors import door
 from bytelm.base.ranks import leave
+from bytelm.commands.cli import main
 
 ROOMS = ("data", "eval")
 
@@ -47,7 +47,7 @@ def run() -> NoReturn:
 
 def _main_of(room: str) -> ModuleType:
     """The module that has the commands of a room, from beside this package."""
-    folder = Path(__file__).parents[1] / room
+    folder = Path(__file__).parents[2] / room
     if room not in sys.modules:
         spec = importlib.util.spec_from_file_location(
             room, folder / "__init__.py", submodule_search_locations=[str(folder)]

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from bytelm.base import files as module
-from bytelm.base.claims import claimed
 from bytelm.base.errors import InputError
+from bytelm.files import claims as module
+from bytelm.files.claims import claimed
 
 
 def test_one_at_a_time(tmp_path: Path) -> None:

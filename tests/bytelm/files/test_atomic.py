@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from support import python
 
-from bytelm.base import files
 from bytelm.base.errors import InputError
-from bytelm.base.files import append_line, new_folder, own_descriptor, write_bytes
+from bytelm.files import atomic
+from bytelm.files.atomic import append_line, new_folder, own_descriptor, write_bytes
 
 
 @pytest.fixture(params=[0o022, 0o077, 0o007])
@@ -90,7 +90,7 @@ def test_a_device_stays_a_device(tmp_path: Path) -> None:
 def test_stdout_by_name_is_written_where_it_stands(tmp_path: Path) -> None:
     out = tmp_path / "out"
     code = (
-        "import os; from pathlib import Path; from bytelm.base.files import write_bytes\n"
+        "import os; from pathlib import Path; from bytelm.files.atomic import write_bytes\n"
         "os.write(1, b'first ')\n"
         "write_bytes(Path('/dev/stdout'), b'second ')\n"
         "write_bytes(Path('/dev/fd/1'), b'third ')\n"
@@ -142,7 +142,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(
     def fail(_: Path) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(files, "sync", fail)
+    monkeypatch.setattr(atomic, "sync", fail)
     with pytest.raises(OSError, match="No space left") as caught:
         write_bytes(path, b"new")
     assert caught.value.filename == str(path)

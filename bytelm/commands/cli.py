@@ -15,9 +15,9 @@ from typing import Any, Protocol
 from bytelm.base import ranks
 from bytelm.base.cores import limit_threads
 from bytelm.base.errors import InputError, options_written
-from bytelm.base.parsing import parse
-from bytelm.base.places import check_places
-from bytelm.base.streams import fill_closed_streams, flush_stdout, say, write_stdout
+from bytelm.commands.parsing import parse
+from bytelm.files.places import check_places
+from bytelm.files.streams import fill_closed_streams, flush_stdout, say, write_stdout
 
 
 class Command(Protocol):

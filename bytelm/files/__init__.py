@@ -1,0 +1,1 @@
+"""Files and streams: atomic writes, claims, journals, JSON lines, and the places of results."""
