@@ -23,7 +23,7 @@ SWEEP_HEADS ?= 1 4 8 16
 SWEEP_BYTES ?= 6000000
 SWEEP_OUT ?= $(SWEEP)/sweep.json
 SPEED ?= --rounds 1
-PYTEST ?= -n 2 --dist worksteal --durations=25 --durations-min=1
+PYTEST ?= -n 2 --dist worksteal --durations=25 --durations-min=1 -rs
 
 # Make splits names at white space, so that `runs/my run` would be two targets. PRESET, RECIPE and SUITE are
 # parts of paths.
@@ -130,10 +130,12 @@ sweep: data ## Train PRESET with each of SWEEP_HEADS on SWEEP_BYTES at equal par
 		--bytes $(SWEEP_BYTES) --model.prediction-heads $$n --equal-parameters --resume $(TRAIN) || exit; done
 	$(PY) -m eval sweep --runs $(SWEEP_HEADS:%=$(SWEEP)/n%) --data $(CORPUS) --out $(SWEEP_OUT)
 
+# The other engines: the extra `peers`.
+INSTALL_PEERS := $(PY) -c 'import gguf, transformers, xllamacpp' 2>/dev/null || $(PY) -m pip install --quiet \
+	--disable-pip-version-check -c constraints.txt -e '.[peers]'
+
 bench: data ## Measure decoding of BENCH_CHECKPOINT, and other engines, into BENCH_OUT
-	@$(PY) -c 'import gguf, transformers, xllamacpp' 2>/dev/null || $(PY) -m pip install --quiet \
-		--disable-pip-version-check -c constraints.txt -e '.[peers]' || \
-		echo "the other engines cannot be installed: they are left out" >&2
+	@$(INSTALL_PEERS) || echo "the other engines cannot be installed: they are left out" >&2
 	$(PY) -m eval bench --checkpoint $(BENCH_CHECKPOINT) --data $(CORPUS) --out $(BENCH_OUT) $(BENCH)
 
 test: setup ## Run all tests but the slowest
@@ -141,6 +143,11 @@ test: setup ## Run all tests but the slowest
 
 test-slow: setup ## Run the slowest tests: compilers, failing ranks, the commands of all pages
 	$(PY) -m pytest $(PYTEST) -m slow
+
+# Asked for by their marker alone, these tests fail and are not skipped where a package is missing.
+test-peers: setup ## Install the other engines, and run the tests that need them
+	@$(INSTALL_PEERS)
+	$(PY) -m pytest $(PYTEST) -m peers
 
 lint: setup ## Check format, lint and types
 	$(PY) -m ruff format --check .
@@ -166,4 +173,4 @@ format: setup ## Format the code and fix what lint can fix
 clean: ## Remove runs, shards and caches; keep .venv
 	rm -rf runs data/shards .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help setup run data train drafts complete grade report sweep bench test test-slow lint check format clean readme sanitize
+.PHONY: help setup run data train drafts complete grade report sweep bench test test-slow test-peers lint check format clean readme sanitize

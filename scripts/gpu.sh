@@ -26,7 +26,8 @@ part() {  # part NAME SECONDS COMMAND...
 }
 test -f data/shards/stdlib/manifest.json ||
     timeout 60 "$python" -m data build --recipe stdlib --out data/shards/stdlib >"$out/data.out" 2>&1
-part tests 90 "$python" -m pytest tests/bytelm/decode/test_cuda.py tests/bytelm/training/test_cuda.py
+part tests 90 "$python" -m pytest tests/bytelm/decode/test_cuda.py tests/bytelm/training/test_cuda.py \
+    tests/bytelm/training/test_cost.py tests/bytelm/plan/test_activations.py -k "cuda or gpu"
 step=(--preset "${PRESET:-paper-7b}" --device "$device" --dtype bfloat16 --engine compiled --positions 2000)
 part step-7b 90 "$python" -m eval step "${step[@]}" --widths 1 2 4 8 --batches 1 16 --out "$out/step-7b.json"
 # Each width has its own KV cache. At this batch size, only two of them fit into memory.

@@ -1,5 +1,9 @@
-"""Fixtures: shards of this project's own sources, and a model trained on them for seconds."""
+"""Fixtures: shards of this project's own sources, and a model trained on them for seconds.
 
+Tests of other engines are marked `peers`, with the packages that they need.
+"""
+
+import importlib
 import signal
 from pathlib import Path
 
@@ -29,3 +33,18 @@ def run_folder(shards: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "small"
     assert bytelm_command("train", "--data", str(shards), "--run", str(folder), *TRAIN) == 0
     return folder
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip tests of other engines where those are not installed, unless they were asked for.
+
+    `make test-peers` installs them and asks for these tests alone (`-m peers`).
+    """
+    for marker in item.iter_markers("peers"):
+        for package in marker.args:
+            try:
+                importlib.import_module(package)
+            except ImportError as error:
+                if item.config.getoption("markexpr") == "peers":
+                    raise
+                pytest.skip(f"{error}: make test-peers installs it and runs this test")

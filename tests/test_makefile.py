@@ -120,7 +120,7 @@ TOY = {
     "TORCH_COMPILE_DISABLE": "1",
 }
 # These install, or run the tests themselves.
-LEFT_OUT = re.compile(r"^make (test|test-slow|check|setup|sanitize)\n", re.MULTILINE)
+LEFT_OUT = re.compile(r"^make (test|test-slow|test-peers|check|setup|sanitize)\n", re.MULTILINE)
 
 
 def run_block(block: Block, project: Path) -> None:

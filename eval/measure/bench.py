@@ -20,6 +20,7 @@ from bytelm.toolkit import (
     Out,
     Positive,
     Range,
+    Stopped,
     check_options,
     cuts,
     find_checkpoint,
@@ -41,6 +42,7 @@ from eval.measure.bench_tables import (
 )
 from eval.measure.options import DTYPES, Dtype
 from eval.measure.peers.compare import PeersOptions, PeersResult, compare_peers
+from eval.measure.peers.llama_bench import check_llama_bench
 from eval.measure.plots import plot_batches, plot_peers, plot_table_s3
 from eval.measure.speed import SpeedOptions, measure_speed, speed_lines
 from eval.measure.step import StepOptions, measure_steps
@@ -153,6 +155,8 @@ class Bench:
     """Batch sizes of Figure S10."""
     peers: bool = True
     """Compare with llama.cpp and transformers, if they are installed (pip install '.[peers]')."""
+    llama_bench: Path | None = None
+    """The program llama-bench of a llama.cpp built for this machine, to compare with too."""
     device: Device = "cpu"
     """Where the model runs: cpu or cuda."""
 
@@ -160,6 +164,9 @@ class Bench:
         started = time.monotonic()
         self._check()
         checkpoint = self._load(self.checkpoint)
+        if self.llama_bench is not None:
+            # What was asked for by name is not left out: it is refused before the work.
+            self._peers_options().check(self.prompt_bytes, checkpoint.config.context)
         result = self._measure(checkpoint)
         seconds = round(time.monotonic() - started, 1)
         result = result.model_copy(update={"seconds": seconds})
@@ -167,12 +174,16 @@ class Bench:
         self._draw(result)
         say("\n".join(bench_table(result)))
         rows = result.speed_rows()
-        return {
+        figures: dict[str, Any] = {
             "out": str(self.out),
             "seconds": seconds,
             "identical": all(row.identical for row in rows),
             "rows": len(rows) + len(result.peers),
         }
+        if self.llama_bench is not None and not result.peers:
+            # The reason was said where they were left out; the other figures are kept.
+            raise Stopped(figures, 1)
+        return figures
 
     def _check(self) -> None:
         """Refuse at once what would fail only after minutes of measuring."""
@@ -183,6 +194,16 @@ class Bench:
             raise InputError(f"{setting('prose', self.prose)} is not a file")
         if self.s2_checkpoint.exists():
             find_checkpoint(self.s2_checkpoint)
+        if self.llama_bench is not None:
+            self._check_llama_bench(self.llama_bench)
+
+    def _check_llama_bench(self, program: Path) -> None:
+        asked = setting("llama_bench", str(program))
+        if not self.peers:
+            raise InputError(f"{asked} is one of the peers: leave out {setting('peers', False)}")
+        if self.device != "cpu":
+            raise InputError(f"{asked} runs on the processor: it needs {setting('device', 'cpu')}")
+        check_llama_bench(program)
 
     def _load(self, where: Path) -> Checkpoint:
         return load_checkpoint(where, self.device, DTYPES[self.dtype])
@@ -236,12 +257,15 @@ class Bench:
         options = SpeedOptions(max_bytes=self.max_bytes // 2, rounds=self.rounds)
         return measure_table_s2(self._load(self.s2_checkpoint).model, texts, options)
 
+    def _peers_options(self) -> PeersOptions:
+        return PeersOptions(self.max_bytes, PEER_ROUNDS, llama_bench=self.llama_bench)
+
     def _peers(self, checkpoint: Checkpoint) -> PeersResult | None:
         if self.prompt_bytes + self.max_bytes >= checkpoint.config.context:
             say("peers: left out, prompt and completion do not fit the context")
             return None
         say("other programs on the same weights, one thread, batch 1")
-        options = PeersOptions(self.max_bytes, PEER_ROUNDS)
+        options = self._peers_options()
         try:
             options.check(self.prompt_bytes, checkpoint.config.context)
             prompts = self._prompts(PEER_PROMPTS, self.prompt_bytes)

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from eval.measure.peers.compare import PeerRow
+from eval.measure.peers.rows import PeerRow
+from eval.measure.peers.table import peers_lines
 from eval.measure.step import StepResult
 from eval.records import Count, Number, Record, Sealed, SpeedRow
 
@@ -65,6 +66,7 @@ class BenchResult(Sealed):
     peers: list[PeerRow]
     """Other programs on the same weights; empty where they were left out."""
     peer_versions: dict[str, str]
+    """Of each package, and what the native build of llama.cpp says of itself."""
     dtype: str
     """Of weights, keys and values, but for the peers."""
     parameters: dict[str, Count]
@@ -84,7 +86,7 @@ def bench_table(result: BenchResult) -> list[str]:
         *_table_s3(result.table_s3),
         *_sampled(result.sampled, result.temperature),
         *_table_s2(result.table_s2),
-        *_peers(result.peers),
+        *(["", *peers_lines(result.peers)] if result.peers else []),
     ]
 
 
@@ -109,19 +111,6 @@ def _table_s2(rows: Sequence[TableS2Row]) -> list[str]:
         if row.k > 1
     ]
     title = ["", "text     k of n   bytes/forward, all fed   speedup   paper (7B, tokens)"]
-    return [*title, *lines] if rows else []
-
-
-def _peers(rows: Sequence[PeerRow]) -> list[str]:
-    lines = []
-    for row in rows:
-        ratio, first = row.ratio_to_llamacpp, row.first_difference
-        same = "yes" if first is None else f"no: a tie within {first.gap_ulps:.1f} ulps"
-        lines.append(
-            f"{row.engine:13s} {row.dtype:9s} {row.bytes_per_s:7.0f} "
-            f"{'' if ratio is None else f'{ratio:.2f}':>15s}   {same}"
-        )
-    title = ["", "engine        type      bytes/s   llama.cpp = 1   same bytes as plain float32"]
     return [*title, *lines] if rows else []
 
 

@@ -7,10 +7,14 @@ import math
 from collections.abc import Sequence
 
 import torch
+from torch import Tensor
 
 from bytelm.toolkit import BOS, BYTES, Model
 from eval.measure.options import DTYPES, Dtype
 from eval.records import Count, Number, Record
+
+NEAR_TIE_ULPS = 2.0
+"""Rounding can turn a choice between bytes that are at most so many steps of the type apart."""
 
 
 class FirstDifference(Record):
@@ -24,6 +28,21 @@ class FirstDifference(Record):
     """How far apart the logits of the two likeliest bytes are there, computed in float32."""
     gap_ulps: Number
     """The same in steps (ulps) of the type that wrote the text, at the greater of the two."""
+    behind: Number | None = None
+    """How far the less likely of the two bytes that were written lies behind the likeliest byte.
+    This is the gap where the two are the likeliest, and more where one of them is not."""
+    behind_ulps: Number | None = None
+    """The same in steps of the type; None in files from before this was measured."""
+
+    @property
+    def ulps(self) -> float:
+        """How wrong the worse of the two bytes is, in steps of the type."""
+        return self.gap_ulps if self.behind_ulps is None else self.behind_ulps
+
+    @property
+    def near_tie(self) -> bool:
+        """Whether rounding explains the difference: both bytes are as likely as any, or nearly."""
+        return self.ulps <= NEAR_TIE_ULPS
 
 
 def first_difference(
@@ -42,16 +61,20 @@ def first_difference(
         pairs = enumerate(zip(text, wanted, strict=False))
         offset = next((at for at, (one, other) in pairs if one != other), None)
         if offset is not None:
-            top, second = _two_top_logits(model, prompts[index] + wanted[:offset])
+            logits_V = _logits(model, prompts[index] + wanted[:offset])
+            top, second = logits_V.topk(2).values.tolist()
             step = torch.finfo(DTYPES[dtype]).eps * 2.0 ** math.floor(math.log2(abs(top) or 1.0))
-            gap = top - second
-            return FirstDifference(prompt=index, offset=offset, gap=gap, gap_ulps=gap / step)
+            gap, behind = top - second, top - float(logits_V[[text[offset], wanted[offset]]].min())
+            return FirstDifference(
+                prompt=index, offset=offset, gap=gap, gap_ulps=gap / step, behind=behind,
+                behind_ulps=behind / step,
+            )  # fmt: skip
     return None
 
 
-def _two_top_logits(model: Model, past: bytes) -> tuple[float, float]:
+def _logits(model: Model, past: bytes) -> Tensor:
+    """The logits of the byte after `past`, of the 256 bytes alone."""
     ids_BT = torch.tensor([[BOS, *past]])
     with torch.inference_mode():
         logits_BTV = model.logits(model(ids_BT))
-    top, second = logits_BTV[0, -1, :BYTES].topk(2).values.tolist()
-    return top, second
+    return logits_BTV[0, -1, :BYTES]

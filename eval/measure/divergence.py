@@ -30,8 +30,6 @@ from eval.measure.difference import FirstDifference, first_difference
 from eval.measure.options import DecoderOptions, Dtype, dtype_name
 from eval.records import Count, Number, Record, Sealed
 
-NEAR_TIE_ULPS = 2.0
-
 
 class DivergenceRow(Record):
     """The comparison of one k at one batch size with plain decoding."""
@@ -59,9 +57,9 @@ class DivergenceResult(Sealed):
     differences: Count
     """First differences, over all rows."""
     widest_gap_ulps: Number
-    """The largest gap of any of them, in steps of the type."""
+    """How far the worst byte of any of them lies behind the likeliest, in steps of the type."""
     near_ties_only: bool
-    """Whether no gap is wider than 2 steps."""
+    """Whether none lies further behind than 2 steps."""
     rows: list[DivergenceRow]
     checkpoint_sha256: str | None = None
 
@@ -111,15 +109,15 @@ def measure_divergence(
             if reference:
                 rows.append(_row(k, batch, texts, reference, prompts, float32_model, dtype))
             reference = reference or texts
-    gaps = [gap.gap_ulps for row in rows for gap in row.differences]
+    found = [difference for row in rows for difference in row.differences]
     return DivergenceResult(
         dtype=dtype,
         exact=options.exact,
         engine=options.engine,
         bytes_compared=sum(row.bytes for row in rows),
-        differences=len(gaps),
-        widest_gap_ulps=max(gaps, default=0.0),
-        near_ties_only=all(gap <= NEAR_TIE_ULPS for gap in gaps),
+        differences=len(found),
+        widest_gap_ulps=max((difference.ulps for difference in found), default=0.0),
+        near_ties_only=all(difference.near_tie for difference in found),
         rows=rows,
     )
 
@@ -180,8 +178,8 @@ class Divergence:
     """Compare every byte of speculative decoding with plain decoding by the same engine and type.
 
     The reference is k = 1 at the first batch size. Where a text first differs from it, the logits
-    of the two likeliest bytes are computed in float32. If they are more than 2 steps (ulps) of the
-    number type apart, it is no near-tie, and the command ends with exit status 1.
+    are computed in float32. If one of the two bytes lies more than 2 steps (ulps) of the number
+    type behind the likeliest, it is no near-tie, and the command ends with exit status 1.
     """
 
     checkpoint: Path

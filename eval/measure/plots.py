@@ -7,12 +7,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from eval.measure.bench_tables import BenchResult
+from eval.measure.peers.decoders import LLAMA_CPP, NATIVE
 from eval.style import BLUE, COLOURS, FAINT, GREY, INK, ORANGE, PALE, PINK, styled
 
 if TYPE_CHECKING:
     from eval.measure.training_time import TrainingTimeResult
 
 PEER_COLOURS = {"bytelm": BLUE, "bytelm-plain": "#7FB3D5"}
+# Which build of llama.cpp a bar is of.
+PEER_NAMES = {LLAMA_CPP: "llama.cpp, the wheel", NATIVE: "llama.cpp, native"}
 # The ways of training: a name and a colour.
 WAYS = {
     "sequential": ("one head at a time", BLUE),
@@ -91,21 +94,32 @@ def _by_batch(axes: Axes, batches: list[int]) -> None:
 
 @styled
 def plot_peers(result: BenchResult, path: Path) -> Figure:
-    """Bytes a second of each peer on the same weights, a panel for each number type."""
+    """Bytes a second of each peer on the same weights, a panel for each number type.
+
+    Bars are of whole completions, and marks of decoding alone, where that was measured.
+    """
     rows = result.peers
     dtypes = list(dict.fromkeys(row.dtype for row in rows))
-    figure = Figure(figsize=(9, 2.6), layout="constrained")
+    most = max(sum(row.dtype == dtype for row in rows) for dtype in dtypes)
+    figure = Figure(figsize=(9, 1 + 0.4 * most), layout="constrained")
     panels = figure.subplots(1, len(dtypes), sharex=True, squeeze=False)[0]
     for axes, dtype in zip(panels, dtypes, strict=True):
         own = [row for row in rows if row.dtype == dtype][::-1]
         for y, row in enumerate(own):
             axes.barh(y, row.bytes_per_s, 0.62, color=PEER_COLOURS.get(row.engine, PALE))
-            axes.text(row.bytes_per_s, y, f" {row.bytes_per_s:.0f}", va="center", fontsize=9)
-        axes.set_yticks(range(len(own)), [row.engine for row in own])
+            far = max(row.bytes_per_s, row.decoding_bytes_per_s or 0)
+            axes.text(far, y, f"  {row.bytes_per_s:.0f}", va="center", fontsize=9)
+            if row.decoding_bytes_per_s is not None:
+                axes.plot(row.decoding_bytes_per_s, y, "o", color=ORANGE, markersize=5)
+        names = [PEER_NAMES.get(row.engine, row.engine) for row in own]
+        axes.set_yticks(range(len(own)), names)
         axes.set_title(dtype)
         axes.set_xlabel("bytes a second, batch 1, one thread")
         axes.margins(x=0.14)
         axes.grid(axis="x", color=FAINT)
+    if any(row.decoding_bytes_per_s is not None for row in rows):
+        panels[-1].plot([], [], "o", color=ORANGE, label="decoding alone")
+        panels[-1].legend(frameon=False, loc="lower right", fontsize=9)
     _save(figure, path)
     return figure
 

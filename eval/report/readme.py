@@ -17,6 +17,7 @@ BLOCKS: dict[str, tuple[Callable[..., str], tuple[str, ...]]] = {
     "speed": (tables.speed, SPEED),
     "speed-ranges": (tables.speed_ranges, SPEED),
     "bench": (tables.bench, ("bench.json",)),
+    "peers": (tables.peers, ("bench.json",)),
     "steps": (tables.steps, ("gpu/step-7b.json",)),
     "training": (tables.training, TRAINING),
     "training-heads": (tables.training_heads, TRAINING),

@@ -3,12 +3,20 @@
 from typing import Any
 
 from eval.measure.bench_tables import BenchResult, bench_table
+from eval.measure.peers.decoders import NATIVE
 from eval.report.record import Report
 from eval.report.terminal import terminal_table
 from eval.study.sweep import SweepResult, sweep_table
 
 Figures = dict[str, Any]
 """What one file in results/ holds."""
+# Versions that stand under a table. Of llama.cpp they say which build the rows are of.
+ENGINES = {
+    "torch": "torch",
+    "xllamacpp": "llama.cpp: the wheel xllamacpp",
+    NATIVE: f"{NATIVE}:",
+    "transformers": "transformers",
+}
 
 
 def measured(report: Figures) -> str:
@@ -22,12 +30,40 @@ def bench(figures: Figures) -> str:
     """The decoder's tables, and the machine and packages that they were measured with."""
     machine, versions = figures["machine"], {**figures["versions"], **figures["peer_versions"]}
     packages = ", ".join(
-        f"{name} {versions[name]}"
-        for name in ("torch", "xllamacpp", "transformers")
-        if name in versions
+        f"{said} {versions[name]}" for name, said in ENGINES.items() if name in versions
     )
     where = f"{_processor(machine)}{_unrecorded(machine)}, {figures['dtype']}, {packages}"
     return f"{_text(bench_table(BenchResult.model_validate(figures)))}\n\nMeasured on {where}."
+
+
+def peers(figures: Figures) -> str:
+    """The decoder beside both builds of llama.cpp, in sentences, as README says it.
+
+    A build that was not measured is named as such: a ratio is of one build and no other.
+    """
+    rows = BenchResult.model_validate(figures).peers
+    own = next((row for row in rows if (row.engine, row.dtype) == ("bytelm", "bfloat16")), None)
+    if own is None:
+        return "Other programs were not measured."
+    lines = []
+    if own.ratio_to_llamacpp is not None:
+        lines.append(
+            "With all heads, beside llama.cpp on the same weights "
+            f"(`{figures['checkpoint']['path']}`, bfloat16, one thread, batch 1), prompts counted "
+            f"in: {own.ratio_to_llamacpp:.1f} times the bytes a second of its wheel, which is "
+            "built for any processor."
+        )
+    native = own.ratios.get(NATIVE)
+    if native is None:
+        lines.append("No llama.cpp built for the machine itself was measured.")
+    else:
+        parts = {"decoding": native.decoding, "reading prompts": native.reading}
+        said = [f"{part} {ratio:.1f}" for part, ratio in parts.items() if ratio is not None]
+        apart = f" ({', '.join(said)})" if said else ""
+        lines.append(
+            f"Beside llama.cpp built for the machine itself: {native.whole:.1f} times{apart}."
+        )
+    return " ".join([*lines, f"Measured on {_where(figures)}."])
 
 
 def sweep(figures: Figures) -> str:

@@ -1,6 +1,6 @@
 """`python -m eval peers`: the decoder's speed beside llama.cpp and transformers, same weights."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,8 +21,9 @@ from bytelm.toolkit import (
     write_json_result,
 )
 from eval.measure.options import DTYPES, Dtype
-from eval.measure.peers.compare import PeerRow, PeersOptions, compare_peers
-from eval.measure.peers.decoders import NAMES, PeerName, check_available
+from eval.measure.peers.compare import PeersOptions, compare_peers
+from eval.measure.peers.decoders import LLAMA_CPP, NAMES, NATIVE, PeerName
+from eval.measure.peers.rows import PeerRow
 
 
 def load_in(where: Path, dtypes: Sequence[Dtype]) -> dict[Dtype, Checkpoint]:
@@ -34,11 +35,12 @@ def load_in(where: Path, dtypes: Sequence[Dtype]) -> dict[Dtype, Checkpoint]:
 class Peers:
     """Measure greedy decoding beside llama.cpp and transformers, on the same weights and threads.
 
-    Prompts are completed one at a time. Rounds alternate over the peers. The time of a row is that
-    of whole completions, the prompt's forward included. Its ratio is its bytes a second by those of
-    llama.cpp in the same number type, the median over rounds. `identical` says whether every byte
-    is that of plain decoding by bytelm in float32. If not, the row says how close the choice was at
-    the first difference.
+    Prompts are completed one at a time, in rounds that alternate over the peers. Bytes a second
+    count whole completions, the prompt's forward included. Reading (bytes of prompts a second) and
+    decoding (bytes after the first) stand beside them. Ratios are medians over rounds, to llama.cpp
+    as its wheel comes and to a native build (`--llama-bench`), in the same number type. `identical`
+    says whether every byte is that of plain decoding by bytelm in float32. If not, the row says how
+    close the choice was at the first difference.
     """
 
     checkpoint: Path
@@ -62,12 +64,17 @@ class Peers:
     peers: Annotated[tuple[PeerName, ...], tyro.conf.arg(aliases=["--engines"])] = NAMES
     """What is compared: bytelm with all its heads, bytelm by plain decoding, and other programs
     (pip install '.[peers]')."""
+    llama_bench: Path | None = None
+    """The program llama-bench of a llama.cpp built for this machine: one more row,
+    llama.cpp-native. The row llama.cpp is of a wheel, which is built for any processor."""
 
     def run(self) -> dict[str, Any]:
         check_options(self)
-        options = PeersOptions(self.max_bytes, self.rounds, self.threads, self.dtypes, self.peers)
+        options = PeersOptions(
+            self.max_bytes, self.rounds, self.threads, self.dtypes, self.peers, self.llama_bench
+        )
         # What is missing is said before a model is loaded.
-        check_available(self.peers)
+        options.check_programs()
         split = Split(self.data, "held_out")
         prompts = split.cuts(self.prompts, self.prompt_bytes)
         checkpoints = load_in(self.checkpoint, ("float32", *self.dtypes))
@@ -81,19 +88,55 @@ class Peers:
 
 
 def peers_table(rows: Sequence[PeerRow]) -> str:
-    """The rows for a terminal."""
-    lines = [f"{'peer':14}{'type':10}{'bytes/s':>8}  {'llama.cpp = 1':>22}  identical"]
+    """The rows for a terminal. Columns that no row has a figure for are left out."""
+    others = [name for name in (LLAMA_CPP, NATIVE) if any(name in row.ratios for row in rows)]
+    titles = "".join(f"  {f'{name} = 1':>23}" for name in others or [LLAMA_CPP])
+    lines = [
+        f"{'peer':18}{'type':10}{'bytes/s':>8}{'reading':>9}{'decoding':>9}{titles}  identical"
+    ]
     for row in rows:
-        ratio = "-"
-        if row.ratio_range is not None:
-            low, high = row.ratio_range
-            ratio = f"{row.ratio_to_llamacpp:.2f} ({low:.2f} to {high:.2f})"
-        same, other = "yes", row.first_difference
-        if other is not None:
-            same = (
-                f"to byte {other.offset} of prompt {other.prompt}, where the two likeliest bytes "
-                f"were {other.gap:.2g} apart ({other.gap_ulps:.1f} ulps)"
-            )
-        rate = f"{row.bytes_per_s:.0f}"
-        lines.append(f"{row.engine:14}{row.dtype:10}{rate:>8}  {ratio:>22}  {same}")
-    return "\n".join(lines)
+        ratios = "".join(f"  {_ratio(row, name):>23}" for name in others or [LLAMA_CPP])
+        rates = f"{row.bytes_per_s:8.0f}{_rate(row.reading_bytes_per_s):>9}"
+        rates += f"{_rate(row.decoding_bytes_per_s):>9}"
+        lines.append(f"{row.engine:18}{row.dtype:10}{rates}{ratios}  {_same(row)}")
+    return "\n".join([*lines, *_apart(rows, others)])
+
+
+def _apart(rows: Sequence[PeerRow], others: Sequence[str]) -> Iterator[str]:
+    """The ratios of reading and of decoding, a line for each pair of peers."""
+    for row in rows:
+        for name in others:
+            ratios = row.ratios.get(name)
+            if ratios is None or row.engine == name:
+                continue
+            parts = {"reading": ratios.reading, "decoding": ratios.decoding}
+            said = [f"{part} {ratio:.2f}" for part, ratio in parts.items() if ratio is not None]
+            if said:
+                yield f"{row.engine} in {row.dtype} by {name}, apart: {', '.join(said)}"
+
+
+def _rate(bytes_per_s: float | None) -> str:
+    return "-" if bytes_per_s is None else f"{bytes_per_s:.0f}"
+
+
+def _ratio(row: PeerRow, name: str) -> str:
+    ratios = row.ratios.get(name)
+    if ratios is None:
+        return "-"
+    low, high = ratios.whole_range
+    return f"{ratios.whole:.2f} ({low:.2f} to {high:.2f})"
+
+
+def _same(row: PeerRow) -> str:
+    if row.identical is None:
+        return "it gives no text"
+    other = row.first_difference
+    if other is None:
+        return "yes"
+    text = (
+        f"to byte {other.offset} of prompt {other.prompt}, where the two likeliest bytes were "
+        f"{other.gap:.2g} apart ({other.gap_ulps:.1f} ulps)"
+    )
+    if other.near_tie:
+        return text
+    return f"{text}; it lies {other.ulps:.1f} ulps behind: more than rounding in {row.dtype}"

@@ -1,11 +1,10 @@
 """What `eval peers` measures: bytes a second of every peer, and whether the bytes are the same."""
 
 import contextlib
-import statistics
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -23,10 +22,13 @@ from bytelm.toolkit import (
     progress_bar,
     setting,
 )
-from eval.measure.difference import FirstDifference, first_difference
+from eval.measure.difference import first_difference
 from eval.measure.options import Dtype
 from eval.measure.peers.decoders import (
+    LLAMA_CPP,
     NAMES,
+    NATIVE,
+    PLAIN,
     Answer,
     Peer,
     PeerName,
@@ -34,38 +36,9 @@ from eval.measure.peers.decoders import (
     open_peer,
     versions,
 )
-from eval.records import Count, Interval, Number, Record, Sealed
-
-PLAIN: PeerName = "bytelm-plain"
-LLAMA_CPP: PeerName = "llama.cpp"
-
-
-class PeerRow(Record):
-    """The speed of one peer in one number type."""
-
-    engine: str
-    """The peer's name."""
-    dtype: str
-    """Of the weights."""
-    batch: Count
-    prompts: Count
-    prompt_bytes: Count
-    """Bytes of a prompt."""
-    bytes: Count
-    """Bytes of all completions of the last round."""
-    seconds: Number
-    """Of a round, the prompts' forwards included; the median."""
-    bytes_per_s: Number
-    """The median over rounds."""
-    prefill_s: Number | None
-    """Seconds of the prompts' forwards alone; None where the peer does not say."""
-    ratio_to_llamacpp: Number | None
-    """Bytes a second by those of llama.cpp in the same type; the median over rounds."""
-    ratio_range: Interval | None
-    """The smallest and the largest ratio of the rounds."""
-    identical: bool
-    """Whether every byte is that of plain decoding by bytelm in float32."""
-    first_difference: FirstDifference | None
+from eval.measure.peers.llama_bench import LlamaBench, check_llama_bench, open_llama_bench
+from eval.measure.peers.rows import PeerRow, Runs, peer_row
+from eval.records import Count, Number, Sealed
 
 
 class PeersResult(Sealed):
@@ -77,6 +50,7 @@ class PeersResult(Sealed):
     seconds: Number
     """Wall-clock seconds of the measurement."""
     peer_versions: dict[str, str]
+    """Of each package, and what the native build of llama.cpp says of itself."""
     checkpoint: str
     checkpoint_sha256: str
     data_sha256: str | None = None
@@ -97,13 +71,15 @@ class PeersOptions:
     """Number types of the weights."""
     peers: tuple[PeerName, ...] = NAMES
     """The decoders to compare."""
+    llama_bench: Path | None = None
+    """The program llama-bench of a llama.cpp that was built for this machine."""
 
     def check(self, prompt_bytes: int, context: int) -> None:
         """Raise InputError for what cannot be measured; `context`: the model's positions."""
         check_options(self)
         if not self.dtypes or not self.peers:
             raise InputError(f"{option('dtypes')} and {option('peers')} name at least one each")
-        check_available(self.peers)
+        self.check_programs()
         needed = 1 + prompt_bytes + self.max_bytes
         if needed > context:
             raise InputError(
@@ -112,27 +88,12 @@ class PeersOptions:
                 f"{needed} positions, and the model's context has {context}"
             )
 
-
-@dataclass
-class Runs:
-    """What a peer gave in one type: its last answers, and the seconds of every round."""
-
-    answers: list[Answer] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
-    sizes: list[int] = field(default_factory=list)
-    prefills_s: list[float | None] = field(default_factory=list)
-
-    def add(self, answers: list[Answer], seconds: float) -> None:
-        """Add a round."""
-        self.answers = answers
-        self.seconds.append(seconds)
-        self.sizes.append(sum(len(answer.text) for answer in answers))
-        known = [answer.prefill_s for answer in answers if answer.prefill_s is not None]
-        self.prefills_s.append(sum(known) if known else None)
-
-    def rates(self) -> list[float]:
-        """Bytes a second of each round."""
-        return [size / s for size, s in zip(self.sizes, self.seconds, strict=True)]
+    def check_programs(self) -> None:
+        """Raise InputError for a peer that is not there."""
+        check_available(self.peers)
+        if self.llama_bench is not None:
+            check_llama_bench(self.llama_bench)
+            check_available((NATIVE,))
 
 
 @contextlib.contextmanager
@@ -158,7 +119,7 @@ def compare_peers(
     exact = checkpoints["float32"]
     options.check(len(prompts[0]), exact.config.context)
     started = time.monotonic()
-    total = 1 + len(options.dtypes) * len(options.peers) * options.rounds
+    total = 1 + len(options.dtypes) * len(_names(options)) * options.rounds
     with (
         torch_threads(options.threads),
         tempfile.TemporaryDirectory(prefix="bytelm-peers-") as scratch,
@@ -176,18 +137,32 @@ def compare_peers(
         for dtype, timed in found.items():
             for name, runs in timed.items():
                 texts = [answer.text for answer in runs.answers]
-                other = first_difference(texts, reference, prompts, exact.model, dtype)
-                row = peer_row(name, dtype, len(prompts[0]), runs, timed.get(LLAMA_CPP), other)
+                # A peer without a text has nothing to compare.
+                other = first_difference(
+                    texts, reference[: len(texts)], prompts, exact.model, dtype
+                )
+                row = peer_row(
+                    name, dtype, len(prompts[0]), runs, timed.get(LLAMA_CPP), other,
+                    timed.get(NATIVE),
+                )  # fmt: skip
                 rows.append(row)
         return PeersResult(
             rows=rows,
             rounds=options.rounds,
             threads=options.threads,
             seconds=round(time.monotonic() - started, 3),
-            peer_versions=versions(options.peers),
+            peer_versions=versions(options.peers) | _native_version(found.values()),
             checkpoint=str(exact.folder),
             checkpoint_sha256=exact.sha256,
         )
+
+
+def _names(options: PeersOptions) -> list[str]:
+    """The rows of one type, in their order: the two builds of llama.cpp beside each other."""
+    names: list[str] = list(dict.fromkeys(options.peers))
+    if options.llama_bench is not None:
+        names.insert(names.index(LLAMA_CPP) + 1 if LLAMA_CPP in names else len(names), NATIVE)
+    return names
 
 
 def _time_peers(
@@ -195,46 +170,51 @@ def _time_peers(
     scratch: Path, bar: ProgressBar,
 ) -> dict[str, Runs]:  # fmt: skip
     """What every peer gives in one type; rounds go through the peers to and fro."""
-    context = checkpoint.config.context
-    peers: dict[str, Peer] = {
-        name: open_peer(name, checkpoint, dtype, options.threads, context, scratch)
+    threads, context = options.threads, checkpoint.config.context
+    peers: dict[str, Peer | LlamaBench] = {
+        name: open_peer(name, checkpoint, dtype, threads, context, scratch)
         for name in options.peers
     }
-    for peer in peers.values():
-        peer.complete(prompts[0], min(16, options.max_bytes))
-    found = {name: Runs() for name in peers}
+    if options.llama_bench is not None:
+        peers[NATIVE] = open_llama_bench(options.llama_bench, checkpoint, dtype, threads, scratch)
+    names = _names(options)
+    for name in names:
+        _time_round(peers[name], prompts[:1], min(16, options.max_bytes), Runs())
+    found = {name: Runs() for name in names}
     for turn in range(options.rounds):
-        order = list(peers) if turn % 2 == 0 else list(peers)[::-1]
-        for name in order:
-            begun = time.perf_counter()
-            answers = [peers[name].complete(prompt, options.max_bytes) for prompt in prompts]
-            found[name].add(answers, time.perf_counter() - begun)
+        for name in names if turn % 2 == 0 else names[::-1]:
+            _time_round(peers[name], prompts, options.max_bytes, found[name])
             rate = found[name].rates()[-1]
             bar.set_postfix_str(f"{dtype}, {name}: {rate:.0f} bytes/s")
             bar.update()
     return found
 
 
-def peer_row(
-    name: str, dtype: str, prompt_bytes: int, runs: Runs, llama_cpp: Runs | None,
-    other: FirstDifference | None,
-) -> PeerRow:  # fmt: skip
-    """The row of one peer; `llama_cpp`: what that gave in the same rounds, if it was measured."""
-    rates = runs.rates()
-    ratios = [a / b for a, b in zip(rates, llama_cpp.rates(), strict=True)] if llama_cpp else []
-    known = [prefill_s for prefill_s in runs.prefills_s if prefill_s is not None]
-    return PeerRow(
-        engine=name,
-        dtype=dtype,
-        batch=1,
-        prompts=len(runs.answers),
-        prompt_bytes=prompt_bytes,
-        bytes=runs.sizes[-1],
-        seconds=statistics.median(runs.seconds),
-        bytes_per_s=statistics.median(rates),
-        prefill_s=statistics.median(known) if known else None,
-        ratio_to_llamacpp=statistics.median(ratios) if ratios else None,
-        ratio_range=(min(ratios), max(ratios)) if ratios else None,
-        identical=other is None,
-        first_difference=other,
-    )
+def _time_round(
+    peer: Peer | LlamaBench, prompts: Sequence[bytes], max_bytes: int, runs: Runs
+) -> None:
+    """Complete the prompts once and add that to `runs`: the whole, and the reading apart."""
+    if isinstance(peer, LlamaBench):
+        found = peer.round(len(prompts), len(prompts[0]), max_bytes)
+        seconds = found.prefill_s + found.decoding_s
+        runs.add_times(len(prompts), len(prompts) * max_bytes, seconds, found.prefill_s)
+        runs.version = found.version
+        return
+    answers, seconds = _timed(peer, prompts, max_bytes)
+    prefill_s = None
+    if any(answer.prefill_s is None for answer in answers):
+        # The prompt's forward gives the first byte, so one byte takes the reading alone.
+        prefill_s = seconds if max_bytes == 1 else _timed(peer, prompts, 1)[1]
+    runs.add(answers, seconds, prefill_s)
+
+
+def _timed(peer: Peer, prompts: Sequence[bytes], max_bytes: int) -> tuple[list[Answer], float]:
+    begun = time.perf_counter()
+    answers = [peer.complete(prompt, max_bytes) for prompt in prompts]
+    return answers, time.perf_counter() - begun
+
+
+def _native_version(found: Iterable[Mapping[str, Runs]]) -> dict[str, str]:
+    """What the native build of llama.cpp says of itself, if it was measured."""
+    said = [timed[NATIVE].version for timed in found if NATIVE in timed]
+    return {NATIVE: said[0]} if said else {}

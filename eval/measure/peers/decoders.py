@@ -34,8 +34,16 @@ SPECIALS = list(range(BYTES, VOCAB))
 
 PeerName = Literal["bytelm", "bytelm-plain", "llama.cpp", "transformers"]
 NAMES: tuple[PeerName, ...] = get_args(PeerName)
-# The packages that a peer needs; the first is the peer itself.
-PACKAGES = {"llama.cpp": ("xllamacpp", "gguf"), "transformers": ("transformers",)}
+PLAIN: PeerName = "bytelm-plain"
+LLAMA_CPP: PeerName = "llama.cpp"
+# Of llama.cpp too, but a build for this machine, which comes as a program and not as a package.
+NATIVE = "llama.cpp-native"
+# The packages that a peer needs. Of a peer in NAMES, the first is the peer itself.
+PACKAGES: dict[str, tuple[str, ...]] = {
+    LLAMA_CPP: ("xllamacpp", "gguf"),
+    "transformers": ("transformers",),
+    NATIVE: ("gguf",),
+}
 
 
 @dataclass(frozen=True)
@@ -75,6 +83,14 @@ def _package(package: str, peer: str) -> ModuleType:
         ) from error
 
 
+def exported_gguf(checkpoint: Checkpoint, dtype: Dtype, scratch: Path) -> Path:
+    """llama.cpp's file of the checkpoint in the folder `scratch`, written at the first call."""
+    path = scratch / f"{dtype}.gguf"
+    if not path.exists():
+        Export(checkpoint.folder, "gguf", path, dtype).run()
+    return path
+
+
 def open_peer(
     name: PeerName, checkpoint: Checkpoint, dtype: Dtype, threads: int, context: int, scratch: Path
 ) -> Peer:
@@ -84,9 +100,7 @@ def open_peer(
     which llama.cpp reserves memory.
     """
     if name == "llama.cpp":
-        path = scratch / f"{dtype}.gguf"
-        Export(checkpoint.folder, "gguf", path, dtype).run()
-        return LlamaCpp(path, dtype, threads, context)
+        return LlamaCpp(exported_gguf(checkpoint, dtype, scratch), dtype, threads, context)
     if name == "transformers":
         path = scratch / f"{dtype}-hf"
         Export(checkpoint.folder, "hf", path, dtype).run()

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from near_ties import assert_same_bytes
 from support import llama_config, random_model, save_model
 
 from bytelm.alphabet import BOS, BYTES, EOD, PAD, VOCAB
@@ -19,6 +20,9 @@ from bytelm.export.llama import SPECIALS
 from bytelm.model.model import Model
 
 PROMPT = "def f(x):\n\tétat = ☃ \x00\x7f <|x|>\r\n".encode()
+FORMATS = pytest.mark.parametrize(
+    "format", ["hf", pytest.param("gguf", marks=pytest.mark.peers("gguf"))]
+)
 
 
 def saved(folder: Path, config: ModelConfig, seed: int = 0) -> Model:
@@ -37,13 +41,15 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Model]:
     return folder, saved(folder, llama_config(rope_base=5000.0))
 
 
+@pytest.mark.peers("transformers")
 @pytest.mark.parametrize(
     ("kv_heads", "kind"),
     [(1, "unembed"), (2, "unembed"), (4, "unembed"), *((2, kind) for kind in HEAD_KINDS[1:])],
 )
 def test_transformers_computes_our_logits(tmp_path: Path, kv_heads: int, kind: str) -> None:
     """Of every kind of head the part that says the next byte."""
-    transformers = pytest.importorskip("transformers")
+    import transformers
+
     layers = 5 if kind in LAYERED_KINDS else 2
     shape = {"layers": layers, "head_kind": kind, "prediction_heads": 3, "kv_heads": kv_heads}
     model = saved(tmp_path, llama_config(rope_base=5000.0, norm_eps=1e-3, **shape))
@@ -52,14 +58,17 @@ def test_transformers_computes_our_logits(tmp_path: Path, kv_heads: int, kind: s
     assert other.dtype == torch.float32
     assert sum(p.numel() for p in other.parameters()) == figures["parameters"]
     ids_BT = torch.cat([torch.tensor([[BOS]]), torch.arange(200)[None] * 7 % BYTES], dim=1)
+    # Logits go to 8. Rounding alone differs by up to 1.1e-4, more with other instructions.
     with torch.inference_mode():
         torch.testing.assert_close(
-            other(ids_BT).logits, model.logits(model(ids_BT)), atol=1e-4, rtol=0
+            other(ids_BT).logits, model.logits(model(ids_BT)), atol=4e-4, rtol=0
         )
 
 
+@pytest.mark.peers("transformers")
 def test_transformers_writes_our_bytes(model: tuple[Path, Model], tmp_path: Path) -> None:
-    transformers = pytest.importorskip("transformers")
+    import transformers
+
     folder, own = model
     Export(folder, "hf", tmp_path / "hf").run()
     other = transformers.LlamaForCausalLM.from_pretrained(tmp_path / "hf", local_files_only=True)
@@ -70,9 +79,10 @@ def test_transformers_writes_our_bytes(model: tuple[Path, Model], tmp_path: Path
     assert bytes(ids) == generate(own, [PROMPT], DecodeOptions(100, 1, 1))[0].text
 
 
+@pytest.mark.peers("xllamacpp", "gguf")
 def test_llama_cpp_writes_our_bytes(model: tuple[Path, Model], tmp_path: Path) -> None:
-    xllamacpp = pytest.importorskip("xllamacpp")
-    pytest.importorskip("gguf")
+    import xllamacpp
+
     folder, own = model
     Export(folder, "gguf", tmp_path / "model.gguf").run()
     params = xllamacpp.CommonParams()
@@ -80,28 +90,38 @@ def test_llama_cpp_writes_our_bytes(model: tuple[Path, Model], tmp_path: Path) -
     params.n_ctx, params.n_parallel, params.n_gpu_layers = 256, 1, 0
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
     params.cache_type_k = params.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
+    # It rounds to float16, on some processors only.
+    params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
     params.warmup, params.verbosity, params.cache_ram_mib = False, -1, 0
     server = xllamacpp.Server(params)
-    wanted = generate(own, [PROMPT], DecodeOptions(100, 1, 1))[0].text
     request = {
-        "n_predict": len(wanted),
         "temperature": 0,
         "logit_bias": [[special, False] for special in range(BYTES, VOCAB)],
         "return_tokens": True,
         "verbose": True,
     }
-    # As ids, and as text: llama.cpp's own tokenizer finds the same bytes, and begins with BOS.
-    for prompt in ([BOS, *PROMPT], PROMPT.decode()):
-        found = server.handle_completions({"prompt": prompt, **request})
-        answer: dict[str, Any] = found if isinstance(found, dict) else json.loads(found)
-        assert answer["usage"]["prompt_tokens"] == 1 + len(PROMPT)
-        assert bytes(answer["__verbose"]["tokens"]) == wanted
-        assert answer["choices"][0]["text"] == wanted.decode(errors="replace")
+
+    def answer(prompt: object, size: int) -> dict[str, Any]:
+        found = server.handle_completions({"prompt": prompt, "n_predict": size, **request})
+        values: dict[str, Any] = found if isinstance(found, dict) else json.loads(found)
+        return values
+
+    def complete(prompt: bytes, size: int) -> bytes:
+        return bytes(answer([BOS, *prompt], size)["__verbose"]["tokens"])
+
+    assert_same_bytes(complete, own, [PROMPT], 100)
+    # As text: llama.cpp's own tokenizer finds the same bytes, and begins with BOS.
+    found = answer(PROMPT.decode(), 100)
+    assert found["usage"]["prompt_tokens"] == 1 + len(PROMPT)
+    assert bytes(found["__verbose"]["tokens"]) == complete(PROMPT, 100)
+    assert found["choices"][0]["text"] == complete(PROMPT, 100).decode(errors="replace")
 
 
+@pytest.mark.peers("gguf")
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_the_gguf_file(model: tuple[Path, Model], tmp_path: Path, dtype: Any) -> None:
-    gguf = pytest.importorskip("gguf")
+    import gguf
+
     folder, own = model
     path = tmp_path / "new" / "model.gguf"
     figures = Export(folder, "gguf", path, dtype).run()
@@ -146,22 +166,18 @@ def test_bfloat16_in_the_folder(model: tuple[Path, Model], tmp_path: Path) -> No
         ({"window": 48}, "the last 48 only"),
     ],
 )
-@pytest.mark.parametrize("format", ["hf", "gguf"])
+@FORMATS
 def test_what_is_no_llama_is_refused(
     tmp_path: Path, changes: dict[str, object], word: str, format: Any
 ) -> None:
-    if format == "gguf":
-        pytest.importorskip("gguf")
     saved(tmp_path, llama_config(**changes))
     with pytest.raises(InputError, match=word):
         Export(tmp_path, format, tmp_path / "out").run()
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("format", ["hf", "gguf"])
+@FORMATS
 def test_only_an_export_is_replaced(model: tuple[Path, Model], tmp_path: Path, format: Any) -> None:
-    if format == "gguf":
-        pytest.importorskip("gguf")
     out = tmp_path / "out"
     first = Export(model[0], format, out).run()
     second = Export(model[0], format, out, "bfloat16").run()
@@ -173,28 +189,32 @@ def test_only_an_export_is_replaced(model: tuple[Path, Model], tmp_path: Path, f
         Export(model[0], other, out).run()
 
 
-def test_other_things_are_left_alone(model: tuple[Path, Model], tmp_path: Path) -> None:
-    folder, file = tmp_path / "folder", tmp_path / "file"
+def test_another_folder_is_left_alone(model: tuple[Path, Model], tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
     folder.mkdir()
     (folder / "config.json").write_text('{"model_type": "llama"}')
-    file.write_text("words")
     with pytest.raises(InputError, match="other things than an export"):
         Export(model[0], "hf", folder).run()
-    pytest.importorskip("gguf")
+    # Nothing is lost with what is empty.
+    (folder / "config.json").unlink()
+    Export(model[0], "hf", folder).run()
+
+
+@pytest.mark.peers("gguf")
+def test_another_file_is_left_alone(model: tuple[Path, Model], tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("words")
     with pytest.raises(InputError, match="not an export"):
         Export(model[0], "gguf", file).run()
     assert file.read_text() == "words"
-    # Nothing is lost with what is empty.
-    (folder / "config.json").unlink()
     file.write_text("")
-    Export(model[0], "hf", folder).run()
     Export(model[0], "gguf", file).run()
 
 
+@pytest.mark.peers("gguf")
 def test_a_failed_write_leaves_the_old_file(
     model: tuple[Path, Model], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("gguf")
     out = tmp_path / "model.gguf"
     Export(model[0], "gguf", out).run()
     before = out.read_bytes()

@@ -119,7 +119,6 @@ def test_a_profile_opens_in_the_usual_viewers(
 
 @pytest.mark.medium
 def test_scalars_for_tensorboard(shards: Path, tmp_path: Path) -> None:
-    pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     run = tmp_path / "run"

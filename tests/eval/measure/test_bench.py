@@ -4,10 +4,24 @@ import json
 from pathlib import Path
 
 import pytest
-from support import ROOT, eval_command, random_model, save_model, small_config
+from fake_llama_bench import fake_llama_bench
+from support import (
+    ROOT,
+    eval_command,
+    one_line,
+    random_model,
+    save_model,
+    saved_llama,
+    small_config,
+)
 
 from bytelm.toolkit import load_checkpoint
 from eval.measure.bench_tables import BenchResult, bench_table
+from eval.measure.peers.decoders import NATIVE
+from eval.measure.peers.rows import PeerRow
+from eval.measure.peers.table import peers_lines
+from eval.measure.plots import plot_peers
+from eval.report.tables import bench
 
 
 @pytest.mark.medium
@@ -60,8 +74,72 @@ def test_a_model_of_fewer_heads_is_benched_as_far_as_it_goes(
 
 def test_the_sealed_bench_has_what_readers_need() -> None:
     sealed = json.loads((ROOT / "results" / "bench.json").read_text())
-    assert {row["engine"] for row in sealed["peers"]} == {
-        "bytelm", "bytelm-plain", "llama.cpp", "transformers"
-    }  # fmt: skip
+    engines = {"bytelm", "bytelm-plain", "llama.cpp", "transformers"}
+    native = {NATIVE} & set(sealed["peer_versions"])
+    assert {row["engine"] for row in sealed["peers"]} == engines | native
     assert all(row["identical"] for row in sealed["table_s3"])
     assert len(bench_table(BenchResult.model_validate(sealed))) > 10
+
+
+def test_the_table_says_which_build_of_llama_cpp_a_figure_is_of() -> None:
+    """In files from before there was a native build, too."""
+    sealed = json.loads((ROOT / "results" / "bench.json").read_text())
+    rows = [PeerRow.model_validate(row) for row in sealed["peers"] if row["engine"] != NATIVE]
+    old = [row.model_copy(update={"ratios": {}, "reading_bytes_per_s": None}) for row in rows]
+    assert "llama.cpp = 1" in peers_lines(old)[0]
+    assert NATIVE not in "\n".join(peers_lines(old))
+    figures = {
+        **sealed,
+        "peers": [],
+        "peer_versions": {"xllamacpp": "1", NATIVE: "build 2 (x), CPU"},
+    }
+    text = bench(figures)
+    assert "llama.cpp: the wheel xllamacpp 1" in text
+    assert "llama.cpp-native: build 2 (x), CPU" in text
+
+
+@pytest.mark.parametrize(
+    ("more", "word"),
+    [
+        (["--no-peers"], "is one of the peers: leave out --no-peers"),
+        (["--device", "cuda"], "it needs --device cpu"),
+        ([], "is not there"),
+    ],
+)
+def test_a_native_build_that_cannot_be_measured_is_refused_at_once(
+    run_folder: Path, shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    more: list[str], word: str,
+) -> None:  # fmt: skip
+    out = tmp_path / "bench.json"
+    status, figures, err = eval_command(
+        capsys, "bench", "--checkpoint", str(run_folder), "--data", str(shards), "--out", str(out),
+        "--llama-bench", str(tmp_path / "nothing"), *more,
+    )  # fmt: skip
+    assert (status, figures) == (2, {})
+    assert word in one_line(err)
+    assert not out.exists()
+
+
+@pytest.mark.medium
+@pytest.mark.peers("xllamacpp", "gguf", "transformers")
+def test_a_native_build_in_the_tables_and_plots(
+    shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, checkpoint = tmp_path / "bench.json", saved_llama(tmp_path / "llama", context=2560)
+    program = fake_llama_bench(tmp_path)
+    status, _, err = eval_command(
+        capsys, "bench", "--checkpoint", str(checkpoint), "--data", str(shards), "--out", str(out),
+        "--batches", "1", "--prompts", "2", "--prompt-bytes", "20", "--max-bytes", "8",
+        "--rounds", "1", "--s2-checkpoint", str(tmp_path / "none"), "--llama-bench", str(program),
+    )  # fmt: skip
+    assert status == 0, err
+    sealed = json.loads(out.read_text())
+    rows = [row["engine"] for row in sealed["peers"] if row["dtype"] == "bfloat16"]
+    assert rows == ["bytelm", "bytelm-plain", "llama.cpp", NATIVE, "transformers"]
+    assert sealed["peer_versions"][NATIVE].startswith("build 4711")
+    assert all(NATIVE in row["ratios"] for row in sealed["peers"])
+    assert "llama.cpp-native = 1" in err
+    assert (tmp_path / "bench-peers.png").read_bytes()[:4] == b"\x89PNG"
+    figure = plot_peers(BenchResult.model_validate(sealed), tmp_path / "again.png")
+    names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert {"llama.cpp, the wheel", "llama.cpp, native"} <= set(names)

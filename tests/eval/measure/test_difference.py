@@ -7,7 +7,7 @@ import torch
 from support import saved_llama
 
 from bytelm.toolkit import DecodeOptions, generate, load_checkpoint
-from eval.measure.difference import first_difference
+from eval.measure.difference import FirstDifference, first_difference
 
 PROMPT = "import os\n\tétat ☃\x00".encode()
 
@@ -30,3 +30,25 @@ def test_where_a_text_first_differs(tmp_path: Path) -> None:
     exact = first_difference(changed, wanted, prompts, model, "float32")
     assert exact is not None
     assert exact.gap_ulps == pytest.approx(found.gap_ulps * 2**16)
+
+
+def test_a_byte_that_is_not_among_the_likeliest_is_no_near_tie(tmp_path: Path) -> None:
+    """However close the two likeliest bytes are."""
+    model = load_checkpoint(saved_llama(tmp_path)).model
+    ids = torch.tensor([[256, *PROMPT]])
+    top, second, *_, last = model.logits(model(ids))[0, -1, :256].sort(descending=True).indices
+    logits = model.logits(model(ids))[0, -1]
+    right = bytes([int(top)])
+    for byte, behind in (
+        (second, logits[top] - logits[second]),
+        (last, logits[top] - logits[last]),
+    ):
+        found = first_difference([bytes([int(byte)])], [right], [PROMPT], model, "bfloat16")
+        assert found is not None
+        assert found.gap == pytest.approx(float(logits[top] - logits[second]), abs=1e-5)
+        assert found.behind == pytest.approx(float(behind), abs=1e-5)
+        assert found.ulps == found.behind_ulps
+    old = FirstDifference(prompt=0, offset=0, gap=0.1, gap_ulps=1.5)
+    assert (old.ulps, old.near_tie) == (1.5, True)
+    far = FirstDifference(prompt=0, offset=0, gap=0.1, gap_ulps=1.5, behind=9.0, behind_ulps=135.0)
+    assert not far.near_tie

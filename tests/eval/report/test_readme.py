@@ -10,6 +10,7 @@ from support import ROOT
 
 from bytelm.toolkit import InputError
 from eval.report.readme import BLOCKS, Readme, filled, made_block, marks, with_block
+from eval.report.tables import peers
 
 RESULTS = ROOT / "results"
 PAGES = ("README.md", "docs/results.md")
@@ -52,6 +53,23 @@ def test_a_row_holds_the_figures_of_its_file() -> None:
     )
     assert "| micro | 2 of 20 | 10.0% | 2.8% to 30.1% | 3 | 17 |" in made_block("suites", RESULTS)
     assert "| 0.834 | 1.397 | 1.869 |" in made_block("bits", RESULTS)
+
+
+def test_readme_says_which_build_of_llama_cpp_a_ratio_is_of() -> None:
+    """The sealed figures are of the wheel alone, or of both builds."""
+    sealed = json.loads((RESULTS / "bench.json").read_text())
+    own = next(row for row in sealed["peers"] if row["engine"] == "bytelm")
+    assert own["dtype"] == "bfloat16"
+    own.pop("ratios", None)
+    text = peers(sealed)
+    assert f"{own['ratio_to_llamacpp']:.1f} times the bytes a second of its wheel" in text
+    assert "No llama.cpp built for the machine itself was measured." in text
+    native = {"whole": 3.14, "whole_range": [3, 4], "decoding": 2.31, "decoding_range": [2, 3]}
+    own["ratios"] = {"llama.cpp-native": native}
+    assert "built for the machine itself: 3.1 times (decoding 2.3)." in peers(sealed)
+    native |= {"reading": 17.04, "reading_range": [16, 18]}
+    assert "3.1 times (decoding 2.3, reading prompts 17.0)." in peers(sealed)
+    assert peers({**sealed, "peers": []}) == "Other programs were not measured."
 
 
 def test_the_block_is_replaced_and_nothing_else(tmp_path: Path) -> None:
