@@ -37,8 +37,9 @@ def test_bytes_that_are_no_utf8_come_through(
     [
         (["--count", "0"], "--count must be at least 1"),
         (["--bytes", "99999999"], "less than one prompt"),
-        (["--bytes", "1" + "0" * 30], "less than one prompt"),
-        (["--count", "1" + "0" * 30], "too few for"),
+        (["--bytes", "1" + "0" * 17], "less than one prompt"),
+        (["--count", "1000000", "--bytes", "9"], "too few for"),
+        (["--count", "1" + "0" * 30], "--count must be at most"),
     ],
 )
 def test_prompts_that_cannot_be(

@@ -90,10 +90,10 @@ class PeersOptions:
 
     def check_programs(self) -> None:
         """Raise InputError for a peer that is not there."""
-        check_available(self.peers)
         if self.llama_bench is not None:
             check_llama_bench(self.llama_bench)
             check_available((NATIVE,))
+        check_available(self.peers)
 
 
 @contextlib.contextmanager

@@ -108,8 +108,10 @@ def test_the_table_says_which_build_of_llama_cpp_a_figure_is_of() -> None:
 )
 def test_a_native_build_that_cannot_be_measured_is_refused_at_once(
     run_folder: Path, shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
-    more: list[str], word: str,
+    more: list[str], word: str, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
+    # On a machine with a GPU.
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
     out = tmp_path / "bench.json"
     status, figures, err = eval_command(
         capsys, "bench", "--checkpoint", str(run_folder), "--data", str(shards), "--out", str(out),

@@ -16,7 +16,7 @@ from bytelm.checkpoint import save_checkpoint
 from bytelm.config import ModelConfig
 from bytelm.model.model import Model
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def small_config(**changes: Any) -> ModelConfig:

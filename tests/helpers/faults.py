@@ -16,7 +16,7 @@ from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any, Literal
 
-from support import TRAIN
+from support import ROOT, TRAIN
 
 Result = Literal["file", "folder", "stdout"]
 Stream = Literal["captured", "closed", "full", "gone"]
@@ -78,7 +78,7 @@ COMMANDS: dict[str, Command] = {
     ),
     "build": Command(
         "data",
-        lambda toy, out: ["--path", str(Path(__file__).parent), "--out", out],
+        lambda toy, out: ["--path", str(ROOT / "bytelm" / "base"), "--out", out],
         "folder",
     ),
     "prompts": Command("data", lambda toy, out: ["--data", str(toy.shards), "--out", out]),
