@@ -92,6 +92,7 @@ def test_the_scripts_are_shell(page: Path) -> None:
         assert done.returncode == 0, f"{block.text}\n{done.stderr}"
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("page", [README, *DOCS], ids=name_of)
 def test_every_command_can_be_parsed(page: Path) -> None:
     """Those that tests cannot run, too."""

@@ -76,6 +76,7 @@ def test_the_model_does_not_know_how_it_is_used() -> None:
         assert not [module for module, _ in imports(path) if module.startswith(above)], path
 
 
+@pytest.mark.medium
 def test_nothing_loads_what_can_run_code() -> None:
     for room in ROOMS:
         for path in sources(room):
@@ -86,6 +87,7 @@ def test_nothing_loads_what_can_run_code() -> None:
 MOST_LINES, MOST_FUNCTION_LINES, MOST_FILES = 400, 60, 14
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("room", [*ROOMS, "tests", "scripts"])
 def test_files_classes_and_functions_keep_one_subject(room: str) -> None:
     for path in sources(room):

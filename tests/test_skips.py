@@ -41,6 +41,7 @@ def files() -> list[Path]:
     return sorted((ROOT / "tests").rglob("*.py"))
 
 
+@pytest.mark.medium
 def test_every_reason_to_skip_a_test_is_known() -> None:
     """Packages are no reason: tests that need one are marked `peers`, and CI installs it."""
     found: set[str] = set()
@@ -63,6 +64,7 @@ def test_ci_runs_every_kind_of_test() -> None:
     assert "pytest $(PYTEST) -m peers\n" in makefile
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("asked", [True, False])
 def test_a_test_of_an_engine_that_is_not_installed(asked: bool, tmp_path: Path) -> None:
     """It is skipped among others, and fails where such tests were asked for."""

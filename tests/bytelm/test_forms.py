@@ -146,6 +146,7 @@ FUNCTION_FIXTURE = settings(
 )
 
 
+@pytest.mark.medium
 @FUNCTION_FIXTURE
 @given(key=st.sampled_from(["format", "step", "model", "progress", "files", "sharded"]), value=JSON)
 def test_any_value_of_a_key_is_whole_or_one_line(run: Path, key: str, value: object) -> None:

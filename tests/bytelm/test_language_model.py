@@ -40,6 +40,7 @@ def test_the_type_of_the_weights(dtype: torch.dtype) -> None:
     assert model.module(model.encode(b"a")).dtype == torch.bfloat16
 
 
+@pytest.mark.medium
 def test_complete_gives_what_generate_gives(model: LanguageModel) -> None:
     raw = bytelm.load_checkpoint(WEIGHTS).model
     for heads in (None, 1, 2):
@@ -74,6 +75,7 @@ def test_text_stands_for_its_bytes(model: LanguageModel) -> None:
     assert model.encode("é").tolist() == [[256, 0xC3, 0xA9]]
 
 
+@pytest.mark.medium
 def test_many_prompts_and_samples(model: LanguageModel) -> None:
     prompts: list[bytes | str] = [b"import ", "class A", b""]
     found = model.complete_many(
@@ -94,6 +96,7 @@ def test_many_prompts_and_samples(model: LanguageModel) -> None:
 # Streaming.
 
 
+@pytest.mark.medium
 def test_pieces_are_the_completion(model: LanguageModel) -> None:
     for stops in ((), (b"    self",), (b"\n\n", b"e")):
         for temperature in (0.0, 0.8):
@@ -141,6 +144,7 @@ def test_a_stop_takes_back_no_piece(model: LanguageModel) -> None:
     assert shown == expected
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("engine", ["native", "eager"])
 def test_leaving_early_frees_the_engine(
     model: LanguageModel, engine: Literal["native", "eager"], monkeypatch: pytest.MonkeyPatch

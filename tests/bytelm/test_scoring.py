@@ -31,6 +31,7 @@ def plain_bits(model: Model, document: bytes) -> tuple[list[float], list[int], n
     return bits, symbols, np.stack(guesses)
 
 
+@pytest.mark.medium
 @settings(max_examples=15, deadline=None)
 @given(st.lists(st.binary(min_size=1, max_size=200), min_size=1, max_size=5), st.integers(1, 4))
 def test_scores_are_those_of_whole_documents(documents: list[bytes], batch: int) -> None:

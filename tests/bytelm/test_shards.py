@@ -112,6 +112,7 @@ def test_the_manifest_is_plain_json(tmp_path: Path) -> None:
     assert manifest["splits"]["train"]["documents"] == 1
 
 
+@pytest.mark.medium
 def test_cuts_are_spread_over_the_text(shards: Path) -> None:
     split = Split(shards, "held_out")
     text = b"".join(document.tobytes() for document in split)
@@ -178,6 +179,7 @@ def test_a_manifest_of_others_makes_no_shard_folder(tmp_path: Path, content: byt
     assert (tmp_path / "manifest.json").read_bytes() == content
 
 
+@pytest.mark.medium
 @settings(max_examples=30, deadline=None)
 @given(
     st.lists(st.binary(min_size=1, max_size=60), min_size=3, max_size=9),

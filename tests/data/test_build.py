@@ -32,6 +32,7 @@ def files_of(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
+@pytest.mark.medium
 def test_the_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
     one = corpus(tmp_path / "src")
     for name in "ab":
@@ -94,6 +95,7 @@ def test_the_split_follows_the_share() -> None:
     assert 900 < held_out < 1100
 
 
+@pytest.mark.medium
 @settings(max_examples=15, deadline=None)
 @given(st.lists(st.binary(min_size=1, max_size=60), min_size=2, max_size=10, unique=True))
 def test_any_bytes_come_through(
@@ -143,6 +145,7 @@ def test_the_output_is_not_read_as_a_source(tmp_path: Path) -> None:
         assert figures["documents"] == 60
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("kind", ["jsonl", "parquet", "csv"])
 def test_local_datasets(tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]) -> None:
     texts = [f"def f{n}():\n    return 'é{n}'\n" for n in range(30)]
@@ -223,6 +226,7 @@ def test_a_full_disk_leaves_nothing(
     assert [path.name for path in tmp_path.iterdir()] == ["src"]
 
 
+@pytest.mark.medium
 def test_sigterm_leaves_nothing(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "data", "build", "--recipe", "stdlib", "--out"]
     process: subprocess.Popen[Any] = subprocess.Popen(

@@ -263,6 +263,7 @@ def test_a_wrong_place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
         assert words in capsys.readouterr().err
 
 
+@pytest.mark.medium
 def test_nothing_is_written_to_the_home_folder(tmp_path: Path) -> None:
     home = tmp_path / "home"
     folder = write(tmp_path / "in", {"a.jsonl": lines(code("a"), code("b"))})

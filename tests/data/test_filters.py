@@ -79,6 +79,7 @@ def test_code_in_a_long_list_is_no_table() -> None:
     assert literal_share(calls) == 0
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("opening", [b"(", b"[", b"f(", b"not ", b"{1:"])
 def test_deep_nesting_kills_nobody(opening: bytes) -> None:
     assert 0 <= literal_share(opening * 100_000) <= 1

@@ -82,6 +82,7 @@ def test_a_file_that_grows_past_the_limit_is_too_large(
     assert walk.rejected == {"too large": 1}
 
 
+@pytest.mark.medium
 def test_deep_folders_do_not_exhaust_a_stack(tmp_path: Path) -> None:
     """Deeper than Python's recursion limit; built with short relative steps, paths have limits."""
     start, depth = Path.cwd(), 1300

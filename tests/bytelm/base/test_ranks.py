@@ -205,7 +205,7 @@ BROKEN = "error (rank 1): the second rank is broken"
 LOST = "error (rank 0): another rank ended before its work was done"
 
 
-@pytest.mark.medium
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("how", "words"),
     [

@@ -27,6 +27,7 @@ def test_slow_calls_are_few(monkeypatch: pytest.MonkeyPatch, most_s: float, call
     assert len(made) == calls
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("rate", ["matmul", "bandwidth"])
 def test_rates_are_positive(rate: str) -> None:
     import torch

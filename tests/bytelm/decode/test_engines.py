@@ -45,6 +45,7 @@ def rounded_apart(model: Model, seed: int) -> Model:
     return other
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("engine", ENGINES)
 def test_argmax_rule_one_seed_one_text_at_every_k_batch_and_gate(
     trained: Model, engine: Engine
@@ -59,6 +60,7 @@ def test_argmax_rule_one_seed_one_text_at_every_k_batch_and_gate(
     assert texts(trained, other) != reference
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("engine", ENGINES)
 def test_sampled_rule_one_seed_one_text_at_every_batch(trained: Model, engine: Engine) -> None:
     base = DecodeOptions(24, 8, 1, sampling=SAMPLED, samples=2, engine=engine)
@@ -70,6 +72,7 @@ def test_sampled_rule_one_seed_one_text_at_every_batch(trained: Model, engine: E
     assert texts(trained, plain) == texts(trained, replace(plain, sampling=ARGMAX))
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("rule", ["argmax", "sampled"])
 @pytest.mark.parametrize(
     "limits",
@@ -102,6 +105,7 @@ def test_the_engines_draw_the_same_bytes(trained: Model, rule: Any, limits: dict
             assert native[index][: first + 1] in {other[index][: first + 1] for other in others}
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(("engine", "count"), [("native", 10_000), ("eager", 512)])
 @pytest.mark.parametrize("rule", ["argmax", "sampled"])
 @pytest.mark.parametrize("limits", [{"top_k": 2}, {"top_k": 4, "top_p": 0.9}], ids=str)
@@ -136,6 +140,7 @@ def next_bytes(model: Model, path: bytes, options: SamplingOptions) -> list[floa
     return shares[:BYTES].tolist()
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
 def test_exact_mode_is_the_same_at_every_k(run_folder: Path, dtype: torch.dtype) -> None:
     model = load_checkpoint(run_folder, dtype=dtype).model

@@ -45,6 +45,7 @@ def prompts(shards: Path) -> list[bytes]:
     return [text[n * 131 : n * 131 + 1 + n * 53 % 700] for n in range(20)]
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("k", [1, 2, 8])
 def test_equals_the_definition(trained: Model, prompts: list[bytes], k: int) -> None:
     found = generate(trained, prompts[:4], DecodeOptions(40, k, 3, (b"return",)))
@@ -65,6 +66,7 @@ def test_the_same_at_every_k_and_batch(trained: Model, prompts: list[bytes]) -> 
                 assert all(set(c.accepted) == {1} for c in found)
 
 
+@pytest.mark.medium
 def test_the_same_when_half_of_the_rows_stop_early(trained: Model, prompts: list[bytes]) -> None:
     texts = [c.text for c in generate(trained, prompts, DecodeOptions(80, 1, 16))]
     # Stops taken from the texts themselves, so that they do fall, at many offsets.
@@ -80,6 +82,7 @@ def test_the_same_when_half_of_the_rows_stop_early(trained: Model, prompts: list
             assert [c.finish_reason for c in found] == reasons
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("kind", HEAD_KINDS)
 @settings(max_examples=10, deadline=None)
 @given(
@@ -152,6 +155,7 @@ def test_drafts_that_are_sometimes_right(trained: Model, prompts: list[bytes]) -
     assert len({length for c in found for length in c.accepted}) > 3
 
 
+@pytest.mark.medium
 def test_trained_heads_do_draft(trained: Model, prompts: list[bytes]) -> None:
     found = generate(trained, prompts, DecodeOptions(80, 8, 16, gate=0.0))
     assert sum(len(c.text) for c in found) > 1.2 * sum(c.forwards for c in found)

@@ -79,6 +79,7 @@ def test_every_kind_of_heads_is_looked_at(engine: Engine, kind: HeadKind) -> Non
         generate(model, PROMPTS, DecodeOptions(20, engine=engine))
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("engine", ["native", "eager"])
 @pytest.mark.parametrize("sampling", SAMPLINGS[:2], ids=["greedy", "argmax"])
 def test_large_logits_that_are_finite_give_text(engine: Engine, sampling: SamplingOptions) -> None:
@@ -91,6 +92,7 @@ def test_large_logits_that_are_finite_give_text(engine: Engine, sampling: Sampli
     assert all(len(text) == 20 or text for text in texts)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("engine", ["native", "eager"])
 @pytest.mark.parametrize("sampling", SAMPLINGS[:2], ids=["greedy", "argmax"])
 @pytest.mark.parametrize("gate", [0.0, None])
@@ -106,6 +108,7 @@ def test_a_drafting_head_that_overflows_changes_no_byte(
     assert [completion.text for completion in generate(model, PROMPTS, options)] == expected
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("engine", ["native", "eager"])
 def test_sampled_drafts_of_a_head_that_overflows(engine: Engine) -> None:
     """It drafts nothing of use; the text is still drawn from head 1's distribution."""

@@ -126,6 +126,7 @@ FILTERS: list[dict[str, Any]] = [
 ]
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("k", [1, 2, 3])
 @pytest.mark.parametrize("limits", FILTERS, ids=str)
 @pytest.mark.parametrize("options", [ARGMAX, SAMPLED], ids=["argmax", "sampled"])
@@ -136,6 +137,7 @@ def test_the_joint_distribution_is_head_1s(
     assert joint_p_value(options, k) > 1e-4
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("options", [ARGMAX, SAMPLED], ids=["argmax", "sampled"])
 def test_the_joint_distribution_when_widths_vary(options: SamplingOptions) -> None:
     def widths(positions_B: Tensor) -> Tensor:
@@ -168,6 +170,7 @@ def without_residual(
     return ids_BT.scatter(1, at_B[:, None], draw(p_BV, u_B1[:, 0])[:, None]), at_B
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("wrong", [accept_always, wrong_q, without_residual])
 def test_the_chi_square_rejects_wrong_rules(wrong: Verify) -> None:
     assert joint_p_value(SAMPLED, 2, verify=wrong) < 1e-6
@@ -199,6 +202,7 @@ def test_the_sampled_rule_takes_drafts_that_are_certain(draft: int) -> None:
     assert torch.equal(ids_BT[:, 0] == draft, at_B == 1)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("limits", FILTERS, ids=str)
 def test_argmax_rule_gives_the_same_ids_at_every_k_and_batch(limits: dict[str, Any]) -> None:
     options = replace(ARGMAX, **limits)
@@ -214,6 +218,7 @@ def test_argmax_rule_gives_the_same_ids_at_every_k_and_batch(limits: dict[str, A
     assert not torch.equal(decode(replace(options, seed=6), 1, samples_B, 30)[0], reference)
 
 
+@pytest.mark.medium
 def test_sampled_rule_does_not_depend_on_the_batch() -> None:
     samples_B = torch.arange(16)
     for k in (1, 2, 3):
@@ -255,6 +260,7 @@ def test_no_draft_past_the_width_is_accepted(rule: DraftRule) -> None:
         assert ids_BT[row, : at + 1].tolist() == [0, 1, 2, 3][: at + 1]
 
 
+@pytest.mark.medium
 @settings(max_examples=150, deadline=None)
 @given(
     seed=st.integers(0, 10**6),

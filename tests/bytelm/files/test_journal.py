@@ -38,6 +38,7 @@ def test_a_stop_before_the_first_row_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.medium
 @given(cut=st.integers(0, 200))
 def test_a_cut_journal_gives_its_whole_rows(
     tmp_path_factory: pytest.TempPathFactory, cut: int

@@ -35,6 +35,7 @@ def test_a_file_does_not_take_the_number_of_a_closed_stream(tmp_path: Path) -> N
     assert (tmp_path / "f").read_bytes() == b"kept"
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("place", ["2>&-", "2>/dev/full", "2> >(true)"])
 def test_words_that_cannot_be_printed_end_nothing(place: str) -> None:
     code = (
@@ -47,6 +48,7 @@ def test_words_that_cannot_be_printed_end_nothing(place: str) -> None:
     assert (done.returncode, done.stdout) == (0, "done")
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("place", "why"),
     [
@@ -67,6 +69,7 @@ def test_results_that_cannot_be_written_are_an_error(place: str, why: str, unbuf
     assert (done.returncode, done.stderr) == (0, f"{why}\n")
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_a_slow_reader_of_a_pipe_that_does_not_block_gets_every_byte(unbuffered: str) -> None:
     code = SAY + "write_stdout(bytes(range(256)) * 4000); write_stdout(b'end')"
@@ -103,6 +106,7 @@ def test_a_closed_stdin_is_wrong_input() -> None:
     assert shell(f'"$PY" -c "{code}" <&-').stdout == "standard input is closed; give a file\n"
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("words", ["plan --gpus 1", "plan --help", "plan --gpus 1 --markdown"])
 @pytest.mark.parametrize(
     ("place", "why"), [(">/dev/full", "No space left"), (">&-", "stdout is closed")]
@@ -120,6 +124,7 @@ def test_figures_and_help_that_cannot_be_printed_fail_in_one_line(
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.medium
 def test_a_reader_that_is_gone_is_told_in_one_line_and_without_a_traceback() -> None:
     done = shell('set -o pipefail; "$PY" -m bytelm plan --gpus 1 | true')
     assert done.returncode == 1

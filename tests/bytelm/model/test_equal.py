@@ -19,6 +19,7 @@ def preset(name: str) -> ModelConfig:
     return model_config(load_preset(name)["model"], name)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("kind", HEAD_KINDS)
 @pytest.mark.parametrize("n", [2, 4, 8])
 @pytest.mark.parametrize("name", ["tiny", "paper-3m", "paper-30m", "paper-100m", "paper-7b"])

@@ -64,6 +64,7 @@ def test_chunked_equals_whole_at_every_single_split(model: Model) -> None:
         torch.testing.assert_close(all_logits(model, ids, [cut]), whole, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.medium
 @settings(max_examples=25, deadline=None)
 @given(
     which=st.integers(0, len(MODELS) - 1),
@@ -77,6 +78,7 @@ def test_chunked_equals_whole_at_any_splits(which: int, cuts: set[int], seed: in
     torch.testing.assert_close(chunked, whole, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.medium
 @settings(max_examples=20, deadline=None)
 @given(
     which=st.integers(0, len(MODELS) - 1),

@@ -44,6 +44,7 @@ def counted(counter: FlopCounterMode) -> tuple[int, int]:
 VARIANTS: list[dict[str, object]] = [{}, PLAIN, {**PLAIN, "kv_heads": 1}, {"window": 12}]
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("changes", VARIANTS, ids=str)
 @pytest.mark.parametrize("heads", [1, 2, 4])
 @pytest.mark.parametrize("kind", HEAD_KINDS)
@@ -67,6 +68,7 @@ def test_a_training_byte_is_what_torch_counts(
     assert attention == 2 * 2 * config.layers * config.width * seen
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("changes", VARIANTS, ids=str)
 @pytest.mark.parametrize("heads", [1, 2, 4])
 @pytest.mark.parametrize("kind", HEAD_KINDS)

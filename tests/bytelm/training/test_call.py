@@ -17,7 +17,7 @@ MODEL = {"width": 64, "hidden": 128, "layers": 2, "ngram_rows": 2048, "window": 
 LEARNING = {"block": 128, "batch": 4}
 
 
-@pytest.mark.medium
+@pytest.mark.slow
 def test_it_trains_what_the_command_trains(
     run_folder: Path, shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

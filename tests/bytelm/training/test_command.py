@@ -36,6 +36,7 @@ def test_what_a_run_leaves(run_folder: Path) -> None:
     assert config["machine"]["cores"] >= 1
 
 
+@pytest.mark.medium
 def test_a_second_run_does_not_train_again(
     run_folder: Path, shards: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -92,7 +93,7 @@ def test_a_damaged_newest_checkpoint_is_set_aside(
     assert (run / "checkpoints" / "damaged-step-000000999").is_dir()
 
 
-@pytest.mark.medium
+@pytest.mark.slow
 def test_divergence_saves_nothing_and_says_so(shards: Path, tmp_path: Path) -> None:
     arguments = train(shards, tmp_path / "run", "--train.embedding-lr", "1e38")
     done = python("-m", "bytelm", *arguments, "--train.table-lr", "1e38")
@@ -136,6 +137,7 @@ def test_wrong_input_is_one_line_and_leaves_nothing(
     assert not run.exists()
 
 
+@pytest.mark.medium
 def test_weights_that_are_not_finite_are_not_saved(
     shards: Path,
     tmp_path: Path,
@@ -160,6 +162,7 @@ def test_weights_that_are_not_finite_are_not_saved(
     assert kept == ["step-000000006", "step-000000003"]
 
 
+@pytest.mark.medium
 def test_too_little_space_is_said_before_training(
     run_folder: Path,
     shards: Path,
@@ -178,6 +181,7 @@ def test_too_little_space_is_said_before_training(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.medium
 def test_a_full_disk_is_one_line(
     shards: Path,
     tmp_path: Path,

@@ -157,7 +157,7 @@ def test_rows_are_complete_and_consistent(
         assert row["compiled"] is False
 
 
-@pytest.mark.medium
+@pytest.mark.slow
 def test_without_compiled_code_beside_it() -> None:
     figures = training_costs(dataclasses.replace(TOY, kinds=("block",), heads=(1, 2), eager=True))
     ways = [(row["n"], row["way"]) for row in figures["rows"]]
@@ -195,7 +195,7 @@ def test_one_head_at_a_time_takes_less_memory_than_the_plain_sum() -> None:
     assert step[8, "plain"] > step[1, "sequential"]
 
 
-@pytest.mark.medium
+@pytest.mark.slow
 def test_batches_may_come_from_shards(shards: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     packings: list[Packing] = []
     read = Packing.batch_at

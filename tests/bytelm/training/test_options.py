@@ -98,6 +98,7 @@ def complaint(program: str, commands: Any, words: str, capsys: pytest.CaptureFix
     return line
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -183,6 +184,7 @@ def test_eval_says_the_same(words: str, said: str, capsys: pytest.CaptureFixture
     assert said in complaint("eval", eval.__main__.COMMANDS, words, capsys)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     "words",
     [

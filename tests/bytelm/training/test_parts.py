@@ -195,6 +195,7 @@ def test_bfloat16_is_picked_where_it_is_clearly_faster(
     assert pick_dtype("auto", "cpu") == picked
 
 
+@pytest.mark.medium
 def test_products_that_take_long_are_measured_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     """By a clock that moves a minute with each reading."""
     minutes = itertools.count()

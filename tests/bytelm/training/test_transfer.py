@@ -24,6 +24,7 @@ def saved(folder: Path, config: ModelConfig) -> Model:
     return model
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("old_kind", HEAD_KINDS)
 @pytest.mark.parametrize("new_kind", HEAD_KINDS)
 @pytest.mark.parametrize(("old_n", "new_n"), [(3, 3), (1, 4), (4, 2)])

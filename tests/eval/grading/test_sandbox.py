@@ -127,14 +127,15 @@ FORGERIES: dict[str, tuple[str, str]] = {
 }
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("name", FORGERIES)
 def test_no_forgery_passes_and_none_hangs(name: str) -> None:
     program, expected = FORGERIES[name]
     assert run_program(program, SHORT) == expected
 
 
+@pytest.mark.slow
 # The kernel takes a while to take back much memory: the killed program lives on for that long.
-@pytest.mark.medium
 @pytest.mark.parametrize("held_bytes", [0, 600 << 20])
 def test_a_stopped_supervisor_does_not_hang_the_grader(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held_bytes: int
@@ -158,6 +159,7 @@ def test_a_program_that_closes_every_descriptor_is_judged() -> None:
     assert run_program("import os; os.closerange(0, 4096); 1 / 0") == "failed: division by zero"
 
 
+@pytest.mark.medium
 def test_output_of_any_kind_and_size_is_swallowed() -> None:
     right = "import os\nprint('x' * 400_000)\nprint('\\xff\\udcff')\n" + "".join(
         f"os.write({stream}, b'\\xff' * 400_000)\n" for stream in (1, 2)
@@ -168,6 +170,7 @@ def test_output_of_any_kind_and_size_is_swallowed() -> None:
     assert run_program(flood, Limits(20.0, 160 << 20)) == "passed"
 
 
+@pytest.mark.medium
 def test_endless_output_fills_nothing() -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert run_program("import os\nwhile True: os.write(1, b'x' * 65536)", SHORT) == "timed out"
@@ -175,6 +178,7 @@ def test_endless_output_fills_nothing() -> None:
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20_000  # KiB
 
 
+@pytest.mark.medium
 def test_limits_hold() -> None:
     assert run_program("x = bytearray(2 << 30)") == "failed: "
     assert run_program("x = bytearray(200 << 20)", Limits(memory_bytes=160 << 20)) == "failed: "
@@ -208,6 +212,7 @@ def test_no_limit_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         run_program("x = 1")
 
 
+@pytest.mark.medium
 def test_environment_and_folder_are_fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OUR_SECRET", "hunter2")
     program = (

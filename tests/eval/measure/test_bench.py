@@ -53,7 +53,7 @@ def test_bench_seals_its_tables_and_draws_them(
     assert "the sure ones" in err
 
 
-@pytest.mark.medium
+@pytest.mark.slow
 @pytest.mark.parametrize("heads", [1, 4])
 def test_a_model_of_fewer_heads_is_benched_as_far_as_it_goes(
     shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], heads: int

@@ -16,6 +16,7 @@ def prompts_file(folder: Path) -> Path:
     return path
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("engine", ["native", "eager"])
 def test_the_audit_finds_no_difference(
     run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], engine: str

@@ -11,6 +11,7 @@ from bytelm.toolkit import DecodeOptions, generate, load_checkpoint
 from eval.measure.speed import SpeedOptions, measure_speed
 
 
+@pytest.mark.medium
 def test_the_speed_table(
     run_folder: Path, shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

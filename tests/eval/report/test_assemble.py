@@ -47,6 +47,7 @@ STAGE_FILES = {
 }
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("stage", STAGE_FILES)
 def test_a_missing_stage_is_named(run: Path, stage: str) -> None:
     for name in STAGE_FILES[stage]:
@@ -82,6 +83,7 @@ def test_a_run_that_is_not_over_has_a_report(run: Path) -> None:
     assert report["held_out_bpb"] is None
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("name", ["bits.json", "speed.json", "micro.complete.json"])
 def test_a_result_of_another_checkpoint_is_noted(run: Path, name: str) -> None:
     edit(run / "results" / name, checkpoint_sha256=OTHER)
@@ -91,6 +93,7 @@ def test_a_result_of_another_checkpoint_is_noted(run: Path, name: str) -> None:
     assert note in html.unescape((run / "report.html").read_text())
 
 
+@pytest.mark.medium
 def test_verdicts_of_other_samples_are_noted(run: Path) -> None:
     with (run / "results" / "micro.jsonl").open("a") as file:
         file.write(json.dumps(sample("micro/1", b"pass\n")) + "\n")
@@ -101,6 +104,7 @@ def test_verdicts_of_other_samples_are_noted(run: Path) -> None:
     )
 
 
+@pytest.mark.medium
 def test_no_nan_reaches_the_json(run: Path) -> None:
     path = run / "results" / "bits.json"
     path.write_text(path.read_text().replace('"seconds": 2.5', '"seconds": NaN'))

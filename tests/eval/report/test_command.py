@@ -4,6 +4,7 @@ import pytest
 from support import eval_command
 
 
+@pytest.mark.medium
 def test_terminal_and_json_line_say_the_same(
     whole: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

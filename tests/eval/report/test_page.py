@@ -46,6 +46,7 @@ def test_hostile_text_is_shown_not_run(whole: Path) -> None:
     assert r"\x00" in text
 
 
+@pytest.mark.medium
 def test_output_that_differs_is_noted_and_crossed(run: Path) -> None:
     path = run / "results" / "speed.json"
     rows = json.loads(path.read_text())["rows"]
@@ -59,6 +60,7 @@ def test_output_that_differs_is_noted_and_crossed(run: Path) -> None:
     assert "DIFFERS from plain decoding" in page
 
 
+@pytest.mark.medium
 def test_prompts_are_left_out_where_a_suite_is_not_installed(
     run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -76,6 +78,7 @@ def test_a_report_that_was_sealed_elsewhere_becomes_a_page() -> None:
     assert "The samples (results/humaneval.jsonl, results/micro.jsonl) is missing" in text
 
 
+@pytest.mark.medium
 def test_functions_give_what_the_command_writes(whole: Path) -> None:
     run = read_run(whole)
     report = assemble(run)
@@ -87,6 +90,7 @@ def test_functions_give_what_the_command_writes(whole: Path) -> None:
     assert page == (whole / "report.html").read_text()
 
 
+@pytest.mark.medium
 def test_text_that_is_not_unicode_is_escaped(run: Path) -> None:
     edit(run / "config.json", command="train --run caf\udce9")
     ReportCommand(run).run()

@@ -65,6 +65,7 @@ def heights(axes: Axes) -> list[float]:
     return [bar.get_height() for bar in axes.patches if isinstance(bar, Rectangle)]
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("name", FIGURES)
 def test_every_figure_becomes_the_same_svg_twice(name: str) -> None:
     svg = to_svg(FIGURES[name]())

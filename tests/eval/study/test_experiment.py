@@ -36,7 +36,7 @@ WORDS = [
 ]  # fmt: skip
 
 
-@pytest.mark.medium
+@pytest.mark.slow
 def test_induction_end_to_end(tmp_path: Path) -> None:
     out, published = tmp_path / "induction", tmp_path / "results"
     first = Induction(out, **TOY, names=(20,), stories=5, publish=published)
@@ -71,7 +71,7 @@ def test_induction_end_to_end(tmp_path: Path) -> None:
         Induction(out, **{**TOY, "bytes": 7000}, names=(20,), stories=5).run()
 
 
-@pytest.mark.medium
+@pytest.mark.slow
 def test_arithmetic_end_to_end(tmp_path: Path) -> None:
     small: dict[str, Any] = {"operations": 2, "operations_tested": 3, "problems": 12}
     figures = Arithmetic(tmp_path / "a", **{**TOY, "heads": (1,)}, **small).run()
@@ -86,6 +86,7 @@ def test_arithmetic_end_to_end(tmp_path: Path) -> None:
     assert more["summary"][0] == figures["summary"][0]
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("block", [64, 192, 256])
 def test_every_n_reads_the_same_bytes_in_the_same_order(tmp_path: Path, block: int) -> None:
     values = {**TOY, "block": block, "batch": 4, "bytes": 9000, "points": 1}
@@ -122,6 +123,7 @@ def test_a_folder_of_data_that_is_not_ours_is_left_alone(tmp_path: Path) -> None
     assert (tmp_path / "data" / "mine.csv").read_text() == "measured for a year"
 
 
+@pytest.mark.medium
 def test_data_of_other_options_is_made_anew(tmp_path: Path) -> None:
     def documents(seed: int) -> list[bytes]:
         command = Arithmetic(tmp_path, **TOY, seed=seed)
@@ -256,7 +258,7 @@ def test_wrong_options(tmp_path: Path, kind: Any, options: dict[str, Any], word:
     assert not list(out.glob("runs/*/config.json"))
 
 
-@pytest.mark.medium
+@pytest.mark.slow
 def test_a_failed_start_does_not_spoil_the_folder(tmp_path: Path) -> None:
     few = {**TOY, "heads": (1,)}
     short = replace(Induction().model, context=32)

@@ -88,6 +88,7 @@ def test_values_by_hand() -> None:
     assert ring.negate((0, 1, 2, 3, 4)) == (0, 6, 5, 4, 3)
 
 
+@pytest.mark.medium
 def test_expressions_are_counted() -> None:
     ring = Ring(2, 1)
     rng = random.Random(0)

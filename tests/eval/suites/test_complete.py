@@ -11,6 +11,7 @@ from eval.suites.complete import STOPS, form_prompt
 from eval.suites.problems import load_problems
 
 
+@pytest.mark.medium
 def test_samples_are_the_models_own_completions(
     run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

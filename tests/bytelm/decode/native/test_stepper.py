@@ -53,6 +53,7 @@ def native_logits(model: Model, ids: list[int], k: int = 1) -> tuple[Tensor, Ten
     return logits_KV[0], logits_KV[1:]
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("name", CONFIGS)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
 @pytest.mark.parametrize("length", [1, 2, 70, 150])
@@ -73,6 +74,7 @@ def test_logits_are_the_models(name: str, dtype: torch.dtype, length: int) -> No
         assert (drafts[head - 1] - wanted).norm() < near * wanted.norm()
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("kind", HEAD_KINDS)
 @settings(max_examples=12, deadline=None)
 @given(
@@ -108,6 +110,7 @@ def test_any_number_of_threads_gives_the_same_bits() -> None:
         assert torch.equal(drafts, found[0][1])
 
 
+@pytest.mark.medium
 # With heads of 32 channels attention goes by tiles as well, where there are any.
 @pytest.mark.parametrize("sizes", [{}, {"width": 64, "attention_heads": 2, "kv_heads": 1}], ids=str)
 @pytest.mark.parametrize("window", [0, 200])

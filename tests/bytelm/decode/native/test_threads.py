@@ -27,6 +27,7 @@ def stepped(model: Model, sampling: SamplingOptions, threads: int) -> Tensor:
     return stepper.run(12)[0]
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("kind", HEAD_KINDS)
 @pytest.mark.parametrize(
     "sampling",

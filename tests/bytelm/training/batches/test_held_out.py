@@ -37,6 +37,7 @@ def test_little_text_is_taken_whole(tmp_path: Path) -> None:
     assert held_out_sample(split_of(tmp_path / "s", [700, 30]), 1000) == [b"\0" * 700, b"\1" * 30]
 
 
+@pytest.mark.medium
 @settings(max_examples=40)
 @given(st.lists(st.integers(1, 5000), min_size=1, max_size=30), st.integers(1, 60_000))
 def test_pieces_are_of_documents_and_no_more_than_asked_for(

@@ -22,6 +22,7 @@ def split_of(folder: Path, documents: list[bytes]) -> Split:
     return Split(folder / "shards", "train")
 
 
+@pytest.mark.medium
 @settings(max_examples=30, deadline=None)
 @given(
     documents=st.lists(st.binary(min_size=1, max_size=60), min_size=1, max_size=12),

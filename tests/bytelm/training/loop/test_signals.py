@@ -163,6 +163,7 @@ def test_at_the_last_look(
     assert json.loads((run / "summary.json").read_text())["ended"] == "budget"
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("moment", ["enter", "exit"])
 def test_a_signal_as_the_loop_begins_or_ends(
     few_shards: Path,
@@ -191,6 +192,7 @@ def test_a_signal_as_the_loop_begins_or_ends(
     assert "stopped by SIGTERM and saved" in capsys.readouterr().err
 
 
+@pytest.mark.medium
 def test_a_run_that_goes_on_is_not_begun_twice(
     few_shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

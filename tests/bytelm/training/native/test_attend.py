@@ -81,18 +81,21 @@ SHAPES = {
 }
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("name", SHAPES)
 def test_result_and_gradients_are_right(name: str, dtype: torch.dtype) -> None:
     check(*inputs(*SHAPES[name], dtype), None)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("width", [1, 3, 64, 100, 512])
 def test_windows(width: int, dtype: torch.dtype) -> None:
     check(*inputs(2, 1300, 2, 1, 32, dtype), window(1300, width))
 
 
+@pytest.mark.medium
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_any_shape_and_any_documents(data: st.DataObject) -> None:

@@ -125,7 +125,7 @@ def test_spikes_that_do_not_end_are_the_new_usual() -> None:
         guard.admits([NAN], 16.0)
 
 
-@pytest.mark.medium
+@pytest.mark.slow
 def test_twenty_in_a_row_end_the_run_and_name_the_last_good_checkpoint(
     few_shards: Path,
     tmp_path: Path,

@@ -81,6 +81,7 @@ def test_the_version_says_what_the_program_says_of_its_build(tmp_path: Path, mod
     assert "warning: debug build" in version
 
 
+@pytest.mark.medium
 def test_a_row_beside_the_others(
     checkpoint: Path, shards: Path, tmp_path: Path, without_gguf: None
 ) -> None:
