@@ -106,7 +106,7 @@ def test_commands_run_among_files_with_the_names_of_modules(folder: Path) -> Non
     )
 
 
-@pytest.mark.medium
+@pytest.mark.slow
 def test_trainings_of_a_study_run_no_file_of_the_current_folder(folder: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-P", "-m", "bytelm", "train", "--data", "x", "--run", "y"],

@@ -47,7 +47,7 @@ def test_micro_batches_and_recomputing_change_nothing(
     assert worst(losses(tmp_path / "run"), plain) < 1e-4
 
 
-@pytest.mark.medium
+@pytest.mark.slow
 def test_documents_kept_apart_learn_something_else(tmp_path: Path) -> None:
     """Documents shorter than a block."""
     with ShardWriter(tmp_path / "short") as writer:
@@ -64,7 +64,7 @@ def test_documents_kept_apart_learn_something_else(tmp_path: Path) -> None:
     assert all(sum(row[0] for row in rows[-5:]) / 5 < 5 for rows in found)
 
 
-@pytest.mark.medium
+@pytest.mark.slow
 def test_a_cosine_ends_at_its_floor(shards: Path, tmp_path: Path) -> None:
     cosine = ("--train.lr-schedule", "cosine", "--train.floor", "0.03")
     assert train(shards, tmp_path / "run", *cosine, "--train.warmup", "0.2") == 0
@@ -117,7 +117,7 @@ def test_a_profile_opens_in_the_usual_viewers(
     assert "Self CPU" in (run / "profile/table-rank0.txt").read_text()
 
 
-@pytest.mark.medium
+@pytest.mark.slow
 def test_scalars_for_tensorboard(shards: Path, tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 

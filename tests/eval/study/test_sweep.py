@@ -26,7 +26,7 @@ def test_acceptance_gives_back_the_bytes_a_forward(blocks: list[int]) -> None:
         assert expected == pytest.approx(found)
 
 
-@pytest.mark.medium
+@pytest.mark.slow
 def test_one_model_beside_itself(
     run_folder: Path, shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
