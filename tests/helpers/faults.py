@@ -85,7 +85,8 @@ COMMANDS: dict[str, Command] = {
     "complete": Command(
         "eval",
         lambda toy, out: ["--checkpoint", str(toy.run), "--problems", str(toy.problems),
-                          "--max-bytes", "90", "--batch", "1", "--stops", "none", "--out", out],
+                          "--max-bytes", "90", "--batch", "1", "--heads", "1", "--stops", "none",
+                          "--out", out],
         keeps=True,
         beside=("*.complete.json",),
     ),
