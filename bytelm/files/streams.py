@@ -4,6 +4,7 @@ stderr is for people: progress and messages. A command goes on where they cannot
 is for results: `write_stdout` writes all bytes or raises OSError.
 """
 
+import atexit
 import contextlib
 import errno
 import os
@@ -42,6 +43,21 @@ def fill_closed_streams() -> None:
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, PTH123
+    atexit.register(_forget_unwritten, sys.stderr)
+
+
+def _forget_unwritten(stream: Any) -> None:
+    """Flush a stream; if that fails, forget its text.
+
+    Python flushes the streams when it exits. If that fails, its exit status is 120.
+    """
+    try:
+        stream.flush()
+    except (OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)
 
 
 class _Stderr:
@@ -148,9 +164,5 @@ def flush_stdout() -> None:
     try:
         sys.stdout.flush()
     except OSError:
-        # Python would try again when it exits, and print a traceback.
-        with contextlib.suppress(OSError, ValueError):
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, sys.stdout.fileno())
-            os.close(nowhere)
+        _forget_unwritten(sys.stdout)
         raise
