@@ -18,6 +18,36 @@ typedef int64_t i64;
 
 static constexpr int LANES = 16;
 
+// One register of this machine. Compilers keep vectors that are larger than a register in memory,
+// so the loops that matter sum in registers: a vector of LANES lanes is PARTS of them.
+// (BYTELM_REGISTER_LANES is for tests.)
+#if defined(BYTELM_REGISTER_LANES)
+static constexpr int REGISTER = BYTELM_REGISTER_LANES;
+#elif defined(__AVX512F__)
+static constexpr int REGISTER = 16;
+#elif defined(__AVX__)
+static constexpr int REGISTER = 8;
+#else
+static constexpr int REGISTER = 4;
+#endif
+static constexpr int PARTS = LANES / REGISTER;
+typedef float rf __attribute__((vector_size(4 * REGISTER)));
+typedef uint32_t ru __attribute__((vector_size(4 * REGISTER)));
+
+// How many registers of sums fit beside what they are made of.
+#if defined(__AVX512F__) || defined(__aarch64__)
+static constexpr int SUM_REGISTERS = 24;
+#else
+static constexpr int SUM_REGISTERS = 12;
+#endif
+
+static inline ru load_register(const u32* p) {
+  ru v;
+  std::memcpy(&v, p, sizeof v);
+  return v;
+}
+static inline void store_register(float* p, rf v) { std::memcpy(p, &v, sizeof v); }
+
 static inline vu load(const u32* p) {
   vu v;
   std::memcpy(&v, p, sizeof v);
@@ -69,9 +99,31 @@ static inline vf exp_fast(vf x) {
   return select(alive, (vf)((vu)y + ((vu)n << 23)), vf{});
 }
 
+// A storage type P multiplies units by operands: what is broadcast to all lanes. An operand is made
+// of one unit, by P::widen_units.
+
 struct F32 {
   typedef float Value;
   static constexpr int PAIR = 1;
+  typedef float Operand;
+  static constexpr int OPERANDS = 1;  // of a unit
+  static inline void widen_units(const u32* from, i64 units, Operand* to) {
+    std::memcpy(to, from, units * sizeof *to);
+  }
+  static inline void operand_lanes(vf v, Operand* row, i64 at) { storef(row + at, v); }
+  static inline rf fma(rf sum, const Operand* a, ru w) {
+#if defined(__AVX512F__) && !defined(BYTELM_REGISTER_LANES)
+    return (rf)_mm512_fmadd_ps(_mm512_set1_ps(*a), (__m512)w, (__m512)sum);
+#else
+    return sum + *a * (rf)w;
+#endif
+  }
+  // The same by a unit that is no operand yet.
+  static inline rf fma_unit(rf sum, u32 a, ru w) {
+    Operand operand;
+    std::memcpy(&operand, &a, sizeof a);
+    return fma(sum, &operand, w);
+  }
   static inline vf fma(vf sum, vu a, vu w) {
 #if defined(__AVX512F__)
     return (vf)_mm512_fmadd_ps((__m512)a, (__m512)w, (__m512)sum);
@@ -92,6 +144,40 @@ struct F32 {
 struct BF16 {
   typedef uint16_t Value;
   static constexpr int PAIR = 2;
+#if defined(__AVX512BF16__) && !defined(BYTELM_REGISTER_LANES)
+  typedef u32 Operand;
+  static constexpr int OPERANDS = 1;
+  static inline void widen_units(const u32* from, i64 units, Operand* to) {
+    std::memcpy(to, from, units * sizeof *to);
+  }
+  static inline void operand_lanes(vf v, Operand* row, i64 at) {
+    narrow_lanes(v, (Value*)row + at);
+  }
+  static inline rf fma(rf sum, const Operand* a, ru w) {
+    return (rf)_mm512_dpbf16_ps((__m512)sum, (__m512bh)_mm512_set1_epi32((int)*a), (__m512bh)w);
+  }
+#else
+  // Both values of a unit as float32, so that they need no work in the loop.
+  typedef float Operand;
+  static constexpr int OPERANDS = 2;
+  static inline void widen_units(const u32* from, i64 units, Operand* to) {
+    const Value* values = (const Value*)from;
+    for (i64 i = 0; i < PAIR * units; ++i) to[i] = widen(values[i]);
+  }
+  static inline void operand_lanes(vf v, Operand* row, i64 at) {
+    const vu bits = (vu)v;
+    storef(row + at, (vf)((bits + 0x7fffu + ((bits >> 16) & 1u)) & 0xffff0000u));
+  }
+  static inline rf fma(rf sum, const Operand* a, ru w) {
+    sum = sum + a[1] * (rf)(w & 0xffff0000u);
+    return sum + a[0] * (rf)(w << 16);
+  }
+#endif
+  static inline rf fma_unit(rf sum, u32 a, ru w) {
+    Operand operand[OPERANDS];
+    widen_units(&a, 1, operand);
+    return fma(sum, operand, w);
+  }
   static inline vf fma(vf sum, vu a, vu w) {
 #if defined(__AVX512BF16__)
     return (vf)_mm512_dpbf16_ps((__m512)sum, (__m512bh)a, (__m512bh)w);

@@ -61,88 +61,100 @@ struct SlotVector {
   }
 };
 
-// Scores of N queries over the slots [first, stop), a multiple of 32, and their largest lanes.
-template <class P, int N, bool MASKED>
-static void score(const u32* q, i64 units, const u32* keys, const CacheView& view, i64 first,
-                  i64 stop, const i64* positions, float scale, float* scores, vf* best) {
-  for (i64 slot = first; slot < stop; slot += 2 * LANES) {
+// Tiles of 16 keys that N queries are multiplied by at a time.
+template <int N>
+static constexpr int TILES = registers_each(N * PARTS, N == 1 ? 4 : 2);
+
+// Scores of N queries over the slots [from, stop), COUNT tiles at a time, and their largest lanes.
+// Returns the slot where less than COUNT tiles are left. Scores are stored from slot `first` on.
+template <class P, int N, int COUNT, bool MASKED>
+static i64 score_tiles(const typename P::Operand* q, i64 units, const u32* keys,
+                       const CacheView& view, i64 first, i64 from, i64 stop, const i64* positions,
+                       float scale, float* scores, vf* best) {
+  i64 slot = from;
+  for (; slot + COUNT * LANES <= stop; slot += COUNT * LANES) {
     const u32* tile = keys + slot * units;
-    const u32* next = tile + LANES * units;
-    vf sums[N][2];
-    for (int n = 0; n < N; ++n) sums[n][0] = sums[n][1] = vf{};
+    rf sums[N][COUNT * PARTS];
+    for (int n = 0; n < N; ++n)
+      for (int j = 0; j < COUNT * PARTS; ++j) sums[n][j] = rf{};
     for (i64 u = 0; u < units; ++u) {
-      const vu k0 = load(tile + u * LANES), k1 = load(next + u * LANES);
-      fetch_next_chunk(tile + u * LANES, units);
-      fetch_next_chunk(next + u * LANES, units);
-#pragma GCC unroll 8
+      ru k[COUNT * PARTS];
+#pragma GCC unroll 16
+      for (int j = 0; j < COUNT * PARTS; ++j) {
+        const u32* at = tile + (j / PARTS * units + u) * LANES;
+        if (j % PARTS == 0) fetch_next_chunk(at, units);
+        k[j] = load_register(at + j % PARTS * REGISTER);
+      }
+#pragma GCC unroll 12
       for (int n = 0; n < N; ++n) {
-        const vu a = broadcast(q[n * units + u]);
-        sums[n][0] = P::fma(sums[n][0], a, k0);
-        sums[n][1] = P::fma(sums[n][1], a, k1);
+        const auto* a = q + (n * units + u) * P::OPERANDS;
+#pragma GCC unroll 16
+        for (int j = 0; j < COUNT * PARTS; ++j) sums[n][j] = P::fma(sums[n][j], a, k[j]);
       }
     }
-    for (int half = 0; half < 2; ++half) {
-      const i64 at = slot + half * LANES;
+    for (int t = 0; t < COUNT; ++t) {
+      const i64 at = slot + t * LANES;
       const SlotVector slots(view, at);
       for (int n = 0; n < N; ++n) {
-        vf s = sums[n][half] * scale;
+        vf s;
+        std::memcpy(&s, sums[n] + t * PARTS, sizeof s);
+        s = s * scale;
         if (MASKED) s = slots.masked(s, positions[n]);
         storef(scores + n * CHUNK_SLOTS + at - first, s);
         best[n] = maximum(s, best[n]);
       }
     }
   }
+  return slot;
 }
 
-// to[n][channels] = sums over the slots: weights of N queries times 16 * VECTORS channels of
-// values.
-template <class P, int N, int VECTORS>
-static void accumulate_values(const u32* weights, const u32* values, i64 channels, i64 units,
-                              float* const* to) {
-  vf sums[N][VECTORS];
+// The same over the slots [first, stop), a multiple of 32.
+template <class P, int N, bool MASKED>
+static void score(const typename P::Operand* q, i64 units, const u32* keys, const CacheView& view,
+                  i64 first, i64 stop, const i64* positions, float scale, float* scores, vf* best) {
+  const i64 rest = score_tiles<P, N, TILES<N>, MASKED>(q, units, keys, view, first, first, stop,
+                                                       positions, scale, scores, best);
+  score_tiles<P, N, 1, MASKED>(q, units, keys, view, first, rest, stop, positions, scale, scores,
+                               best);
+}
+
+// to[n][channels] = sums over the slots: weights of N queries times REGISTERS registers of values.
+template <class P, int N, int REGISTERS>
+static void accumulate_values(const typename P::Operand* weights, const u32* values, i64 channels,
+                              i64 units, float* const* to) {
+  rf sums[N][REGISTERS];
   for (int n = 0; n < N; ++n)
-    for (int c = 0; c < VECTORS; ++c) sums[n][c] = vf{};
+    for (int c = 0; c < REGISTERS; ++c) sums[n][c] = rf{};
   for (i64 u = 0; u < units; ++u) {
-    vu v[VECTORS];
-#pragma GCC unroll 4
-    for (int c = 0; c < VECTORS; ++c) {
-      v[c] = load(values + u * channels + c * LANES);
-      fetch_next_chunk(values + u * channels + c * LANES, channels / P::PAIR);
+    ru v[REGISTERS];
+#pragma GCC unroll 16
+    for (int c = 0; c < REGISTERS; ++c) {
+      const u32* at = values + u * channels + c * REGISTER;
+      if (c * REGISTER % LANES == 0) fetch_next_chunk(at, channels / P::PAIR);
+      v[c] = load_register(at);
     }
-#pragma GCC unroll 6
+#pragma GCC unroll 12
     for (int n = 0; n < N; ++n) {
-      const vu a = broadcast(weights[n * CHUNK_SLOTS + u]);
-#pragma GCC unroll 4
-      for (int c = 0; c < VECTORS; ++c) sums[n][c] = P::fma(sums[n][c], a, v[c]);
+      const auto* a = weights + n * CHUNK_SLOTS + u * P::OPERANDS;
+#pragma GCC unroll 16
+      for (int c = 0; c < REGISTERS; ++c) sums[n][c] = P::fma(sums[n][c], a, v[c]);
     }
   }
   for (int n = 0; n < N; ++n)
-    for (int c = 0; c < VECTORS; ++c) storef(to[n] + c * LANES, sums[n][c]);
+    for (int c = 0; c < REGISTERS; ++c) store_register(to[n] + c * REGISTER, sums[n][c]);
 }
 
-template <class P, int N>
-static inline void accumulate_all_channels(const u32* weights, const u32* values, i64 channels,
-                                           i64 units, float* const* to) {
-  float* at[N];
-  for (i64 c = 0; c < channels;) {
+// The same for the channels [c, channels), with at most REGISTERS registers at a time.
+template <class P, int N, int REGISTERS>
+static inline void accumulate_channels(const typename P::Operand* weights, const u32* values, i64 c,
+                                       i64 channels, i64 units, float* const* to) {
+  for (; c + REGISTERS * REGISTER <= channels; c += REGISTERS * REGISTER) {
+    float* at[N];
     for (int n = 0; n < N; ++n) at[n] = to[n] + c;
-    const i64 now = std::min<i64>((channels - c) / LANES, VALUE_VECTORS);
-    const u32* from = values + c;
-    switch (now) {
-      case 1:
-        accumulate_values<P, N, 1>(weights, from, channels, units, at);
-        break;
-      case 2:
-        accumulate_values<P, N, 2>(weights, from, channels, units, at);
-        break;
-      case 3:
-        accumulate_values<P, N, 3>(weights, from, channels, units, at);
-        break;
-      default:
-        accumulate_values<P, N, 4>(weights, from, channels, units, at);
-    }
-    c += now * LANES;
+    accumulate_values<P, N, REGISTERS>(weights, values + c, channels, units, at);
   }
+  if constexpr (REGISTERS > 1)
+    accumulate_channels<P, N, REGISTERS / 2>(weights, values, c, channels, units, to);
 }
 
 #if defined(BYTELM_AMX)
@@ -222,9 +234,10 @@ static inline bool amx_fits(i64 channels) {
 // The softmax weights of `count` queries (at most QUERIES, by AMX TILE) over a chunk. `to[n]` gets
 // the largest score and the sum of the weights.
 template <class P>
-static inline void softmax_weights(int count, const u32* q, i64 units, const u32* keys,
-                                   const CacheView& view, i64 first, i64 stop, const i64* positions,
-                                   float scale, u32* weights, i64 channels, float* const* to) {
+static inline void softmax_weights(int count, const typename P::Operand* q, i64 units,
+                                   const u32* keys, const CacheView& view, i64 first, i64 stop,
+                                   const i64* positions, float scale, typename P::Operand* weights,
+                                   i64 channels, float* const* to) {
   constexpr int MOST = TILED<P> ? (int)TILE : QUERIES;
   alignas(64) float scores[MOST * CHUNK_SLOTS];
   i64 lowest = positions[0], highest = positions[0];
@@ -236,7 +249,7 @@ static inline void softmax_weights(int count, const u32* q, i64 units, const u32
     const bool all_visible = view.all_visible(first, stop, lowest, highest);
 #if defined(BYTELM_AMX)
     if (amx_fits<P>(channels)) {
-      amx_score(count, q, units, keys, view, first, stop, positions, scale, !all_visible,
+      amx_score(count, (const u32*)q, units, keys, view, first, stop, positions, scale, !all_visible,
                 scores, best);
     } else
 #endif
@@ -252,15 +265,15 @@ static inline void softmax_weights(int count, const u32* q, i64 units, const u32
   }
   for (int n = 0; n < count; ++n) {
     const float most = reduce_max(best[n]);
-    typename P::Value* weight = (typename P::Value*)(weights + n * CHUNK_SLOTS);
+    typename P::Operand* weight = weights + n * CHUNK_SLOTS;
     vf sum = vf{};
     if (most == -INFINITY) {  // sees no slot of the chunk
-      std::memset(weight, 0, (stop - first) * sizeof *weight);
+      std::memset(weight, 0, CHUNK_SLOTS * sizeof *weight);
     } else {
       for (i64 s = 0; s < stop - first; s += LANES) {
         const vf w = P::exp(loadf(scores + n * CHUNK_SLOTS + s) - broadcastf(most));
         sum = sum + w;
-        P::narrow_lanes(w, weight + s);
+        P::operand_lanes(w, weight, s);
       }
     }
     to[n][channels] = most;
@@ -272,35 +285,36 @@ static inline void softmax_weights(int count, const u32* q, i64 units, const u32
 // `chunk`. All queries read the keys before any reads the values: each of the two fits the L1 cache
 // alone.
 template <class P>
-static inline void attend_chunk(int count, const u32* q, i64 units, i64 channels, const u32* keys,
-                                const u32* values, const CacheView& view, i64 chunk,
-                                const i64* positions, float scale, float* const* to) {
-  alignas(64) u32 weights[(TASK_QUERIES + TILE) * CHUNK_SLOTS];  // AMX reads whole tiles of rows
+static inline void attend_chunk(int count, const typename P::Operand* q, i64 units, i64 channels,
+                                const u32* keys, const u32* values, const CacheView& view,
+                                i64 chunk, const i64* positions, float scale, float* const* to) {
+  // AMX reads whole tiles of rows.
+  alignas(64) typename P::Operand weights[(TASK_QUERIES + TILE) * CHUNK_SLOTS];
   const i64 first = chunk * CHUNK_SLOTS;
   const i64 last = std::min(view.stop(), first + CHUNK_SLOTS);
   const i64 stop = first + (last - first + 2 * LANES - 1) / (2 * LANES) * (2 * LANES);
   const int group = amx_fits<P>(channels) ? (int)TILE : QUERIES;
   for (int n = 0; n < count; n += group)
-    softmax_weights<P>(std::min(group, count - n), q + n * units, units, keys, view, first, stop,
+    softmax_weights<P>(std::min(group, count - n), q + n * units * P::OPERANDS, units, keys, view, first, stop,
                        positions + n, scale, weights + n * CHUNK_SLOTS, channels, to + n);
   const i64 pairs = (stop - first) / P::PAIR;
   values += first / P::PAIR * channels;
 #if defined(BYTELM_AMX)
   if (amx_fits<P>(channels)) {
     for (int n = 0; n < count; n += group)
-      amx_accumulate_values(std::min(group, count - n), weights + n * CHUNK_SLOTS, values, channels,
-                            pairs, to + n);
+      amx_accumulate_values(std::min(group, count - n), (const u32*)weights + n * CHUNK_SLOTS,
+                            values, channels, pairs, to + n);
     return;
   }
 #endif
   for (int n = 0; n < count;) {
-    const u32* own = weights + n * CHUNK_SLOTS;
+    const typename P::Operand* own = weights + n * CHUNK_SLOTS;
     const int left = count - n;
     const int now = left <= VALUE_QUERIES ? left : std::min((left + 1) / 2, VALUE_QUERIES);
 #define ACCUMULATE(N)                                                      \
   case N:                                                                  \
     if constexpr (N <= VALUE_QUERIES)                                      \
-      accumulate_all_channels<P, N>(own, values, channels, pairs, to + n); \
+      accumulate_channels<P, N, registers_each(N, 4 * PARTS)>(own, values, 0, channels, pairs, to + n); \
     break;
     switch (now) {
       ACCUMULATE(1) ACCUMULATE(2) ACCUMULATE(3) ACCUMULATE(4) ACCUMULATE(5) ACCUMULATE(6)

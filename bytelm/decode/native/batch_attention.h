@@ -113,13 +113,13 @@ class BatchAttention {
 
   void run_task(const LayerTensors& layer, const Tokens& list, const Task& task,
                 const Value* queries, float* partials) {
-    std::vector<u32> q((TASK_QUERIES + TILE) * head_units_);
+    std::vector<typename P::Operand> q((TASK_QUERIES + TILE) * head_units_ * P::OPERANDS);
     i64 positions[TASK_QUERIES];
     float* to[TASK_QUERIES];
     for (i64 n = 0; n < task.count; ++n) {
       positions[n] = list.position[query_token(task, n)];
-      std::memcpy(q.data() + n * head_units_, queries + query_index(task, n) * s_.padded_head_size,
-                  head_units_ * sizeof(u32));
+      const Value* query = queries + query_index(task, n) * s_.padded_head_size;
+      P::widen_units((const u32*)query, head_units_, q.data() + n * head_units_ * P::OPERANDS);
     }
     const i64 row = list.row[task.token];
     const CacheView seen = view(row, positions[task.count - 1]);

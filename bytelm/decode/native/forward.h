@@ -151,16 +151,16 @@ struct TransformerForward {
 
   // Where a product's sums go: added to the residual stream `to`, or stored.
   auto add_into(float* to) const {
-    return [this, to](i64 row, i64 panel, const vf* sums, int first, int step) {
+    return [this, to](i64 row, i64 panel, const vf* sums) {
       float* at = to + row * s.padded_width + panel * PANEL;
-      for (i64 j = first; j < 4 && panel * PANEL + j * LANES < s.padded_width; j += step, ++sums)
-        storef(at + j * LANES, loadf(at + j * LANES) + *sums);
+      for (i64 j = 0; j < 4 && panel * PANEL + j * LANES < s.padded_width; ++j)
+        storef(at + j * LANES, loadf(at + j * LANES) + sums[j]);
     };
   }
   auto store_into(float* to, i64 stride) const {
-    return [=](i64 row, i64 panel, const vf* sums, int first, int step) {
+    return [=](i64 row, i64 panel, const vf* sums) {
       float* at = to + row * stride + panel * PANEL;
-      for (int j = first; j < 4; j += step, ++sums) storef(at + j * LANES, *sums);
+      for (int j = 0; j < 4; ++j) storef(at + j * LANES, sums[j]);
     };
   }
 
@@ -197,10 +197,10 @@ struct TransformerForward {
     team.barrier();
     // A panel holds 32 gates and the 32 values that they open.
     product<P>(me, n, (const u32*)normed.data(), units, list.count, layer.up, s.hidden_panels,
-               units, [&](i64 row, i64 panel, const vf* sums, int first, int step) {
+               units, [&](i64 row, i64 panel, const vf* sums) {
                  Value* at = hidden.data() + (row * s.hidden_panels + panel) * HIDDEN_PANEL;
-                 for (int j = first; j < 2; j += step, ++sums) {
-                   const vf gate = sums[0], value = sums[2 / step];
+                 for (int j = 0; j < 2; ++j) {
+                   const vf gate = sums[j], value = sums[j + 2];
                    const vi down = gate < vf{};
                    const vf e = P::exp(select(down, gate, -gate));
                    const vf sigmoid = select(down, e, vf{} + 1.0f) / (1.0f + e);
@@ -279,9 +279,9 @@ struct TransformerForward {
     team.barrier();
     product<P>(me, (int)s.threads, (const u32*)normed.data(), units, rows,
                matrix + first * units * PANEL, count, units,
-               [&](i64 row, i64 panel, const vf* sums, int half, int step) {
+               [&](i64 row, i64 panel, const vf* sums) {
                  float* at = logits_of(row) + panel * PANEL;
-                 for (int j = half; j < 4; j += step, ++sums) storef(at + j * LANES, *sums);
+                 for (int j = 0; j < 4; ++j) storef(at + j * LANES, sums[j]);
                });
     team.barrier();
   }

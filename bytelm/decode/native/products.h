@@ -4,83 +4,95 @@
 // So a row's result is the same bits whatever rows, blocks and threads run beside it, and
 // speculative decoding equals plain decoding in bfloat16 as well.
 #pragma once
+#include <vector>
 #include "amx.h"
 
 static constexpr int PANEL = 64;  // outputs of a packed matrix that adjoin
 
-// How many sums fit the registers: a vector of 16 lanes is one register of AVX-512, and two or four
-// of a smaller machine.
-#if defined(__AVX512F__)
-static constexpr int FEW_ROWS = 6;  // rows x 4 vectors of a panel, in one pass over it
-static constexpr int MANY_ROWS = 12;  // rows x 2 vectors, in two passes over a half each
-static constexpr int QUERIES = 8;  // queries x 2 vectors of scores
-static constexpr int VALUE_QUERIES = 6;  // queries x VALUE_VECTORS of values
-static constexpr int VALUE_VECTORS = 4;
-#else
-static constexpr int FEW_ROWS = 1;
-static constexpr int MANY_ROWS = 3;
-static constexpr int QUERIES = 3;
-static constexpr int VALUE_QUERIES = 3;
-static constexpr int VALUE_VECTORS = 2;
-#endif
-
+static constexpr int PANEL_REGISTERS = PANEL / REGISTER;
+// Rows that are multiplied by a panel at a time: as many as leave two registers of sums to each, so
+// that a panel's values are used often once they are loaded.
+static constexpr int MANY_ROWS = SUM_REGISTERS / 2;
+static constexpr int QUERIES = SUM_REGISTERS / 2 < 8 ? SUM_REGISTERS / 2 : 8;
+static constexpr int VALUE_QUERIES = 6;
 static constexpr i64 PREFETCH = 16;  // units ahead
 
-// A panel's product calls out(row, panel, sums, first, step): sums[i] are the 16 outputs of the
-// panel's vector number first + i * step.
+// The largest power of two that is at most `most`.
+static constexpr int power_of_two(int most) { return most < 2 ? 1 : 2 * power_of_two(most / 2); }
 
-// ROWS rows of x (units, `stride` apart) against VECTORS of the 4 vectors of one packed panel.
-template <class P, int ROWS, int VECTORS, class Out>
-static inline void panel_product(const u32* x, i64 stride, const u32* panel, i64 units,
-                                 const Out& out) {
-  constexpr int STEP = PANEL / LANES / VECTORS;
-  vf sums[ROWS][VECTORS];
+// Registers of sums that each of `count` rows or queries gets, of `most` that it could use.
+static constexpr int registers_each(int count, int most) {
+  const int fit = power_of_two(SUM_REGISTERS / count);
+  return fit < most ? fit : most;
+}
+
+// A product calls out(row, panel, sums): sums are the 4 vectors of a panel's outputs.
+
+// ROWS rows of operands against REGISTERS registers of a packed panel, into to[row * PANEL].
+template <class P, int ROWS, int REGISTERS>
+static inline void panel_pass(const typename P::Operand* x, i64 stride, const u32* panel, i64 units,
+                              float* to) {
+  rf sums[ROWS][REGISTERS];
   for (int r = 0; r < ROWS; ++r)
-    for (int j = 0; j < VECTORS; ++j) sums[r][j] = vf{};
-  for (i64 u = 0; u < units; ++u, panel += PANEL) {
-    vu w[VECTORS];
-#pragma GCC unroll 4
-    for (int j = 0; j < VECTORS; ++j) {
-      __builtin_prefetch(panel + PREFETCH * PANEL + j * STEP * LANES);
-      w[j] = load(panel + j * STEP * LANES);
+    for (int j = 0; j < REGISTERS; ++j) sums[r][j] = rf{};
+  for (i64 u = 0; u < units; ++u, panel += PANEL, x += P::OPERANDS) {
+    ru w[REGISTERS];
+#pragma GCC unroll 16
+    for (int j = 0; j < REGISTERS; ++j) {
+      if (j * REGISTER % LANES == 0) __builtin_prefetch(panel + PREFETCH * PANEL + j * REGISTER);
+      w[j] = load_register(panel + j * REGISTER);
     }
 #pragma GCC unroll 12
     for (int r = 0; r < ROWS; ++r) {
-      const vu a = broadcast(x[r * stride + u]);
-#pragma GCC unroll 4
-      for (int j = 0; j < VECTORS; ++j) sums[r][j] = P::fma(sums[r][j], a, w[j]);
+#pragma GCC unroll 16
+      for (int j = 0; j < REGISTERS; ++j) sums[r][j] = P::fma(sums[r][j], x + r * stride, w[j]);
     }
   }
-  for (int r = 0; r < ROWS; ++r) out(r, sums[r], STEP);
+  for (int r = 0; r < ROWS; ++r)
+    for (int j = 0; j < REGISTERS; ++j) store_register(to + r * PANEL + j * REGISTER, sums[r][j]);
 }
 
 template <class P, int ROWS, class Out>
-static inline void panel_halves(const u32* x, i64 stride, const u32* panel, i64 units, i64 row,
-                                i64 number, const Out& out) {
-  if constexpr (ROWS <= FEW_ROWS) {
-    panel_product<P, ROWS, 4>(x, stride, panel, units, [&](int r, const vf* sums, int step) {
-      out(row + r, number, sums, 0, step);
-    });
-  } else {
-    for (int half = 0; half < 2; ++half)
-      panel_product<P, ROWS, 2>(
-          x, stride, panel + half * LANES, units,
-          [&](int r, const vf* sums, int step) { out(row + r, number, sums, half, step); });
+static inline void panel_product(const typename P::Operand* x, i64 stride, const u32* panel,
+                                 i64 units, i64 row, i64 number, const Out& out) {
+  constexpr int REGISTERS = registers_each(ROWS, PANEL_REGISTERS);
+  alignas(64) float sums[ROWS][PANEL];
+  for (int j = 0; j < PANEL_REGISTERS; j += REGISTERS)
+    panel_pass<P, ROWS, REGISTERS>(x, stride, panel + j * REGISTER, units, sums[0] + j * REGISTER);
+  for (int r = 0; r < ROWS; ++r) {
+    vf lanes[PANEL / LANES];
+    std::memcpy(lanes, sums[r], sizeof lanes);
+    out(row + r, number, lanes);
   }
 }
 
 template <class P, class Out>
-static inline void panel_rows(int rows, const u32* x, i64 stride, const u32* panel, i64 units,
-                              i64 row, i64 number, const Out& out) {
-#define ROWS(N)                                                                                  \
-  case N:                                                                                        \
-    if constexpr (N <= MANY_ROWS) panel_halves<P, N>(x, stride, panel, units, row, number, out); \
+static inline void panel_rows(int rows, const typename P::Operand* x, i64 stride, const u32* panel,
+                              i64 units, i64 row, i64 number, const Out& out) {
+#define ROWS(N)                                                                                   \
+  case N:                                                                                         \
+    if constexpr (N <= MANY_ROWS) panel_product<P, N>(x, stride, panel, units, row, number, out); \
     return;
   switch (rows) {
     ROWS(1)
     ROWS(2) ROWS(3) ROWS(4) ROWS(5) ROWS(6) ROWS(7) ROWS(8) ROWS(9) ROWS(10) ROWS(11) ROWS(12)
   }
 #undef ROWS
+}
+
+// The operands of rows of units: the units themselves, or a copy that this thread keeps.
+template <class P>
+static inline const typename P::Operand* operands(const u32* x, i64 stride, i64 rows, i64 units) {
+  typedef typename P::Operand Operand;
+  if constexpr (P::OPERANDS == 1) {
+    return (const Operand*)x;
+  } else {
+    static thread_local std::vector<Operand> copy;
+    const i64 size = stride * P::OPERANDS;
+    if ((i64)copy.size() < rows * size) copy.resize(rows * size);
+    for (i64 r = 0; r < rows; ++r) P::widen_units(x + r * stride, units, copy.data() + r * size);
+    return copy.data();
+  }
 }
 
 #if defined(BYTELM_AMX)
@@ -116,7 +128,7 @@ static inline void amx_product(const u32* x, i64 stride, i64 rows, const u32* pa
   for (i64 r = 0; r < rows; ++r) {
     vf lanes[PANEL / LANES];
     std::memcpy(lanes, sums[r], sizeof lanes);
-    out(row + r, number, lanes, 0, 1);
+    out(row + r, number, lanes);
   }
 }
 #endif
@@ -130,17 +142,26 @@ static inline void product(int me, int threads, const u32* x, i64 stride, i64 ro
   const i64 most = TILED<P> ? TILE : MANY_ROWS;
   const i64 groups = (rows + most - 1) / most;
   const i64 items = panels * groups;
-  for (i64 item = items * me / threads; item < items * (me + 1) / threads; ++item) {
+  const i64 begin = items * me / threads, end = items * (me + 1) / threads;
+  if (begin == end) return;
+#if !defined(BYTELM_AMX)
+  const auto* all = operands<P>(x, stride, rows, units);
+#else
+  const typename P::Operand* all = (const typename P::Operand*)x;
+  if constexpr (!TILED<P>) all = operands<P>(x, stride, rows, units);
+#endif
+  for (i64 item = begin; item < end; ++item) {
     const i64 panel = item / groups, group = item % groups;
     const i64 first = rows * group / groups, last = rows * (group + 1) / groups;
-    const u32 *from = x + first * stride, *weights = matrix + panel * units * PANEL;
+    const u32* weights = matrix + panel * units * PANEL;
 #if defined(BYTELM_AMX)
     if constexpr (TILED<P>) {
-      amx_product(from, stride, last - first, weights, units, first, panel, out);
+      amx_product(x + first * stride, stride, last - first, weights, units, first, panel, out);
       continue;
     }
 #endif
-    panel_rows<P>((int)(last - first), from, stride, weights, units, first, panel, out);
+    const i64 size = stride * P::OPERANDS;
+    panel_rows<P>((int)(last - first), all + first * size, size, weights, units, first, panel, out);
   }
 }
 

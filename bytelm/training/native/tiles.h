@@ -127,17 +127,30 @@ static inline void copy_row(const V* from, V* to, i64 count) {
 template <class P, int N, int VECTORS>
 static inline void multiply(const u32* a, i64 row, i64 unit, const u32* b, i64 width, i64 units,
                             vf (&sums)[N][VECTORS]) {
-  for (i64 u = 0; u < units; ++u, a += unit, b += width) {
-    vu lanes[VECTORS];
+  rf parts[N][VECTORS][PARTS];
+#pragma GCC unroll 8
+  for (int r = 0; r < N; ++r)
 #pragma GCC unroll 4
-    for (int j = 0; j < VECTORS; ++j) lanes[j] = load(b + j * LANES);
+    for (int j = 0; j < VECTORS; ++j) std::memcpy(parts[r][j], &sums[r][j], sizeof sums[r][j]);
+  for (i64 u = 0; u < units; ++u, a += unit, b += width) {
+    ru lanes[VECTORS][PARTS];
+#pragma GCC unroll 4
+    for (int j = 0; j < VECTORS; ++j)
+#pragma GCC unroll 4
+      for (int p = 0; p < PARTS; ++p) lanes[j][p] = load_register(b + j * LANES + p * REGISTER);
 #pragma GCC unroll 8
     for (int r = 0; r < N; ++r) {
-      const vu spread_a = broadcast(a[r * row]);
 #pragma GCC unroll 4
-      for (int j = 0; j < VECTORS; ++j) sums[r][j] = P::fma(sums[r][j], spread_a, lanes[j]);
+      for (int j = 0; j < VECTORS; ++j)
+#pragma GCC unroll 4
+        for (int p = 0; p < PARTS; ++p)
+          parts[r][j][p] = P::fma_unit(parts[r][j][p], a[r * row], lanes[j][p]);
     }
   }
+#pragma GCC unroll 8
+  for (int r = 0; r < N; ++r)
+#pragma GCC unroll 4
+    for (int j = 0; j < VECTORS; ++j) std::memcpy(&sums[r][j], parts[r][j], sizeof sums[r][j]);
 }
 
 template <class P, int N, int VECTORS>
