@@ -119,7 +119,13 @@ def progress_bar(iterable: Any = None, **options: Any) -> ProgressBar:
     """A tqdm progress bar on stderr, with tqdm's `options`. It never ends the work."""
     from tqdm import tqdm
 
-    return tqdm(iterable, file=STDERR, **{"dynamic_ncols": True, **options})
+    class Bar(tqdm):  # type: ignore[type-arg]
+        def __del__(self) -> None:
+            # A signal may have ended the construction: then there are no attributes to close.
+            with contextlib.suppress(AttributeError):
+                super().__del__()
+
+    return Bar(iterable, file=STDERR, **{"dynamic_ncols": True, **options})
 
 
 def write_stdout(content: bytes) -> None:

@@ -114,4 +114,7 @@ def abandon_compiling() -> None:
     # If the module was never imported, nothing was compiled and there is nothing to cancel.
     module = sys.modules.get("torch._inductor.async_compile")
     if module is not None and module.get_compile_threads() > 1:
-        module.AsyncCompile.pool().shutdown(wait=False, cancel_futures=True)
+        pool = module.AsyncCompile.pool
+        pool().shutdown(wait=False, cancel_futures=True)
+        # The next training of this process gets a pool of its own. Else it would not be compiled.
+        pool.cache_clear()

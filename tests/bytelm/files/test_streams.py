@@ -97,6 +97,15 @@ def test_a_message_has_a_line_of_its_own_while_a_bar_is_shown() -> None:
     assert shown[-2].startswith("working")
 
 
+def test_a_bar_whose_construction_was_ended_says_nothing() -> None:
+    code = (
+        SAY + "import tqdm; tqdm.tqdm.__init__ = lambda *_, **__: sys.exit(7)\n"
+        "progress_bar(range(3))"
+    )
+    done = python("-c", code)
+    assert (done.returncode, done.stderr) == (7, "")
+
+
 def test_a_closed_stdin_is_wrong_input() -> None:
     code = (
         SAY + "from bytelm.base.errors import InputError\n"

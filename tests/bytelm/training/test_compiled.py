@@ -7,6 +7,7 @@ import torch
 from training import random_batch
 
 from bytelm.config import ModelConfig
+from bytelm.training.device.speedups import abandon_compiling
 from bytelm.training.learner import Execution, Learner
 from bytelm.training.loop.watching import Bar
 from bytelm.training.options import TrainOptions
@@ -35,6 +36,14 @@ def test_more_layers_and_heads_compile_no_more_code(
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
     # A layer, and a head's loss.
     assert 0 < frames(1, 2) == frames(3, 6)
+
+
+@pytest.mark.medium
+def test_after_a_stopped_training_the_next_one_can_compile() -> None:
+    from torch._inductor.async_compile import AsyncCompile
+
+    abandon_compiling()
+    assert AsyncCompile.pool().submit(int, "3").result() == 3
 
 
 def test_the_bar_says_compiling_until_the_first_step(

@@ -196,16 +196,17 @@ def test_a_cache_that_is_given(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_a_run_folder_with_a_space_and_a_compiler_with_words(
     few_shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each used to train without compiled code; the result is that of any other folder."""
     options = ("--compile", "--bytes", str(512 * 4))
     first = start(few_shards, tmp_path / "one", *options)
-    assert first.end() == 0, first.said
+    assert first.end(280) == 0, first.said
     monkeypatch.setenv("CXX", "env WORDS=1 g++")
     second = start(few_shards, tmp_path / "my runs" / "my run", *options)
-    assert second.end() == 0, second.said
+    assert second.end(280) == 0, second.said
     for running in (first, second):
         assert "without compiled code" not in running.said
         assert running.figures()["compiled"]
