@@ -4,7 +4,6 @@ import base64
 import json
 import shutil
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -240,12 +239,14 @@ def test_figures_count_what_was_accepted(
     path, out = tmp_path / "p.jsonl", tmp_path / "o.jsonl"
     path.write_text(json.dumps({"id": 1, "prompt": "import os\n"}) + "\n")
     arguments = ["--checkpoint", str(run_folder), "--prompts", str(path), "--heads", heads]
-    # The small model indents, so that bytes are cut off.
-    stops = ["--stop", "    "]
+    # Two bytes that the model writes, so that bytes are cut off.
+    model, prompt = load_checkpoint(run_folder).model, b"import os\n"
+    stop = generate(model, [prompt], DecodeOptions(60, 1))[0].text[20:22]
+    stops = ["--stop", "".join(f"\\x{byte:02x}" for byte in stop)]
     assert bytelm_command("generate", *arguments, "--out", str(out), *stops) == 0
     figures = json.loads(capsys.readouterr().out.splitlines()[-1])
-    prompt, options = b"import os\n", DecodeOptions(stops=(b"    ",))
-    [one] = generate(load_checkpoint(run_folder).model, [prompt], replace(options, heads=1))
+    options = DecodeOptions(heads=1, stops=(stop,))
+    [one] = generate(model, [prompt], options)
     assert figures["bytes"] == len(one.text) < one.forwards
     assert figures["bytes_per_forward"] == figures["accepted_bytes"] / figures["forwards"]
     if heads == "1":
