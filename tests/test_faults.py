@@ -71,7 +71,7 @@ def assert_refused(ended: Ended, folder: Path) -> None:
     assert ended.status in (1, 2), ended.err
     assert len(ended.messages) == 1, ended.err
     assert ended.messages[0].startswith("error: ")
-    assert not [path for path in folder.rglob("*") if path.name.startswith("result.")]
+    assert not [path for path in folder.rglob("*") if path.name.startswith((".result.", "result."))]
 
 
 @pytest.mark.parametrize("kind", ["closed", "full", "gone"])
