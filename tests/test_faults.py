@@ -11,13 +11,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from faults import COMMANDS, Around, Ended, Result, Toy, names, run, shape, table
+from faults import COMMANDS, STUDIES, Around, Ended, Result, Toy, names, run, shape, table
 from support import ROOT, write_rows
 
 from eval.suites.problems import load_problems
 
 pytestmark = pytest.mark.slow
 
+QUICK = [name for name in COMMANDS if name not in STUDIES]
 FILES = [name for name, command in COMMANDS.items() if command.result == "file"]
 FOLDERS = [name for name, command in COMMANDS.items() if command.result == "folder"]
 PLACED = [*FILES, *FOLDERS]
@@ -75,7 +76,7 @@ def assert_refused(ended: Ended, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["closed", "full", "gone"])
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", QUICK)
 def test_without_a_place_for_words(
     toy: Toy, normal: Normal, tmp_path: Path, name: str, kind: str
 ) -> None:
@@ -89,7 +90,7 @@ def test_without_a_place_for_words(
 
 
 @pytest.mark.parametrize("kind", ["closed", "full", "gone"])
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", QUICK)
 def test_without_a_place_for_figures(
     toy: Toy, normal: Normal, tmp_path: Path, name: str, kind: str
 ) -> None:
@@ -108,7 +109,7 @@ def test_without_a_place_for_figures(
     assert_work_is_kept(name, tmp_path, normal)
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", QUICK)
 def test_without_stdin(toy: Toy, normal: Normal, tmp_path: Path, name: str) -> None:
     command = COMMANDS[name]
     around = Around(stdin="closed")
@@ -118,7 +119,7 @@ def test_without_stdin(toy: Toy, normal: Normal, tmp_path: Path, name: str) -> N
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.8])
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", QUICK)
 def test_stopped(
     toy: Toy, normal: Normal, tmp_path: Path, name: str, share: float, number: int
 ) -> None:
@@ -131,8 +132,9 @@ def test_stopped(
     assert ended.status in (0, 128 + number), ended.err
     if ended.status == 0:
         assert_work_is_kept(name, tmp_path, normal)
-    elif not command.keeps:
-        assert not (tmp_path / "result").exists()
+    elif not command.keeps and (tmp_path / "result").exists():
+        # The signal came between the result and the end: the result is whole.
+        assert shape(tmp_path / "result") == shape(normal(name)[1])
     if not command.keeps:
         return
     again = run(command, name, words, tmp_path, Around())
@@ -165,7 +167,7 @@ def test_a_file_in_the_place_of_a_folder(toy: Toy, tmp_path: Path, name: str) ->
     assert (tmp_path / "result").read_text() == "mine"
 
 
-@pytest.mark.parametrize("name", [name for name in FOLDERS if name != "train"])
+@pytest.mark.parametrize("name", ["export", "build"])
 def test_a_folder_that_holds_other_things(toy: Toy, tmp_path: Path, name: str) -> None:
     words = COMMANDS[name].words(toy, "result")
     first = run(COMMANDS[name], name, words, tmp_path, Around())
@@ -215,6 +217,23 @@ def test_a_place_that_is_full_at_the_end(
     [kept] = (tmp_path / "refuge").glob("bytelm-*-result")
     assert str(kept) in message
     assert shape(kept) == shape(normal(name)[1])
+
+
+@pytest.mark.parametrize("kind", ["closed", "full", "gone"])
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_study_without_streams(
+    toy: Toy, normal: Normal, tmp_path: Path, name: str, kind: str
+) -> None:
+    (tmp_path / "words").mkdir()
+    (tmp_path / "figures").mkdir()
+    test_without_a_place_for_words(toy, normal, tmp_path / "words", name, kind)
+    test_without_a_place_for_figures(toy, normal, tmp_path / "figures", name, kind)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_study_stopped(toy: Toy, normal: Normal, tmp_path: Path, name: str, number: int) -> None:
+    test_stopped(toy, normal, tmp_path, name, 0.6, number)
 
 
 def test_the_page_has_the_table() -> None:

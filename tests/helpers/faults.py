@@ -49,6 +49,11 @@ class Command:
     beside: tuple[str, ...] = ()
 
 
+STUDY = [
+    "--widths", "32", "--layers", "1", "--heads", "1", "--seeds", "1", "--points", "2",
+    "--block", "64", "--batch", "8", "--dtype", "float32", "--no-compile", "--jobs", "1",
+    "--bytes", "3000",
+]  # fmt: skip
 SMALL = ["--prompts", "2", "--prompt-bytes", "20", "--max-bytes", "16"]
 COMMANDS: dict[str, Command] = {
     "train": Command(
@@ -148,7 +153,22 @@ COMMANDS: dict[str, Command] = {
         lambda toy, out: ["--runs", str(toy.run), "--data", str(toy.shards), *SMALL,
                           "--out", out],
     ),
+    "induction": Command(
+        "eval",
+        lambda toy, out: ["--out", out, *STUDY, "--names", "20", "--stories", "3"],
+        "folder",
+        keeps=True,
+    ),
+    "arithmetic": Command(
+        "eval",
+        lambda toy, out: ["--out", out, *STUDY, "--operations", "2", "--operations-tested", "3",
+                          "--problems", "6"],
+        "folder",
+        keeps=True,
+    ),
 }  # fmt: skip
+# These train models, so each of their runs takes many seconds.
+STUDIES = ("induction", "arithmetic")
 
 
 @dataclass(frozen=True)

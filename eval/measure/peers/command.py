@@ -98,7 +98,7 @@ def peers_table(rows: Sequence[PeerRow]) -> str:
         ratios = "".join(f"  {_ratio(row, name):>23}" for name in others or [LLAMA_CPP])
         rates = f"{row.bytes_per_s:8.0f}{_rate(row.reading_bytes_per_s):>9}"
         rates += f"{_rate(row.decoding_bytes_per_s):>9}"
-        lines.append(f"{row.engine:18}{row.dtype:10}{rates}{ratios}  {_same(row)}")
+        lines.append(f"{row.engine:18}{row.dtype:10}{rates}{ratios}  {row.sameness}")
     return "\n".join([*lines, *_apart(rows, others)])
 
 
@@ -125,18 +125,3 @@ def _ratio(row: PeerRow, name: str) -> str:
         return "-"
     low, high = ratios.whole_range
     return f"{ratios.whole:.2f} ({low:.2f} to {high:.2f})"
-
-
-def _same(row: PeerRow) -> str:
-    if row.identical is None:
-        return "it gives no text"
-    other = row.first_difference
-    if other is None:
-        return "yes"
-    text = (
-        f"to byte {other.offset} of prompt {other.prompt}, where the two likeliest bytes were "
-        f"{other.gap:.2g} apart ({other.gap_ulps:.1f} ulps)"
-    )
-    if other.near_tie:
-        return text
-    return f"{text}; it lies {other.ulps:.1f} ulps behind: more than rounding in {row.dtype}"

@@ -60,6 +60,18 @@ class PeerRow(Record):
     """Whether every byte is that of plain decoding by bytelm in float32; None without a text."""
     first_difference: FirstDifference | None
 
+    @property
+    def sameness(self) -> str:
+        """In a few words: whether the bytes are those of plain decoding in float32."""
+        other = self.first_difference
+        if self.identical is None:
+            return "no text"
+        if other is None:
+            return "yes"
+        if other.near_tie:
+            return f"no: a tie within {other.gap_ulps:.1f} ulps"
+        return f"no: {other.ulps:.1f} ulps behind the likeliest byte"
+
 
 @dataclass
 class Runs:

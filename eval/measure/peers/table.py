@@ -31,7 +31,11 @@ def peers_lines(rows: Sequence[PeerRow]) -> list[str]:
                 text = "" if figure is None else f"{figure:.{digits}f}"
                 cells[index] += f"{text:>{width}}"
     under += "   same bytes as plain float32"
-    return [over, under, *(f"{cell}   {_same(row)}" for cell, row in zip(cells, rows, strict=True))]
+    return [
+        over,
+        under,
+        *(f"{cell}   {row.sameness}" for cell, row in zip(cells, rows, strict=True)),
+    ]
 
 
 def _groups() -> dict[str, dict[str, tuple[Value, int]]]:
@@ -66,14 +70,3 @@ def _known(
         for part, (value, digits) in columns.items()
         if any(value(row) is not None for row in rows)
     }
-
-
-def _same(row: PeerRow) -> str:
-    if row.identical is None:
-        return "no text"
-    first = row.first_difference
-    if first is None:
-        return "yes"
-    if not first.near_tie:
-        return f"no: {first.ulps:.1f} ulps behind the likeliest byte"
-    return f"no: a tie within {first.gap_ulps:.1f} ulps"

@@ -13,7 +13,7 @@ from bytelm.alphabet import BOS, BYTES, EOD, VOCAB
 from bytelm.base.errors import InputError
 from bytelm.config import HEAD_KINDS, LAYERED_KINDS
 from bytelm.decode.generate import generate
-from bytelm.decode.options import DecodeOptions
+from bytelm.decode.options import DecodeOptions, SamplingOptions
 from bytelm.decode.step import lowest_argmax
 from bytelm.model.heads import Output
 from bytelm.model.model import Model
@@ -253,3 +253,19 @@ def test_a_prompt_longer_than_the_context(trained: Model) -> None:
     assert generate(trained, [b"x" * longest], DecodeOptions(5, 8, 1))[0].forwards == 1
     with pytest.raises(InputError, match=r"prompt 1 .* context of 2560 holds 2558"):
         generate(trained, [b"x", b"x" * (longest + 1)], DecodeOptions(5, 8, 1))
+
+
+def test_more_completions_than_one_call_can_hold(trained: Model) -> None:
+    options = DecodeOptions(sampling=SamplingOptions(temperature=1.0), samples=1_000_000)
+    with pytest.raises(InputError, match="11 prompts and samples=1000000 give 11000000"):
+        generate(trained, [b"x"] * 11, options)
+    options.check_count(10)
+
+
+def test_a_batch_whose_cache_is_larger_than_the_memory(
+    trained: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bytelm.base.device.memory_bytes", lambda device: 2**20)
+    with pytest.raises(InputError, match=r"batch=4000 at \d+ positions .* take a smaller batch"):
+        generate(trained, [b"x"] * 4000, DecodeOptions(60, 1, 4000))
+    assert len(generate(trained, [b"x"], DecodeOptions(5, 1, 1))) == 1
