@@ -42,7 +42,12 @@ class InputError(ValueError):
 
 
 def option(name: str) -> str:
-    """The option with the Python name `name`, in the current spelling."""
+    """The option with the Python name `name`, in the current spelling.
+
+    A name from a file may hold anything. What would break the line of a message is escaped.
+    """
+    if not name.isprintable():
+        name = name.encode("unicode_escape").decode()
     return f"--{name.replace('_', '-')}" if _style.get() == "command line" else name
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from support import bytelm_command, one_line, random_model, small_config, write_rows
 
 from bytelm.base.errors import InputError
+from bytelm.base.options import check_names
 from bytelm.checkpoint import (
     DamagedError,
     check_checkpoint,
@@ -22,6 +23,7 @@ from bytelm.checkpoint import (
     read_about,
     save_checkpoint,
 )
+from bytelm.config import ModelConfig
 from bytelm.forms import UnknownFormatError
 from bytelm.shards import ShardWriter, Split, read_manifest
 
@@ -144,6 +146,13 @@ JSON = st.recursive(
 FUNCTION_FIXTURE = settings(
     max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
+
+
+@pytest.mark.parametrize("sign", ["\n", "\r", "\x1c", "\x85", "\u2028", "\x1b"])
+def test_an_unknown_name_does_not_break_the_line(sign: str) -> None:
+    with pytest.raises(InputError) as caught:
+        check_names({f"wid{sign}th": 1}, ModelConfig, "model.")
+    assert str(caught.value).isprintable()
 
 
 @pytest.mark.medium

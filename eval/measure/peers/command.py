@@ -98,7 +98,7 @@ def peers_table(rows: Sequence[PeerRow]) -> str:
         ratios = "".join(f"  {_ratio(row, name):>23}" for name in others or [LLAMA_CPP])
         rates = f"{row.bytes_per_s:8.0f}{_rate(row.reading_bytes_per_s):>9}"
         rates += f"{_rate(row.decoding_bytes_per_s):>9}"
-        lines.append(f"{row.engine:18}{row.dtype:10}{rates}{ratios}  {row.sameness}")
+        lines.append(f"{row.engine:18}{row.dtype:10}{rates}{ratios}  {row.sameness}{_where(row)}")
     return "\n".join([*lines, *_apart(rows, others)])
 
 
@@ -125,3 +125,8 @@ def _ratio(row: PeerRow, name: str) -> str:
         return "-"
     low, high = ratios.whole_range
     return f"{ratios.whole:.2f} ({low:.2f} to {high:.2f})"
+
+
+def _where(row: PeerRow) -> str:
+    other = row.first_difference
+    return "" if other is None else f" (same to byte {other.offset} of prompt {other.prompt})"

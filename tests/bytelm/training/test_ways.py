@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import bytelm_command, one_line, read_rows
+from support import bytelm_command, one_line, read_rows, small_config
 from training import rows_of
 from training import train as train_words
 
+from bytelm.base.errors import InputError
 from bytelm.shards import ShardWriter
+from bytelm.training.learner import Execution, Learner
+from bytelm.training.options import TrainOptions
 
 SHORT = ("--bytes", "15360")
 
@@ -157,3 +160,15 @@ def test_equal_parameters_are_those_of_one_head(shards: Path, tmp_path: Path) ->
         assert train(shards, run, *count, "--equal-parameters") == 0
         totals.append(json.loads((run / "summary.json").read_text())["parameters"]["total"])
     assert totals[1] == pytest.approx(totals[0], rel=0.001)
+
+
+def test_a_model_or_a_batch_that_no_memory_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    config, execution = small_config(), Execution(compiled=False)
+    weights_bytes = 8 * config.least_parameters
+    monkeypatch.setattr("bytelm.base.device.memory_bytes", lambda device: 2 * weights_bytes)
+    Learner(config, TrainOptions(block=16, batch=1), execution)
+    with pytest.raises(InputError, match=r"100000 blocks of 64 at once.* take a smaller model"):
+        Learner(config, TrainOptions(block=64, batch=100_000), execution)
+    monkeypatch.setattr("bytelm.base.device.memory_bytes", lambda device: weights_bytes - 1)
+    with pytest.raises(InputError, match=r"training \d+ parameters"):
+        Learner(config, TrainOptions(block=16, batch=1), execution)
