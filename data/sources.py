@@ -9,6 +9,8 @@ from typing import Any
 
 from bytelm.toolkit import InputError
 from data.dataset import Dataset
+from data.exercises.clean import benchmark_checks
+from data.exercises.generate import Curriculum
 from data.walk import Found, Walk
 
 TESTS = frozenset({"test", "tests", "idle_test"})
@@ -25,7 +27,7 @@ class Source:
     """
 
     about: dict[str, Any]
-    read: Walk | Dataset
+    read: Walk | Dataset | Curriculum
 
     @property
     def rejected(self) -> Counter[str]:
@@ -79,3 +81,14 @@ def dataset(path: Path, column: str, out: Path) -> Source:
     """
     found = Dataset(path, column, _below(path, out))
     return Source({"dataset": str(path), "column": column}, found)
+
+
+def exercises(megabytes: float, seed: int, benchmarks: tuple[Path, ...], processes: int) -> Source:
+    """The curriculum: see `Curriculum`. `benchmarks`: files of problems that it must not have.
+
+    Raises InputError if one of the files has no test.
+    """
+    about: dict[str, Any] = {"recipe": "exercises", "megabytes": megabytes, "seed": seed}
+    tests = benchmark_checks(benchmarks)
+    made = Curriculum(round(megabytes * 1e6), seed, tests, processes, about=about)
+    return Source(about, made)

@@ -15,10 +15,14 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Found:
-    """A file that was read: its path below the root, with forward slashes, and its bytes."""
+    """A file that was read: its path below the root, with forward slashes, and its bytes.
+
+    `split`: `train` or `held_out` where the source decides that; otherwise a hash of the name does.
+    """
 
     name: str
     content: bytes
+    split: str = ""
 
 
 @dataclass

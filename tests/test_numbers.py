@@ -43,7 +43,7 @@ CALLS = (
 # Arguments without which a command's other arguments are not looked at.
 REQUIRED = {
     "train": "--data x --run y", "plan": "--gpus 8", "generate": "--checkpoint x",
-    "export": "--checkpoint x --format hf --out y", "build": "--out y",
+    "export": "--checkpoint x --format hf --out y", "build": "--out y", "suite": "--out y",
     "prompts": "--data x --out y", "complete": "--checkpoint x --out y", "grade": "--samples x",
     "bits": "x --checkpoint x", "speed": "--checkpoint x", "sweep": "--runs x --data x",
     "peers": "--checkpoint x --data x", "divergence": "--checkpoint x --prompts x",

