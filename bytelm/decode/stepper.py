@@ -78,6 +78,8 @@ class TorchStepper:
         self.samples_B = torch.zeros(batch, dtype=torch.int64, device=self.device)
         self.live = [False] * batch
         self.q_BKV: Tensor | None = None
+        # With several samples a prompt: the last prompt, and what the cache holds of it.
+        self.kept: tuple[list[int], list[Tensor]] = ([], [])
         with torch.inference_mode():
             self._draft_logits = model.drafts(self.k) if self.k > 1 else None
             if drafter is None and self.k > 1:
@@ -103,12 +105,23 @@ class TorchStepper:
 
     @torch.inference_mode()
     def admit(self, slot: int, ids: Sequence[int], limit: int, sample: int) -> None:
-        """See Stepper. Prefills all ids but the last, which the next step feeds."""
+        """See Stepper. Prefills all ids but the last, which the next step feeds.
+
+        With several samples a prompt, the first of them prefills, and the others get a copy.
+        """
         ids_S = torch.tensor(ids, dtype=torch.int64, device=self.device)
         last = len(ids) - 1
         cache = self.cache.row(slot)
-        for start in range(0, last, self.chunk):
-            self._prefill(cache, ids_S[start : min(start + self.chunk, last)], start)
+        prompt = list(ids)
+        own = [part[:, :last] for part in (*cache.keys_BSGC, *cache.values_BSGC, cache.ids_BS)]
+        if prompt == self.kept[0]:
+            for to, kept in zip(own, self.kept[1], strict=True):
+                to.copy_(kept)
+        else:
+            for start in range(0, last, self.chunk):
+                self._prefill(cache, ids_S[start : min(start + self.chunk, last)], start)
+            if self.options.samples > 1:
+                self.kept = prompt, [part.clone() for part in own]
         state = self.state
         state.block_BT[slot] = PAD
         state.block_BT[slot, 0] = ids_S[last]

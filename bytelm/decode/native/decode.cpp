@@ -19,6 +19,7 @@
     d->admit(b, text, length, limit, sample);                                                 \
   }                                                                                           \
   EXPORT void release_##P(Decoder<P>* d, i64 b) { d->release(b); }                            \
+  EXPORT void prefill_##P(Decoder<P>* d, i64 b, i64 there) { d->prefill(b, there); }          \
   EXPORT i64 run_##P(Decoder<P>* d, i64 steps, i64* ids, i64* counts) {                       \
     return d->run(steps, ids, counts);                                                        \
   }                                                                                           \

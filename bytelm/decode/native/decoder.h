@@ -18,6 +18,7 @@ struct Row {
   bool live = false;
   i64 sample = 0;  // numbers the row's randomness
 };
+static constexpr i64 ALL_ROWS = -1;
 
 template <class P>
 class Decoder : TransformerForward<P> {
@@ -52,6 +53,7 @@ class Decoder : TransformerForward<P> {
   std::chrono::steady_clock::time_point last_end_;
   bool last_end_counts_ = false;
   Sampling sampling_{0, 1, 0, 0, 0};
+  i64 alone_ = ALL_ROWS;  // the row that a step feeds, while the others wait
 
  public:
   Decoder(const Sizes& sizes, const ModelTensors& model)
@@ -91,6 +93,23 @@ class Decoder : TransformerForward<P> {
     last_end_counts_ = false;
   }
   void release(i64 b) { rows_[b].live = false; }
+  // Feed all of row b's prompt but its last id, while the other rows wait; or, if it is `there`,
+  // take it from the cache, where it was copied.
+  void prefill(i64 b, bool there) {
+    Row& row = rows_[b];
+    if (there) {
+      row.position = row.known - 1;
+      Forward::attention.newest[b] = row.position - 1;
+      return;
+    }
+    const i64 forwards = (row.known - 1 + s.prefill_chunk - 1) / s.prefill_chunk;
+    alone_ = b;
+    team.run([&](int me) {
+      const AmxScope<P> amx;
+      for (i64 n = 0; n < forwards; ++n) forward_sync(me);
+    });
+    alone_ = ALL_ROWS;
+  }
 
   // `steps` steps: ids (steps, batch, k), counts (steps, batch). Returns how many rows have ended
   // because their logits were not finite.
@@ -166,7 +185,7 @@ class Decoder : TransformerForward<P> {
     for (i64 b = 0; b < s.batch; ++b) {
       Row& row = rows_[b];
       fed_counts_[b] = 0, first_logit_[b] = -1;
-      if (!row.live) continue;
+      if (!row.live || (alone_ != ALL_ROWS && alone_ != b)) continue;
       const i64 waiting = row.known - 1 - row.position;
       if (waiting > 0) {
         fed_counts_[b] = std::min(std::min(waiting, s.prefill_chunk), room);

@@ -109,6 +109,7 @@ FUNCTIONS: dict[str, tuple[type | None, tuple[type, ...]]] = {
     "set_costs": (None, (POINTER, COUNT)),
     "admit": (None, (COUNT, POINTER, COUNT, COUNT, COUNT)),
     "release": (None, (COUNT,)),
+    "prefill": (None, (COUNT, COUNT)),
     "run": (COUNT, (COUNT, POINTER, POINTER)),
     "fed_counts": (None, (POINTER,)),
     "time_step": (SECONDS, (COUNT, COUNT, COUNT)),

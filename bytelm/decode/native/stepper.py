@@ -1,6 +1,6 @@
 """The decoding engine in C++, with the interface `bytelm.decode.stepper.Stepper`.
 
-Shapes: B batch row, S position in a row's text, V id, K head.
+Shapes: B batch row, S position in a row's text, V id, K head, G KV head.
 """
 
 import ctypes
@@ -53,8 +53,13 @@ class NativeStepper:
         self.batch, self.k = batch, options.k(model.config.prediction_heads)
         self._packed = packed(model)
         self._kind = TILED if self._tiled(model) else KINDS[self._packed.dtype]
-        sizes = _sizes(model, batch, reach, self.k)
-        self._decoder = _decoder(self._kind, sizes, self._packed, model)
+        self._sizes = _sizes(model, batch, reach, self.k)
+        self._layers = _layers(self._sizes, self._packed, model)
+        _, drafting = self._packed.drafting(model, self.k)
+        self._decoder = _decoder(self._kind, self._sizes, self._packed, self._layers, drafting)
+        # With several samples a prompt: the last prompt, and what the cache holds of it.
+        self._shares = options.samples > 1
+        self._kept: tuple[list[int], list[Tensor]] = ([], [])
         self._texts_BS = torch.zeros(batch, reach + SLACK, dtype=torch.int64)
         drawn = options.sampling.temperature > 0 and options.sampling.draft_rule == "sampled"
         gate = DRAWN_GATE if drawn and options.gate is None else options.gate
@@ -94,10 +99,35 @@ class NativeStepper:
         return self._decoder.call("time_step", position, width, rounds)
 
     def admit(self, slot: int, ids: Sequence[int], limit: int, sample: int) -> None:
-        """See Stepper. The steps that follow feed the prompt in chunks, along with other rows."""
+        """See Stepper. The steps that follow feed the prompt in chunks, along with other rows.
+
+        With several samples a prompt, it is fed at once for the first of them. The others get a
+        copy of its keys and values.
+        """
         text_S = self._texts_BS[slot]
         text_S[: len(ids)] = torch.tensor(ids)
         self._decoder.call("admit", slot, text_S, len(ids), limit, sample)
+        if not self._shares:
+            return
+        prompt, kept = list(ids), self._kept[1]
+        cache = self._cache_of(slot, len(prompt))
+        there = prompt == self._kept[0]
+        self._decoder.call("prefill", slot, there)
+        if there:
+            for to_GX, from_GX in zip(cache, kept, strict=True):
+                to_GX.copy_(from_GX)
+        else:
+            self._kept = prompt, [own_GX.clone() for own_GX in cache]
+
+    def _cache_of(self, slot: int, length: int) -> list[Tensor]:
+        """Views of a row's keys and values of its first `length` positions, a layer after another.
+
+        X is slots and channels, in whole tiles of slots.
+        """
+        sizes = self._sizes
+        slots = min(up_to(length, 2 * LANES), sizes.padded_slots)
+        end = slots * sizes.padded_head_size
+        return [layer[name][slot, :, :end] for layer in self._layers for name in ("keys", "values")]
 
     def release(self, slot: int) -> None:
         """See Stepper."""
@@ -153,15 +183,25 @@ def _sizes(model: Model, batch: int, reach: int, k: int) -> Sizes:
     )
 
 
-def _decoder(kind: str, sizes: Sizes, weights: PackedModel, model: Model) -> NativeDecoder:
-    """Make a decoder of `model` with an empty cache. Sets `sizes.head_layers`."""
-    head_layers, draft_unembeddings = weights.drafting(model, sizes.k)
+def _layers(sizes: Sizes, weights: PackedModel, model: Model) -> list[dict[str, Tensor]]:
+    """The layers of `model`, each with an empty cache. Sets `sizes.head_layers`."""
+    head_layers, _ = weights.drafting(model, sizes.k)
     sizes.head_layers = len(head_layers)
     cache = (sizes.batch, sizes.kv_heads, sizes.padded_slots * sizes.padded_head_size)
-    layers = [
+    return [
         {**layer, **{name: torch.zeros(cache, dtype=weights.dtype) for name in ("keys", "values")}}
         for layer in [*weights.trunk, *head_layers]
     ]
+
+
+def _decoder(
+    kind: str,
+    sizes: Sizes,
+    weights: PackedModel,
+    layers: list[dict[str, Tensor]],
+    draft_unembeddings: Tensor,
+) -> NativeDecoder:
+    """Make a decoder of `layers`."""
     array = layer_array(layers)
     shared = {**weights.shared, "draft_unembeddings": draft_unembeddings}
     tensors = ModelTensors(
