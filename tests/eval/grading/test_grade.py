@@ -201,6 +201,36 @@ def test_scores_weigh_problems_equally_and_k_needs_samples_of_all() -> None:
     assert score(mixed, ["passed"] * 3)["prompt_form"] == "raw, strip"
 
 
+def test_each_temperature_has_its_score() -> None:
+    rows: list[dict[str, Any]] = [
+        {"task_id": task, "temperature": temperature}
+        for temperature in (0.8, 0)
+        for task in ("a", "a", "b", "b")
+    ]
+    results = ["passed", "failed: ", "failed: ", "failed: ", *["passed"] * 4]
+    cold, warm = score([*rows, {"task_id": "a", "temperature": "hot"}], [*results, "passed"])[
+        "by_temperature"
+    ]
+    assert (cold["temperature"], cold["n"], cold["samples"]) == (0, 2, 4)
+    assert (cold["pass_at_1"], warm["pass_at_1"]) == (1.0, 0.25)
+    figures = score(rows, results, (1, 2))
+    assert figures["by_temperature"][1]["pass_at_k"] == {"1": 0.25, "2": 0.5}
+    assert "by_temperature" not in score([{"task_id": "a"}], ["passed"])
+
+
+@pytest.mark.medium
+def test_equal_programs_are_run_once_and_count_for_each(tmp_path: Path) -> None:
+    seen = tmp_path / "seen"
+    body = f"    return x\nopen({str(seen)!r}, 'a').write('x')\n"
+    rows = micro(body, "    return 0\n", body, body)
+    out = tmp_path / "verdicts.jsonl"
+    samples = write_rows(tmp_path / "s.jsonl", rows)
+    figures = Grade(samples=samples, suite="micro", partial=True, results=out).run()
+    assert [row["passed"] for row in read_rows(out)] == [True, False, True, True]
+    assert seen.read_text() == "x"
+    assert figures["results"] == {"passed": 3, "failed": 1, "timed out": 0}
+
+
 def test_an_object_that_equals_everything_passes_as_in_human_eval() -> None:
     # Tests run beside the program, in its interpreter; that is the protocol, and its weakness.
     equal = (
@@ -228,7 +258,7 @@ def test_signals_kill_running_programs_and_leave_nothing_half_written(
     seen, scratch = tmp_path / "pids", tmp_path / "scratch"
     scratch.mkdir()
     body = f"    open({str(seen)!r}, 'a').write(f'{{__import__(\"os\").getpid()}} ')\n"
-    rows = micro(*[body + "    while True: pass\n"] * 6)
+    rows = micro(*[body + f"    while True: {number}\n" for number in range(6)])
     samples = write_rows(tmp_path / "s.jsonl", rows)
     command = ["-m", "eval", "grade", "--samples", str(samples), "--suite", "micro", "--partial"]
     grader = subprocess.Popen(
