@@ -31,12 +31,14 @@ def toy(shards: Path, run_folder: Path, tmp_path_factory: pytest.TempPathFactory
     prompts = [{"id": index, "prompt": f"def f{index}("} for index in range(6)]
     problems = load_problems("micro")[:5]
     samples = [{"task_id": p.task_id, "completion": p.canonical_solution} for p in problems]
+    graded = [{**row, "passed": index % 2 == 0} for index, row in enumerate(samples)]
     return Toy(
         shards,
         run_folder,
         write_rows(folder / "prompts.jsonl", prompts),
         write_rows(folder / "problems.jsonl", [vars(problem) for problem in problems]),
         write_rows(folder / "samples.jsonl", samples),
+        write_rows(folder / "graded.jsonl", graded),
     )
 
 

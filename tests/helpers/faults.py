@@ -25,13 +25,17 @@ Words = list[str]
 
 @dataclass(frozen=True)
 class Toy:
-    """What the commands work on: shards, a trained run, and files of prompts and samples."""
+    """What the commands work on: shards, a trained run, and files of prompts and samples.
+
+    `graded`: samples with verdicts.
+    """
 
     shards: Path
     run: Path
     prompts: Path
     problems: Path
     samples: Path
+    graded: Path
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,11 @@ COMMANDS: dict[str, Command] = {
                           "--results", "verdicts", "--out", out],
         keeps=True,
         beside=("verdicts",),
+    ),
+    "table1": Command(
+        "eval",
+        lambda toy, out: ["--results", str(toy.graded), "--resamples", "50", "--out", out],
+        beside=("*.png",),
     ),
     "bits": Command(
         "eval", lambda toy, out: [str(toy.shards), "--checkpoint", str(toy.run), "--out", out]

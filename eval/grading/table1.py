@@ -1,0 +1,357 @@
+"""`python -m eval table1`: pass@k of checkpoints by the paper's protocol, from graded samples.
+
+The protocol is that of Table 1: many samples of each problem at several temperatures, the unbiased
+estimate of pass@k at each, and for each k the best temperature. Intervals are by bootstrap: the
+problems are drawn with replacement, and so are the same problems for all checkpoints.
+
+Shapes: P problem, C column (a checkpoint at its best temperature for a k), R resample.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bytelm.toolkit import (
+    InputError,
+    Out,
+    Positive,
+    Seed,
+    check_options,
+    check_place,
+    option,
+    read_jsonl,
+    say,
+    seal,
+    write_json_result,
+)
+from eval.grading.grade import is_temperature
+from eval.grading.pass_at_k import Tally, mean_pass_at_k, pass_at_k
+from eval.records import Count, Interval, Number, Record, Sealed
+
+CONFIDENCE = 0.95
+# Resamples whose counts are in memory at a time.
+_AT_ONCE = 500
+
+Floats = NDArray[np.float64]
+Tallies = dict[float, dict[str, Tally]]
+"""The tallies of a checkpoint, by temperature and problem."""
+
+
+class Table1Cell(Record):
+    """pass@k of a checkpoint at the temperature that is best for this k."""
+
+    k: Count
+    pass_at_k: Number
+    """The expected share (0 to 1) of problems that k samples solve."""
+    interval: Interval
+    """Its 95 % interval."""
+    temperature: Number
+    """The best temperature."""
+    by_temperature: dict[str, Number]
+    """pass@k at every temperature that has k samples of each problem."""
+    difference: Number | None = None
+    """This pass@k minus that of the first checkpoint; None for the first."""
+    difference_interval: Interval | None = None
+    """Its 95 % interval, over the same resamples of problems."""
+
+
+class Table1Row(Record):
+    """A checkpoint's row of the table."""
+
+    label: str
+    results: list[str]
+    """The graded files."""
+    results_sha256: list[str]
+    checkpoint_sha256: list[str]
+    """The checkpoints that the samples name; one, unless samples of several were joined."""
+    samples: Count
+    """Samples in all."""
+    samples_by_temperature: dict[str, Count]
+    """Samples that every problem has at least, by temperature."""
+    cells: list[Table1Cell]
+
+
+class Table1Result(Sealed):
+    """table1.json: what `eval table1` finds."""
+
+    rows: list[Table1Row]
+    problems: Count
+    resamples: Count
+    """Resamples of the problems behind each interval."""
+    seed: Count
+    seconds: Number | None = None
+
+
+@dataclass(frozen=True)
+class Graded:
+    """The verdicts of a checkpoint's samples."""
+
+    label: str
+    paths: list[Path]
+    sha256s: list[str]
+    checkpoints: list[str]
+    tallies: Tallies
+
+
+def read_graded(label: str, paths: Sequence[Path]) -> Graded:
+    """Read the files that `eval grade` wrote for a checkpoint, as one set of samples.
+
+    A row without a temperature is greedy: its temperature is 0. Raises InputError for a row that
+    has no verdict, and for a sample that comes twice.
+    """
+    counts: dict[float, dict[str, list[int]]] = {}
+    seen: set[tuple[str, float, int]] = set()
+    checkpoints: dict[str, None] = {}
+    sha256s = []
+    for path in paths:
+        lines = read_jsonl(path)
+        sha256s.append(lines.sha256)
+        if not lines.rows:
+            raise InputError(f"{path}: no samples in it; `eval grade` writes such files")
+        for number, row in lines.rows:
+            key = _key_of(row, f"{path}:{number}")
+            if key[2] >= 0 and key in seen:
+                raise InputError(
+                    f"{path}:{number}: sample {key[2]} of {key[0]} at temperature {key[1]:g} comes "
+                    f"a second time under the label {label}; give another checkpoint another label"
+                )
+            seen.add(key)
+            count = counts.setdefault(key[1], {}).setdefault(key[0], [0, 0])
+            count[0] += 1
+            count[1] += row["passed"]
+            if isinstance(row.get("checkpoint_sha256"), str):
+                checkpoints[row["checkpoint_sha256"]] = None
+    tallies = {
+        temperature: {task: Tally(*count) for task, count in sorted(own.items())}
+        for temperature, own in sorted(counts.items())
+    }
+    return Graded(label, list(paths), sha256s, list(checkpoints), tallies)
+
+
+def _key_of(row: Mapping[str, Any], where: str) -> tuple[str, float, int]:
+    """A row's problem, temperature and number; -1 where it has no number."""
+    task_id, temperature, sample = row.get("task_id"), row.get("temperature", 0), row.get("sample")
+    if not isinstance(task_id, str):
+        raise InputError(f"{where}: text is needed under task_id")
+    if not isinstance(row.get("passed"), bool):
+        raise InputError(
+            f"{where}: no verdict (true or false) under passed; run `eval grade` on these samples, "
+            "and give the file that ends in _results.jsonl"
+        )
+    if not is_temperature(temperature):
+        raise InputError(f"{where}: temperature is no number from 0 to 10^6")
+    if isinstance(sample, bool) or not isinstance(sample, int) or sample < 0:
+        sample = -1
+    return task_id, float(temperature), sample
+
+
+def check_alike(graded: Sequence[Graded]) -> list[str]:
+    """The problems, in order. Raises InputError unless all samples are of the same problems."""
+    first = graded[0]
+    problems = set().union(*first.tallies.values())
+    for one in graded:
+        for temperature, own in one.tallies.items():
+            here, there = f"{one.label} at temperature {temperature:g}", first.label
+            for task in sorted(problems ^ set(own)):
+                has, lacks = (here, there) if task in own else (there, here)
+                raise InputError(
+                    f"{lacks} has no sample of {task}, but {has} has; checkpoints and temperatures "
+                    "are compared on the same problems"
+                )
+    return sorted(problems)
+
+
+def table1(
+    graded: Sequence[Graded], ks: Sequence[int], resamples: int = 10_000, seed: int = 0
+) -> Table1Result:
+    """The table of these checkpoints. A k that no temperature has samples for is left out.
+
+    Raises InputError if the checkpoints have samples of different problems, or too few for every k.
+    """
+    problems = check_alike(graded)
+    cells = [[cell for k in ks if (cell := best_cell(one, k)) is not None] for one in graded]
+    if not any(cells):
+        raise InputError(f"too few samples of a problem for every {option('k')}; give a smaller k")
+    columns = [
+        [
+            pass_at_k(tally.samples, tally.passed, cell.k)
+            for tally in one.tallies[float(cell.temperature)].values()
+        ]
+        for one, own in zip(graded, cells, strict=True)
+        for cell in own
+    ]
+    means_RC = bootstrap_means(np.array(columns).T, resamples, seed)
+    column = iter(means_RC.T)
+    base: dict[int, tuple[Table1Cell, Floats]] = {}
+    rows = []
+    for one, own in zip(graded, cells, strict=True):
+        done = []
+        for cell in own:
+            means_R = next(column)
+            changes: dict[str, Any] = {"interval": interval_of(means_R)}
+            if one is graded[0]:
+                base[cell.k] = cell, means_R
+            elif cell.k in base:
+                first, first_R = base[cell.k]
+                changes["difference"] = cell.pass_at_k - first.pass_at_k
+                changes["difference_interval"] = interval_of(means_R - first_R)
+            done.append(cell.model_copy(update=changes))
+        rows.append(_row(one, done))
+    return Table1Result(rows=rows, problems=len(problems), resamples=resamples, seed=seed)
+
+
+def best_cell(graded: Graded, k: int) -> Table1Cell | None:
+    """pass@k at the temperature where it is highest, of equals the lowest; without its interval.
+
+    None if no temperature has k samples of every problem.
+    """
+    found = {
+        temperature: mean_pass_at_k(list(own.values()), k)
+        for temperature, own in graded.tallies.items()
+        if min(tally.samples for tally in own.values()) >= k
+    }
+    if not found:
+        return None
+    best = max(found, key=lambda temperature: (found[temperature], -temperature))
+    by_temperature = {str(temperature): value for temperature, value in found.items()}
+    return Table1Cell(
+        k=k,
+        pass_at_k=found[best],
+        interval=(found[best], found[best]),
+        temperature=best,
+        by_temperature=by_temperature,
+    )
+
+
+def bootstrap_means(values_PC: Floats, resamples: int, seed: int) -> Floats:
+    """Means (R, C) over problems that are drawn with replacement, as many as there are."""
+    problems = len(values_PC)
+    random = np.random.default_rng(seed)
+    means = []
+    for begin in range(0, resamples, _AT_ONCE):
+        size = min(_AT_ONCE, resamples - begin)
+        counts_RP = random.multinomial(problems, np.full(problems, 1 / problems), size=size)
+        means.append(counts_RP @ values_PC / problems)
+    return np.concatenate(means)
+
+
+def interval_of(means_R: Floats) -> tuple[float, float]:
+    """The middle 95 % of the resamples."""
+    tail = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(means_R, (tail, 1 - tail))
+    return float(low), float(high)
+
+
+def _row(graded: Graded, cells: list[Table1Cell]) -> Table1Row:
+    tallies = graded.tallies
+    return Table1Row(
+        label=graded.label,
+        results=[str(path) for path in graded.paths],
+        results_sha256=graded.sha256s,
+        checkpoint_sha256=graded.checkpoints,
+        samples=sum(tally.samples for own in tallies.values() for tally in own.values()),
+        samples_by_temperature={
+            str(temperature): min(tally.samples for tally in own.values())
+            for temperature, own in tallies.items()
+        },
+        cells=cells,
+    )
+
+
+@dataclass
+class Table1:
+    """Make the paper's Table 1 of graded samples: pass@k at the temperature that is best for each.
+
+    First `eval complete --samples 200 --temperatures ...` and `eval grade`, for each checkpoint.
+    Intervals are by bootstrap over the problems, at the best temperature. Checkpoints after the
+    first are also compared with it, problem by problem.
+    """
+
+    results: tuple[Path, ...]
+    """Graded samples, as `eval grade` writes them (SAMPLES_results.jsonl)."""
+    labels: tuple[str, ...] = ()
+    """A name for the checkpoint of each file, in their order. Files of one name are joined.
+    Default: the files' names."""
+    out: Annotated[Path, Out()] | None = None
+    """Also write the figures to this JSON file, and a picture beside it (.png)."""
+    k: tuple[Positive, ...] = (1, 10, 100)
+    """Values of k for pass@k. A k above the number of samples per problem is left out."""
+    resamples: Positive = 10_000
+    """Resamples of the problems behind each interval."""
+    seed: Seed = 0
+    """The seed of the resamples."""
+
+    def run(self) -> dict[str, Any]:
+        """Make the table. Raises InputError for wrong files, labels or options."""
+        started = time.monotonic()
+        check_options(self)
+        picture = self._picture()
+        graded = [read_graded(label, paths) for label, paths in self._by_label().items()]
+        ks = sorted(set(self.k))
+        result = table1(graded, ks, self.resamples, self.seed)
+        seconds = round(time.monotonic() - started, 3)
+        figures = result.model_copy(update={"seconds": seconds}).to_dict()
+        if self.out is not None and picture is not None:
+            # Importing matplotlib takes a while.
+            from eval.grading.table1_plot import plot_table1
+
+            write_json_result(self.out, seal(figures))
+            plot_table1(result, picture)
+        say("\n".join(table_lines(result)))
+        return figures
+
+    def _picture(self) -> Path | None:
+        if self.out is None:
+            return None
+        picture = self.out.with_suffix(".png")
+        if picture == self.out:
+            raise InputError(
+                f"{option('out')} {self.out}: the picture beside it ends in .png; give a file for "
+                "the figures that ends in .json"
+            )
+        check_place(picture)
+        return picture
+
+    def _by_label(self) -> dict[str, list[Path]]:
+        if not self.results:
+            raise InputError(f"{option('results')} needs at least one file")
+        if self.labels and len(self.labels) != len(self.results):
+            raise InputError(
+                f"{option('labels')} has {len(self.labels)} names for {len(self.results)} files; "
+                "give one for each file"
+            )
+        found: dict[str, list[Path]] = {}
+        names = self.labels or tuple(str(path) for path in self.results)
+        for label, path in zip(names, self.results, strict=True):
+            found.setdefault(label, []).append(path)
+        return found
+
+
+def table_lines(result: Table1Result) -> list[str]:
+    """The table for a terminal: percent, the 95 % interval, and the best temperature."""
+    ks = sorted({cell.k for row in result.rows for cell in row.cells})
+    wide = max(len("checkpoint"), *(len(row.label) for row in result.rows))
+    head = "".join(f"  {f'pass@{k} (95 %) at t':<27}" for k in ks)
+    lines = [f"{'checkpoint':<{wide}}  samples{head}".rstrip()]
+    for row in result.rows:
+        cells = {cell.k: cell for cell in row.cells}
+        each = max(row.samples_by_temperature.values())
+        words = "".join(f"  {_words(cells.get(k)):<27}" for k in ks)
+        lines.append(f"{row.label:<{wide}}  {each:>7}{words}".rstrip())
+    lines.append(
+        f"{result.problems} problems; samples: of a problem at a temperature; t: the best "
+        f"temperature; intervals: {result.resamples} resamples of the problems"
+    )
+    return lines
+
+
+def _words(cell: Table1Cell | None) -> str:
+    if cell is None:
+        return "-"
+    low, high = cell.interval
+    return f"{cell.pass_at_k:6.1%} ({low:.1%}-{high:.1%}) {cell.temperature:g}"

@@ -1,0 +1,182 @@
+"""Table 1: exact fractions at known counts, the best temperature, and intervals that repeat."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from math import comb
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from support import eval_command, one_line, read_rows, write_rows
+
+from bytelm.toolkit import InputError, read_record
+from eval.grading.table1 import (
+    Graded,
+    Table1,
+    Table1Result,
+    bootstrap_means,
+    interval_of,
+    read_graded,
+    table1,
+    table_lines,
+)
+
+SAMPLES = 200
+# Of 200 samples of each problem so many are right, by temperature. Cold is best at k = 1 alone.
+MANY = {0.2: [200, 0, 57, 0], 0.8: [120, 3, 40, 1]}
+FEW = {0.2: [100, 0, 0, 0], 0.8: [60, 1, 0, 0]}
+
+
+def rows_of(
+    counts: Mapping[float, Sequence[int]], samples: int = SAMPLES, **more: object
+) -> list[dict[str, Any]]:
+    return [
+        {"task_id": f"t/{p}", "completion": "", "temperature": t, "sample": n, "passed": n < right,
+         **more}
+        for t, rights in counts.items() for p, right in enumerate(rights) for n in range(samples)
+    ]  # fmt: skip
+
+
+def exact(rights: Sequence[int], k: int, samples: int = SAMPLES) -> Fraction:
+    each = [1 - Fraction(comb(samples - right, k), comb(samples, k)) for right in rights]
+    return sum(each, Fraction(0)) / len(each)
+
+
+@pytest.fixture
+def graded(tmp_path: Path) -> list[Graded]:
+    return [
+        read_graded(label, [write_rows(tmp_path / f"{label}.jsonl", rows_of(counts))])
+        for label, counts in (("many", MANY), ("few", FEW))
+    ]
+
+
+def test_it_equals_exact_fractions(graded: list[Graded]) -> None:
+    result = table1(graded, (1, 10, 100, 200), 100)
+    for row, counts in zip(result.rows, (MANY, FEW), strict=True):
+        assert [cell.k for cell in row.cells] == [1, 10, 100, 200]
+        for cell in row.cells:
+            of = {t: exact(rights, cell.k) for t, rights in counts.items()}
+            assert abs(cell.pass_at_k - float(max(of.values()))) < 1e-12
+            assert of[float(cell.temperature)] == max(of.values())
+            assert set(cell.by_temperature) == {"0.2", "0.8"}
+            for t, value in of.items():
+                assert abs(cell.by_temperature[str(t)] - float(value)) < 1e-12
+    first, second = result.rows
+    assert [cell.temperature for cell in first.cells] == [0.2, 0.8, 0.8, 0.8]
+    assert first.samples == 2 * 4 * SAMPLES
+    assert (result.problems, first.samples_by_temperature) == (4, {"0.2": 200, "0.8": 200})
+    assert first.cells[0].difference is None
+    for one, other in zip(first.cells, second.cells, strict=True):
+        assert other.difference == other.pass_at_k - one.pass_at_k
+
+
+def test_of_equal_temperatures_the_lowest_is_taken_and_a_k_without_samples_is_left_out(
+    tmp_path: Path,
+) -> None:
+    rows = [*rows_of({0.8: [1, 2]}, 4), *rows_of({0.4: [1, 2]}, 4), *rows_of({0.1: [1, 0]}, 2)]
+    found = read_graded("a", [write_rows(tmp_path / "a.jsonl", rows)])
+    [row] = table1([found], (1, 4, 5), 10).rows
+    assert [(cell.k, cell.temperature) for cell in row.cells] == [(1, 0.4), (4, 0.4)]
+    assert set(row.cells[1].by_temperature) == {"0.4", "0.8"}
+    with pytest.raises(InputError, match="too few samples of a problem for every k"):
+        table1([found], (5, 6))
+
+
+def test_intervals_are_the_bootstraps_and_repeat(graded: list[Graded]) -> None:
+    first, again = (table1(graded, (1, 10), 2000, 3) for _ in range(2))
+    assert first == again
+    assert first != table1(graded, (1, 10), 2000, 4)
+    for row in first.rows:
+        for cell in row.cells:
+            assert cell.interval[0] <= cell.pass_at_k <= cell.interval[1]
+    # A problem is drawn or not: with two that differ, the mean is 0, 1/2 or 1.
+    means_R = bootstrap_means(np.array([[0.0], [1.0]]), 40_000, 1)[:, 0]
+    values, counts = np.unique(means_R, return_counts=True)
+    assert values.tolist() == [0.0, 0.5, 1.0]
+    assert counts / len(means_R) == pytest.approx([0.25, 0.5, 0.25], abs=0.01)
+    assert interval_of(np.arange(1001.0)) == pytest.approx((25, 975))
+
+
+def test_the_difference_is_taken_on_the_same_problems(graded: list[Graded]) -> None:
+    same = [graded[0], Graded("copy", [], [], [], graded[0].tallies)]
+    for cell in table1(same, (1, 10), 200).rows[1].cells:
+        assert (cell.difference, cell.difference_interval) == (0.0, (0.0, 0.0))
+
+
+def test_the_command_writes_record_and_picture(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cold, warm = ({t: counts} for t, counts in MANY.items())
+    files = [
+        write_rows(tmp_path / "cold.jsonl", rows_of(cold, checkpoint_sha256="abc")),
+        write_rows(tmp_path / "warm.jsonl", rows_of(warm, checkpoint_sha256="abc")),
+        write_rows(tmp_path / "few.jsonl", rows_of(FEW)),
+    ]
+    out = tmp_path / "new" / "table1.json"
+    status, figures, said = eval_command(
+        capsys, "table1", "--results", *map(str, files), "--labels", "eight", "eight", "one",
+        "--resamples", "100", "--out", str(out),
+    )  # fmt: skip
+    assert status == 0, said
+    found = read_record(out, Table1Result)
+    assert found.machine is not None
+    assert [row.label for row in found.rows] == ["eight", "one"]
+    assert found.rows[0].results == [str(path) for path in files[:2]]
+    assert found.rows[0].checkpoint_sha256 == ["abc"]
+    assert figures["rows"] == json.loads(out.read_text())["rows"]
+    assert out.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
+    lines = said.splitlines()
+    assert lines == table_lines(found)
+    assert re.match(r"eight +200 +32\.1% \([0-9.]+%-[0-9.]+%\) 0\.2 ", lines[1])
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"passed": None}, "a.jsonl:1: no verdict (true or false) under passed; run `eval grade`"),
+        ({"task_id": 5}, "a.jsonl:1: text is needed under task_id"),
+        ({"temperature": "hot"}, "a.jsonl:1: temperature is no number from 0 to 10^6"),
+        ({"temperature": 10**400}, "a.jsonl:1: temperature is no number from 0 to 10^6"),
+        ({"task_id": "u/0"}, "has no sample of"),
+        ({"sample": 1}, "a.jsonl:2: sample 1 of t/0 at temperature 0.2 comes a second time under"),
+    ],
+)
+def test_wrong_rows_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], change: dict[str, Any], said: str
+) -> None:
+    rows = rows_of({0.2: [1, 1], 0.8: [1, 1]}, 2)
+    path = write_rows(tmp_path / "a.jsonl", [{**rows[0], **change}, *rows[1:]])
+    if "task_id" in change and change["task_id"] == "u/0":
+        path = write_rows(path, [{**row, **change} for row in rows[:2]] + rows[2:])
+    out = tmp_path / "o.json"
+    status, _, err = eval_command(capsys, "table1", "--results", str(path), "--out", str(out))
+    assert status == 2
+    assert said in one_line(err)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"labels": ("a", "b")}, "labels has 2 names for 1 files"),
+        ({"results": ()}, "results needs at least one file"),
+        ({"out": Path("table.png")}, "the picture beside it ends in .png"),
+        ({"k": (0,)}, "k must be at least 1, not 0"),
+        ({"results": (Path("gone.jsonl"),)}, "gone.jsonl: No such file"),
+    ],
+)
+def test_wrong_options_are_named(tmp_path: Path, more: dict[str, Any], said: str) -> None:
+    path = write_rows(tmp_path / "a.jsonl", rows_of({0.2: [1]}, 2))
+    with pytest.raises(InputError, match=re.escape(said)):
+        Table1(**{"results": (path,), **more}).run()
+
+
+def test_rows_without_a_temperature_are_greedy_and_may_have_no_number(tmp_path: Path) -> None:
+    rows = [{"task_id": "t", "completion": "", "passed": passed} for passed in (True, False)]
+    path = write_rows(tmp_path / "a.jsonl", rows)
+    [row] = table1([read_graded("a", [path])], (1, 2), 10).rows
+    assert [(cell.temperature, cell.pass_at_k) for cell in row.cells] == [(0, 0.5), (0, 1.0)]
+    assert len(read_rows(path)) == 2
