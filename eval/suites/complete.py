@@ -65,6 +65,11 @@ STOPS: dict[StopsName, tuple[str, ...]] = {
 }
 
 
+BATCH = 16
+# Samples are many, and what counts is how long all of them take.
+BATCH_OF_SAMPLES = 64
+
+
 def form_prompt(prompt: str, form: PromptForm) -> str:
     """The prompt as a harness sends it: `raw` (lm-eval), `strip` (bigcode), `strip-newline`
     (evalplus). A byte model goes on from the last bytes, so the form is part of a result."""
@@ -127,19 +132,21 @@ class CompleteOptions:
     """Bytes of a completion at most."""
     heads: HeadCount | None = None
     """k: head 1 and k - 1 heads that draft; None: all that the model has."""
-    batch: BatchSize = 16
-    """Completions that are decoded side by side."""
+    batch: BatchSize | None = None
+    """Completions that are decoded side by side; None: 16, and 64 of several samples."""
     sampling: SuiteSampling = field(default_factory=SuiteSampling)
     """How many samples, and how they are drawn."""
 
     def decoding(self, prediction_heads: int) -> list[DecodeOptions]:
         """The decoder's options at each temperature. Raises InputError for wrong ones."""
+        check_options(self)
         self.sampling.check()
         heads = prediction_heads if self.heads is None else self.heads
         stops = tuple(stop.encode() for stop in STOPS[self.stops])
+        batch = self.batch or (BATCH if self.sampling.samples == 1 else BATCH_OF_SAMPLES)
         found = [
             DecodeOptions(
-                self.max_bytes, heads, self.batch, stops,
+                self.max_bytes, heads, batch, stops,
                 sampling=self.sampling.at(temperature), samples=self.sampling.samples,
             )
             for temperature in self.sampling.temperatures
@@ -303,8 +310,8 @@ class Complete:
     heads: HeadCount | None = None
     """k: head 1 and k - 1 heads that draft; 1 is plain decoding. Default: all that the model
     has."""
-    batch: BatchSize = 16
-    """Completions that are decoded side by side."""
+    batch: BatchSize | None = None
+    """Completions that are decoded side by side. Default: 16, and 64 with several samples."""
     sampling: Annotated[SuiteSampling, tyro.conf.arg(name="")] = field(
         default_factory=SuiteSampling
     )
