@@ -2,7 +2,6 @@
 
 import base64
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 from bytelm.base import ranks
@@ -70,7 +69,8 @@ def kept_completions(journal: Journal | None) -> dict[int, Completion]:
 
 
 def _plain(completion: Completion) -> dict[str, Any]:
-    return {**asdict(completion), "text": base64.b64encode(completion.text).decode()}
+    # Not `asdict`, which copies every number of `accepted`.
+    return {**vars(completion), "text": base64.b64encode(completion.text).decode()}
 
 
 def _completion(row: dict[str, Any]) -> Completion:
