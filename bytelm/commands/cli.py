@@ -71,13 +71,17 @@ def main(
     128 + the number of the signal that ended the command. Of `commands` only the named one is
     looked up, so that the others need not be imported.
     """
-    fill_closed_streams()
-    signal.signal(signal.SIGTERM, _terminate)
-    limit_threads(ranks.local_world_size())
-    words = list(sys.argv[1:] if arguments is None else arguments)
-    with options_written("command line"):
-        figures, status = _run(program, description, commands, words)
-        return _print(figures, status)
+    try:
+        fill_closed_streams()
+        signal.signal(signal.SIGTERM, _terminate)
+        limit_threads(ranks.local_world_size())
+        words = list(sys.argv[1:] if arguments is None else arguments)
+        with options_written("command line"):
+            figures, status = _run(program, description, commands, words)
+            return _print(figures, status)
+    except (KeyboardInterrupt, Terminated) as stop:
+        # Before the command began, after its work, or a second time while it stopped.
+        return _status_of_stop(stop)
 
 
 def _run(
@@ -109,11 +113,15 @@ def _run(
         status = _status_of(error)
     except (KeyboardInterrupt, Terminated) as stop:
         say("stopped")
-        status = 130 if isinstance(stop, KeyboardInterrupt) else 143
+        status = _status_of_stop(stop)
     except SystemExit as ended:
         # tyro has printed the help.
         status = ended.code if isinstance(ended.code, int) else 0
     return None, status
+
+
+def _status_of_stop(stop: KeyboardInterrupt | Terminated) -> int:
+    return 130 if isinstance(stop, KeyboardInterrupt) else 143
 
 
 def _status_of(error: MemoryError | RuntimeError) -> int:

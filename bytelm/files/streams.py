@@ -111,6 +111,8 @@ def _bars_cleared() -> Iterator[None]:
     if module is None:
         yield
         return
+    # A signal while tqdm makes its lock would be an AttributeError in external_write_mode.
+    module.tqdm.get_lock()
     with module.tqdm.external_write_mode(file=STDERR):
         yield
 

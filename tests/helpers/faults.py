@@ -260,7 +260,10 @@ def _child(program: str, arguments: Words, folder: str, logs: str, around: Aroun
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), around.signal))
         signal.setitimer(signal.ITIMER_REAL, max(around.after_s, 0.001))
-    sys.exit(main(program, "", commands, arguments))
+    status = main(program, "", commands, arguments)
+    # What comes after the command is this harness, which no signal shall end.
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    sys.exit(status)
 
 
 def _place(number: int, kind: Stream, log: str) -> None:
