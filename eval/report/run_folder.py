@@ -27,7 +27,7 @@ from eval.records import (
     finite,
     read_record,
 )
-from eval.suites.problems import SUITES
+from eval.suites.problems import RUN_SUITES
 
 
 class Timings(Record):
@@ -85,7 +85,7 @@ def read_run(folder: Path) -> Run:
         bits=_read_optional(results / "bits.json", BitsResult),
         speed=_read_optional(results / "speed.json", SpeedResult),
         timings=timings.to_dict() if timings else {},
-        suites={suite: _read_suite(results, suite) for suite in SUITES},
+        suites={suite: _read_suite(results, suite) for suite in RUN_SUITES},
     )
 
 

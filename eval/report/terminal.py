@@ -4,7 +4,7 @@ from typing import Any
 
 from eval.report.record import Report
 from eval.report.words import duration, fastest, model_words, percent, size
-from eval.suites.problems import SUITES
+from eval.suites.problems import RUN_SUITES
 
 
 def terminal_table(report: Report) -> list[str]:
@@ -57,7 +57,7 @@ def headline(report: Report) -> dict[str, Any]:
         "identical": all(row.identical for row in report.speed) if best else None,
         **{
             f"{suite}_pass_at_1": report.scores[suite].pass_at_1 if suite in report.scores else None
-            for suite in SUITES
+            for suite in RUN_SUITES
         },
         "missing": report.missing,
         "notes": report.notes,
