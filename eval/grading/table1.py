@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bytelm.toolkit import (
     InputError,
@@ -29,15 +28,11 @@ from bytelm.toolkit import (
     seal,
     write_json_result,
 )
+from eval.bootstrap import Floats, bootstrap_means, interval_of
 from eval.grading.grade import is_temperature
 from eval.grading.pass_at_k import Tally, mean_pass_at_k, pass_at_k
 from eval.records import Count, Interval, Number, Record, Sealed
 
-CONFIDENCE = 0.95
-# Resamples whose counts are in memory at a time.
-_AT_ONCE = 500
-
-Floats = NDArray[np.float64]
 Tallies = dict[float, dict[str, Tally]]
 """The tallies of a checkpoint, by temperature and problem."""
 
@@ -226,25 +221,6 @@ def best_cell(graded: Graded, k: int) -> Table1Cell | None:
         temperature=best,
         by_temperature=by_temperature,
     )
-
-
-def bootstrap_means(values_PC: Floats, resamples: int, seed: int) -> Floats:
-    """Means (R, C) over problems that are drawn with replacement, as many as there are."""
-    problems = len(values_PC)
-    random = np.random.default_rng(seed)
-    means = []
-    for begin in range(0, resamples, _AT_ONCE):
-        size = min(_AT_ONCE, resamples - begin)
-        counts_RP = random.multinomial(problems, np.full(problems, 1 / problems), size=size)
-        means.append(counts_RP @ values_PC / problems)
-    return np.concatenate(means)
-
-
-def interval_of(means_R: Floats) -> tuple[float, float]:
-    """The middle 95 % of the resamples."""
-    tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(means_R, (tail, 1 - tail))
-    return float(low), float(high)
 
 
 def _row(graded: Graded, cells: list[Table1Cell]) -> Table1Row:
