@@ -11,7 +11,7 @@ the blocks is the forecast of bytes per forward.
 Shapes: B batch row, T position in segment, n prediction heads.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -133,26 +133,36 @@ def score_on_ranks(model: Model, documents: Sequence[bytes], batch: int, progres
     A document's bits may differ in the last digits from those of one process, since the document
     shares its batch with other documents. Raises InputError for logits that are not finite.
     """
+
+    def score(part: list[int]) -> Score:
+        texts = [documents[index] for index in part]
+        return score_documents(model, texts, batch, progress=progress and ranks.is_first())
+
+    return divided(model, [len(document) for document in documents], score)
+
+
+def divided(model: Model, sizes: Sequence[int], score: Callable[[list[int]], Score]) -> Score:
+    """The scores of all texts, which the ranks divide. Every rank returns all of them.
+
+    `sizes`: of the texts. `score`: scores the texts of these numbers. Raises InputError for logits
+    that are not finite.
+    """
     if ranks.world_size() == 1:
-        alone = score_documents(model, documents, batch, progress=progress)
+        alone = score(list(range(len(sizes))))
         alone.check_finite(model)
         return alone
     # The longest first, so that the ranks get about equal work.
-    order = sorted(range(len(documents)), key=lambda index: -len(documents[index]))
-    mine = ranks.share(order)
-    part = score_documents(
-        model, [documents[index] for index in mine], batch, progress=progress and ranks.is_first()
-    )
-    whole = np.zeros((len(documents), model.config.prediction_heads))
-    score = Score(whole, whole.astype(np.int64))
-    for theirs, other in ranks.gather_objects((mine, part)):
+    mine = ranks.share(sorted(range(len(sizes)), key=lambda index: -sizes[index]))
+    whole = np.zeros((len(sizes), model.config.prediction_heads))
+    total = Score(whole, whole.astype(np.int64))
+    for theirs, other in ranks.gather_objects((mine, score(mine))):
         if theirs:
-            score.bits_DN[theirs], score.symbols_DN[theirs] = other.bits_DN, other.symbols_DN
+            total.bits_DN[theirs], total.symbols_DN[theirs] = other.bits_DN, other.symbols_DN
         for width, counts in other.blocks.items():
-            before = score.blocks.get(width, [0] * width)
-            score.blocks[width] = [one + more for one, more in zip(before, counts, strict=True)]
-    score.check_finite(model)
-    return score
+            before = total.blocks.get(width, [0] * width)
+            total.blocks[width] = [one + more for one, more in zip(before, counts, strict=True)]
+    total.check_finite(model)
+    return total
 
 
 def _run(

@@ -46,6 +46,9 @@ if TYPE_CHECKING:
     from bytelm.commands.cli import main as main
     from bytelm.commands.parsing import DefaultsByType as DefaultsByType
     from bytelm.config import ModelConfig as ModelConfig
+    from bytelm.continuations import Continuation as Continuation
+    from bytelm.continuations import score_continuations as score_continuations
+    from bytelm.continuations import score_continuations_on_ranks as score_continuations_on_ranks
     from bytelm.decode.cost import preset_model as preset_model
     from bytelm.decode.cost import step_costs as step_costs
     from bytelm.decode.generate import generate as generate
@@ -105,6 +108,7 @@ _HOME = {
     "Checkpoint": "bytelm.checkpoint",
     "Command": "bytelm.commands.cli",
     "Completion": "bytelm.decode.row",
+    "Continuation": "bytelm.continuations",
     "CostOptions": "bytelm.training.cost",
     "Count": "bytelm.records",
     "DecodeOptions": "bytelm.decode.options",
@@ -169,6 +173,8 @@ _HOME = {
     "read_record": "bytelm.records",
     "resolve": "bytelm.training.options",
     "say": "bytelm.files.streams",
+    "score_continuations": "bytelm.continuations",
+    "score_continuations_on_ranks": "bytelm.continuations",
     "score_documents": "bytelm.scoring",
     "score_on_ranks": "bytelm.scoring",
     "seal": "bytelm.base.sealing",
