@@ -144,6 +144,50 @@ class BitsResult(Sealed):
     files: list[FileBits] | None = None
 
 
+class SolutionBits(Record):
+    """The score of one problem's reference solution."""
+
+    task_id: str
+    prompt_bytes: Count
+    """Bytes of the prompt that the model read before it; its beginning may be cut off."""
+    bytes: Count
+    """Bytes of the solution."""
+    heads_bpb: list[Number | None]
+    """Bits per byte of each head; None where it predicts further ahead than the text is long."""
+
+
+class SolutionsResult(Sealed):
+    """What `eval bits --suite` measures: bits of reference solutions, given their prompts."""
+
+    suite: str | None = None
+    heads_bpb: list[Number | None]
+    """Bits per byte over all solutions, of each head; the first is head 1's. None where no solution
+    has a byte that the head predicts."""
+    heads_interval: list[Interval | None] | None = None
+    """The 95 % interval of each, by bootstrap over the problems."""
+    resamples: Count | None = None
+    """Resamples of the problems behind each interval."""
+    bytes: Count | None = None
+    """Bytes of the solutions."""
+    problems: Count | None = None
+    """Problems whose solutions were scored."""
+    suite_problems: Count | None = None
+    """Problems of the suite."""
+    left_out: Count | None = None
+    """Problems whose solution alone does not fit the model's context."""
+    shortened: Count | None = None
+    """Problems whose prompt lost its beginning, so that the whole fits the context."""
+    prompt_form: str | None = None
+    """The form in which prompts were sent."""
+    seconds: Number | None = None
+    """Wall-clock seconds of the command."""
+    problems_sha256: str | None = None
+    """Of the file of problems."""
+    checkpoint: str | None = None
+    checkpoint_sha256: str | None = None
+    solutions: list[SolutionBits] | None = None
+
+
 class SpeedRow(Record):
     """The speed of decoding with one k at one batch size."""
 

