@@ -8,6 +8,7 @@ Progress and messages go to stderr. With several ranks (torchrun), the first ran
 import json
 import signal
 import sys
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from types import FrameType
 from typing import Any, Protocol
@@ -74,6 +75,7 @@ def main(
     try:
         fill_closed_streams()
         signal.signal(signal.SIGTERM, _terminate)
+        sys.unraisablehook = _unraisable
         limit_threads(ranks.local_world_size())
         words = list(sys.argv[1:] if arguments is None else arguments)
         with options_written("command line"):
@@ -118,6 +120,19 @@ def _run(
         # tyro has printed the help.
         status = ended.code if isinstance(ended.code, int) else 0
     return None, status
+
+
+def _unraisable(unraisable: Any) -> None:
+    """Send a signal again that came in a callback or a destructor, where Python drops it."""
+    if isinstance(unraisable.exc_value, (KeyboardInterrupt, Terminated)):
+        stopped = isinstance(unraisable.exc_value, KeyboardInterrupt)
+        number = signal.SIGINT if stopped else signal.SIGTERM
+        # Later, because here it would be dropped once more.
+        again = threading.Timer(0.02, signal.raise_signal, [number])
+        again.daemon = True
+        again.start()
+    else:
+        sys.__unraisablehook__(unraisable)
 
 
 def _status_of_stop(stop: KeyboardInterrupt | Terminated) -> int:

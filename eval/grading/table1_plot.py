@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from eval.grading.table1 import Table1Result
 from eval.style import BLUE, FAINT, GREEN, GREY, INK, ORANGE, PINK, SKY, styled
 
+LONGEST_LABEL = 26
 _COLOURS = (BLUE, ORANGE, GREEN, PINK, SKY, INK)
 
 
@@ -15,7 +16,7 @@ def plot_table1(result: Table1Result, path: Path) -> Figure:
     """Marks of pass@k at the best temperature, which is written beside each, and bars of 95 %."""
     ks = sorted({cell.k for row in result.rows for cell in row.cells})
     rows = result.rows
-    figure = Figure(figsize=(1.5 + 2.6 * len(ks), 1.4 + 0.45 * len(rows)), layout="constrained")
+    figure = Figure(figsize=(3.0 + 2.6 * len(ks), 1.4 + 0.45 * len(rows)), layout="constrained")
     panels = figure.subplots(1, len(ks), sharey=True, squeeze=False)[0]
     for axes, k in zip(panels, ks, strict=True):
         for y, row in enumerate(rows):
@@ -30,10 +31,15 @@ def plot_table1(result: Table1Result, path: Path) -> Figure:
                 )  # fmt: skip
         axes.set_title(f"pass@{k}")
         axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
-        axes.set_yticks(range(len(rows)), [row.label for row in rows])
+        axes.set_yticks(range(len(rows)), [_short(row.label) for row in rows])
         axes.set_ylim(len(rows) - 0.4, -0.8)
         axes.margins(x=0.25)
         axes.grid(axis="x", color=FAINT)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=160, facecolor="white", metadata={"Software": None})
     return figure
+
+
+def _short(label: str) -> str:
+    """The end of a long label, such as a path: all of it would leave no room for the panels."""
+    return label if len(label) <= LONGEST_LABEL else f"...{label[3 - LONGEST_LABEL :]}"
