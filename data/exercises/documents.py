@@ -12,6 +12,7 @@ from data.exercises.exercise import LONGEST_LINE, WORDINGS, Exercise, make
 from data.exercises.grammar.meaning import Meaning, draw
 from data.exercises.grammar.scalars import SCALARS, Scalar
 from data.exercises.grammar.values import MAKERS
+from data.walk import Found
 
 Kind = Literal["train", "held_out", "wordings"]
 DRESSES = 4
@@ -25,21 +26,12 @@ HELD_OUT_BLOCKS = 10
 """One block in so many is held out: in turns by its meanings, and by its wordings."""
 
 
-@dataclass(frozen=True)
-class Document:
-    """A file: its name, its text and its split."""
-
-    name: str
-    text: str
-    split: str
-
-
 @dataclass
 class Block:
     """Some hundred exercises in their documents, and what was counted while they were made."""
 
     kind: Kind
-    documents: list[Document] = field(default_factory=list)
+    documents: list[Found] = field(default_factory=list)
     meanings: set[bytes] = field(default_factory=set)
     """Digests of the meanings' keys."""
     families: Counter[str] = field(default_factory=Counter)
@@ -71,14 +63,15 @@ def block(seed: int, number: int, tests: Checks) -> Block:
         found.families[meaning.family] += 1
         found.levels[meaning.level] += 1
         made += [make(meaning, rng.choice(wordings), rng) for _ in range(DRESSES)]
-    found.exercises = len(made)
     rng.shuffle(made)
     split = "train" if found.kind == "train" else "held_out"
     at = 0
     while at < len(made):
         size = rng.randint(4, 12)
         name = f"exercises/{found.kind}/{number:07d}-{len(found.documents):03d}.py"
-        found.documents.append(Document(name, document(made[at : at + size], rng), split))
+        text, count = document(made[at : at + size], rng)
+        found.documents.append(Found(name, text.encode(), split))
+        found.exercises += count
         at += size
     return found
 
@@ -101,8 +94,8 @@ def _meaning(rng: Random, found: Block, tests: Checks) -> Meaning | Scalar:
         found.left_out[meaning.key] = problem
 
 
-def document(exercises: Sequence[Exercise], rng: Random) -> str:
-    """A file of these exercises. Functions of one name stand in it once."""
+def document(exercises: Sequence[Exercise], rng: Random) -> tuple[str, int]:
+    """A file of these exercises, and how many it has. Functions of one name stand in it once."""
     chosen = list({exercise.name: exercise for exercise in exercises}.values())
     kind = rng.choice(KINDS)
     if kind == "class":
@@ -114,16 +107,16 @@ def document(exercises: Sequence[Exercise], rng: Random) -> str:
     elif kind == "script":
         calls = [_call(exercise, rng) for exercise in chosen[:3]]
         lines = "".join(f"    print({call[0]})  # {call[1]}\n" for call in calls if _fits(call))
-        parts.append('if __name__ == "__main__":\n' + (lines or "    print()\n"))
+        parts += ['if __name__ == "__main__":\n' + lines] if lines else []
     elif kind == "tests":
         for exercise in chosen[:3]:
             calls = [call for call in (_call(exercise, rng) for _ in range(3)) if _fits(call)]
             lines = "".join(f"    assert {said} == {result}\n" for said, result in calls)
-            parts.append(f"def test_{exercise.name}():\n" + (lines or "    pass\n"))
-    return "\n\n".join(parts)
+            parts += [f"def test_{exercise.name}():\n{lines}"] if lines else []
+    return "\n\n".join(parts), len(chosen)
 
 
-def _class(exercises: Sequence[Exercise]) -> str:
+def _class(exercises: Sequence[Exercise]) -> tuple[str, int]:
     """A class whose methods are the functions, those that call themselves left out."""
     parts = ['class Exercises:\n    """A collection of static methods."""\n']
     for exercise in exercises:
@@ -137,7 +130,7 @@ def _class(exercises: Sequence[Exercise]) -> str:
             lines = f"{head}@staticmethod\ndef {rest}"
         if max(map(len, lines.splitlines())) + 4 <= LONGEST_LINE:
             parts.append("".join(f"    {line}\n" if line else "\n" for line in lines.splitlines()))
-    return "\n".join(parts)
+    return "\n".join(parts), len(parts) - 1
 
 
 def _call(exercise: Exercise, rng: Random) -> tuple[str, str]:

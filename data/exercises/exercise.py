@@ -45,7 +45,7 @@ WORDINGS = _wordings()
 
 @dataclass(frozen=True)
 class Exercise:
-    """`prompt` ends where the body begins; `body` is indented. `examples`: calls and results."""
+    """`prompt` ends where the body begins, and `body` is indented. `function`: the code that ran."""
 
     meaning: Meaning | Scalar
     name: str
@@ -169,15 +169,16 @@ def _signature(
     return f"def {name}({', '.join(typed)}){returns}:"
 
 
-def _wrapped(text: str, first: str = "", width: int = 88) -> list[str]:
-    return textwrap.wrap(text, width, initial_indent=first, break_long_words=False)
+def _wrapped(text: str, width: int = 88) -> list[str]:
+    return textwrap.wrap(text, width, break_long_words=False)
 
 
-def _shown(name: str, call: tuple[str, str], sign: str) -> list[str]:
+def _shown(name: str, call: tuple[str, str]) -> list[str]:
+    """The call and its result, as doctest has them. The order of a set's elements may vary."""
     said, result = call
     if (result.startswith("{") and ":" not in result) or result == "set()":
-        return [f"    {sign}{name}({said}) == {result}", "    True"]
-    return [f"    {sign}{name}({said})", *([f"    {result}"] if result != "None" else [])]
+        return [f"    >>> {name}({said}) == {result}", "    True"]
+    return [f"    >>> {name}({said})", *([f"    {result}"] if result != "None" else [])]
 
 
 def _prompt(
@@ -209,7 +210,7 @@ def _prompt(
         if layout == "example":
             lines.append("    Example:" if len(plain) == 1 else "    Examples:")
         for call in plain:
-            lines += _shown(name, call, ">>> ")
+            lines += _shown(name, call)
     lines.append('    """')
     if any("\\" in line for line in lines):
         lines[0] = lines[0].replace('"""', 'r"""', 1)

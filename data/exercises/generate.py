@@ -7,11 +7,11 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
-from typing import Any
+from typing import Any, get_args
 
 from bytelm.toolkit import usable_cores
 from data.exercises.clean import Checks
-from data.exercises.documents import Block, block
+from data.exercises.documents import Block, Kind, block
 from data.exercises.exercise import WORDINGS
 from data.exercises.grammar.meaning import LEVELS
 from data.exercises.grammar.meaning import count as count_meanings
@@ -24,7 +24,7 @@ AHEAD = 3
 
 @dataclass
 class Curriculum:
-    """Documents of exercises until they have `wanted_bytes` together.
+    """Blocks of exercises until they have `wanted_bytes` together.
 
     `tests`: benchmarks' tests; meanings that pass one are left out. After reading, `about` has the
     counts for the manifest.
@@ -41,15 +41,14 @@ class Curriculum:
 
     def files(self) -> Iterator[Found]:
         counts, made = _Counts(), 0
-        for number, found in enumerate(self._blocks()):
-            counts.add(number, found)
-            for document in found.documents:
-                content = document.text.encode()
-                yield Found(document.name, content, document.split)
-                made += len(content)
-                if made >= self.wanted_bytes:
-                    self.about |= counts.figures()
-                    return
+        for found in self._blocks():
+            counts.add(found)
+            yield from found.documents
+            made += sum(len(document.content) for document in found.documents)
+            # Whole blocks, so that the counts are those of the documents.
+            if made >= self.wanted_bytes:
+                self.about |= counts.figures()
+                return
 
     def _blocks(self) -> Iterator[Block]:
         make = partial(block, self.seed, tests=self.tests)
@@ -75,16 +74,12 @@ def _leave_signals_to_the_parent() -> None:
 
 class _Counts:
     def __init__(self) -> None:
-        self.meanings: dict[str, set[bytes]] = {
-            "train": set(),
-            "held_out": set(),
-            "wordings": set(),
-        }
+        self.meanings = {kind: set[bytes]() for kind in get_args(Kind)}
         self.families, self.levels = Counter[str](), Counter[int]()
         self.exercises = self.tests_run = 0
         self.left_out: dict[str, str] = {}
 
-    def add(self, number: int, found: Block) -> None:
+    def add(self, found: Block) -> None:
         self.meanings[found.kind] |= found.meanings
         self.families += found.families
         self.levels += found.levels

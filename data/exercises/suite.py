@@ -9,13 +9,13 @@ from typing import Annotated, Any
 
 from bytelm.toolkit import Out, Range, Seed, say, write_result
 from data.exercises.clean import Checks, benchmark_checks
+from data.exercises.documents import SCALAR_SHARE
 from data.exercises.exercise import WORDINGS, DisagreementError, Exercise, make
 from data.exercises.grammar.meaning import LEVELS, Meaning, draw, show
 from data.exercises.grammar.scalars import SCALARS, Scalar
 from data.exercises.grammar.values import MAKERS
 
 ASSERTIONS = 8
-SCALAR_SHARE = 0.12
 # A description alone, or one below which no docstring ends, is no prompt of the usual form.
 LAYOUTS = ("doctest", "example", "sections", "prose", "arrow")
 
@@ -42,7 +42,7 @@ class Suite:
 
 def problems(each: int, seed: int, tests: Checks) -> Iterator[dict[str, Any]]:
     """The problems, level after level. No two of them do the same."""
-    rng, seen = Random(f"suite {seed}"), set[tuple[str, ...]]()
+    rng, seen = Random(f"suite {seed}"), set[str]()
     for level in LEVELS:
         scalars = [s for s in SCALARS if s.level == level and s.split == "held_out"]
         rng.shuffle(scalars)
@@ -58,9 +58,9 @@ def problems(each: int, seed: int, tests: Checks) -> Iterator[dict[str, Any]]:
 
 
 def _problem(
-    meaning: Meaning | Scalar, rng: Random, tests: Checks, seen: set[tuple[str, ...]]
+    meaning: Meaning | Scalar, rng: Random, tests: Checks, seen: set[str]
 ) -> dict[str, str] | None:
-    if meaning.split != "held_out" or (*meaning.types, *meaning.results) in seen:
+    if meaning.split != "held_out" or meaning.behaviour in seen:
         return None
     if tests.passed_by(meaning.compute, meaning.types)[0]:
         return None
@@ -72,7 +72,7 @@ def _problem(
     test = _test(exercise, rng)
     if test is None:
         return None
-    seen.add((*meaning.types, *meaning.results))
+    seen.add(meaning.behaviour)
     return {
         "prompt": exercise.prompt,
         "entry_point": exercise.name,

@@ -39,10 +39,9 @@ def sentence(meaning: Meaning, style: str, arguments: tuple[str, ...], rng: Rand
     first, _, late = phrase.partition("; ")
     late = f" {late[0].upper()}{late[1:]}." if late else ""
     if style == "question":
-        verb = "What is"
         if first.startswith("whether ") or meaning.end.hint not in ("int", "str", "int | None"):
             return f"Return {first}.{late}"
-        return f"{verb} {first}?{late}"
+        return f"What is {first}?{late}"
     if style == "given":
         return f"Given {given(meaning.types)}, return {first}.{late}"
     if style == "compute":

@@ -210,10 +210,11 @@ def _char_changes() -> Iterator[Change]:
              "{x}.swapcase()", "({x}.lower() if {x}.isupper() else {x}.upper())")  # fmt: skip
     yield _c("code", "int", "replace {each} by its character code", "character codes", "ord({x})")
     for n in (2, 3):
-        yield _c(f"repeat {n}", "char", f"repeat {{each}} {n} times", f"{n}-fold repetitions",
+        # No longer one character: 'aa' is no vowel.
+        yield _c(f"repeat {n}", "word", f"repeat {{each}} {n} times", f"{n}-fold repetitions",
                  f"{{x}} * {n}")  # fmt: skip
     for letter in "-._*":
-        yield _c(f"mark {letter}", "char", f"write {letter!r} after {{each}}",
+        yield _c(f"mark {letter}", "word", f"write {letter!r} after {{each}}",
                  f"forms followed by {letter!r}",
                  f"{{x}} + '{letter}'")  # fmt: skip
 

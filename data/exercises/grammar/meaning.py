@@ -11,7 +11,7 @@ from data.exercises.grammar.atoms import CHANGES, PREDICATES, Change, Kind, Pred
 from data.exercises.grammar.ends import ENDS, End
 from data.exercises.grammar.sources import SOURCES, Source
 from data.exercises.grammar.steps import STEPS, Step
-from data.exercises.grammar.values import MAKERS
+from data.exercises.grammar.values import HINTS, MAKERS
 
 Operation = Predicate | Change
 LEVELS = (1, 2, 3, 4, 5)
@@ -44,10 +44,26 @@ def probes(types: tuple[str, ...]) -> tuple[tuple[Any, ...], ...]:
     return tuple(tuple(MAKERS[name](rng) for name in types) for _ in range(PROBES))
 
 
+# The kinds of values that stand for a Python type where functions are compared. Only small numbers:
+# some functions count up to their argument.
+_COMPARED = {"str": ("str", "sentence", "lines", "listed", "word"), "int": ("natural", "int")}
+
+
 @cache
-def shapes(types: tuple[str, ...]) -> str:
-    """The probes as text. Two sources that take the same arguments have the same."""
-    return repr(probes(types))
+def _compared(hints: tuple[str, ...]) -> tuple[tuple[Any, ...], ...]:
+    """The arguments on which functions of these Python types are compared."""
+    rng = Random(f"arguments of {hints}")
+    kinds = [_COMPARED.get(hint, (hint,)) for hint in hints]
+    return tuple(
+        tuple(MAKERS[rng.choice(names)](rng) for names in kinds) for _ in range(2 * PROBES)
+    )
+
+
+def behaviour(function: Callable[..., Any], types: tuple[str, ...]) -> str:
+    """What a function does, as text: equal functions of equal Python types have the same."""
+    hints = tuple(HINTS.get(name, name) for name in types)
+    found = [outcome(function, arguments) for arguments in _compared(hints)]
+    return "\n".join([*hints, *found])
 
 
 @dataclass(frozen=True)
@@ -95,15 +111,17 @@ class Meaning:
         """The outcomes on the probes."""
         return tuple(outcome(self.compute, arguments) for arguments in probes(self.types))
 
+    @cached_property
+    def behaviour(self) -> str:
+        return behaviour(self.compute, self.types)
+
     @property
     def split(self) -> str:
         """`train` or `held_out`, by what the meaning does.
 
-        Two meanings that do the same have the same results, and so the same split, whatever their
-        parts are.
+        Two meanings that do the same are in the same split, whatever their parts are.
         """
-        # Arguments' types as Python sees them: two sources may take the same.
-        return split_by("\n".join([shapes(self.types), *self.results]))
+        return split_by(self.behaviour)
 
     def parts_matter(self) -> bool:
         """Whether the meaning does something on most inputs, and each of its parts changes it."""

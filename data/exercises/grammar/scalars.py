@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from data.exercises.grammar.meaning import outcome, probes, shapes, split_by
+from data.exercises.grammar.meaning import behaviour, outcome, probes, split_by
 
 Bodies = tuple[str, ...]
 
@@ -39,10 +39,14 @@ class Scalar:
     def results(self) -> tuple[str, ...]:
         return tuple(outcome(self.compute, arguments) for arguments in probes(self.types))
 
+    @cached_property
+    def behaviour(self) -> str:
+        return behaviour(self.compute, self.types)
+
     @property
     def split(self) -> str:
         """See `Meaning.split`: functions that do the same are in the same split."""
-        return split_by("\n".join([shapes(self.types), *self.results]))
+        return split_by(self.behaviour)
 
 
 _N = ("n", "x", "num", "number", "value")

@@ -34,15 +34,15 @@ def test_documents_parse_and_their_doctests_pass() -> None:
     found = [document for number in range(4) for document in block(3, number, Checks()).documents]
     examples = 0
     for document in found:
-        assert max(map(len, document.text.encode().splitlines())) <= 120
+        assert max(map(len, document.content.splitlines())) <= 120
         space: dict[str, object] = {"__name__": document.name}
-        exec(compile(document.text, document.name, "exec"), space)
+        exec(compile(document.content, document.name, "exec"), space)
         finder, runner = doctest.DocTestFinder(), doctest.DocTestRunner(verbose=False)
         for name, value in list(space.items()):
             for test in finder.find(value, name, globs=space) if callable(value) else ():
                 result = runner.run(test)
                 examples += result.attempted
-                assert result.failed == 0, document.text
+                assert result.failed == 0, document.name
         for name, value in list(space.items()):
             if name.startswith("test_") and callable(value):
                 value()
@@ -82,7 +82,7 @@ def test_blocks_hold_out_meanings_and_wordings() -> None:
 
 
 def test_two_seeds_differ() -> None:
-    first, second = (documents.block(seed, 1, Checks()).documents[0].text for seed in (1, 2))
+    first, second = (documents.block(seed, 1, Checks()).documents[0].content for seed in (1, 2))
     assert first != second
 
 
