@@ -45,7 +45,7 @@ WORDINGS = _wordings()
 
 @dataclass(frozen=True)
 class Exercise:
-    """`prompt` ends where the body begins, and `body` is indented. `function`: the code that ran."""
+    """`prompt` ends where the body begins; `body` is indented. `function`: the code that ran."""
 
     meaning: Meaning | Scalar
     name: str

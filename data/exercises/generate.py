@@ -1,6 +1,9 @@
 """The curriculum as documents, made on all cores: the same bytes however many there are."""
 
+import os
 import signal
+import threading
+import time
 from collections import Counter, deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -56,7 +59,8 @@ class Curriculum:
         if processes == 1:
             yield from map(make, count())
             return
-        with ProcessPoolExecutor(processes, initializer=_leave_signals_to_the_parent) as pool:
+        begin = partial(_begin_worker, os.getpid())
+        with ProcessPoolExecutor(processes, initializer=begin) as pool:
             pending: deque[Future[Block]] = deque()
             try:
                 for number in count():
@@ -67,9 +71,18 @@ class Curriculum:
                 pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _leave_signals_to_the_parent() -> None:
+def _begin_worker(parent: int) -> None:
+    """Leave signals to the parent process, and end with it even if it is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    # A pool's workers wait for work for ever where their parent was killed.
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
 
 
 class _Counts:

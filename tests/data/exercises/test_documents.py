@@ -1,10 +1,16 @@
 """Documents: their code agrees, their examples hold, and one seed gives one text."""
 
+import contextlib
 import doctest
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
 from random import Random
 
 import pytest
-from support import ROOT
+from support import ROOT, wait_until
 
 from data.exercises import documents
 from data.exercises.clean import Checks
@@ -89,3 +95,34 @@ def test_two_seeds_differ() -> None:
 def test_the_page_shows_what_is_made() -> None:
     """`python -c "from data.exercises.pages import page; print(page(), end='')"` makes it again."""
     assert (ROOT / "docs" / "exercises.md").read_text(encoding="utf-8") == page()
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+@pytest.mark.medium
+def test_workers_end_with_the_build(tmp_path: Path, number: signal.Signals) -> None:
+    words = ["--recipe", "exercises", "--megabytes", "500", "--processes", "2"]
+    command = [sys.executable, "-m", "data", "build", *words, "--out", str(tmp_path / "out")]
+    build = subprocess.Popen(
+        command, cwd=ROOT, start_new_session=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        wait_until(lambda: any(tmp_path.glob(".out.*/*")), 60)
+        build.send_signal(number)
+        build.wait(30)
+        wait_until(lambda: not group_lives(build.pid), 30)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(build.pid, signal.SIGKILL)
+    assert not (tmp_path / "out").exists()
+    if number != signal.SIGKILL:
+        assert build.returncode == 128 + number
+        assert list(tmp_path.iterdir()) == []
+
+
+def group_lives(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
