@@ -8,7 +8,6 @@ Progress and messages go to stderr. With several ranks (torchrun), the first ran
 import json
 import signal
 import sys
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from types import FrameType
 from typing import Any, Protocol
@@ -16,6 +15,7 @@ from typing import Any, Protocol
 from bytelm.base import ranks
 from bytelm.base.cores import limit_threads
 from bytelm.base.errors import InputError, options_written
+from bytelm.base.signals import importing, send_again
 from bytelm.commands.parsing import parse
 from bytelm.files.places import check_places
 from bytelm.files.streams import fill_closed_streams, flush_stdout, say, write_stdout
@@ -40,17 +40,26 @@ class Stopped(BaseException):
 
 
 class Terminated(SystemExit):
-    """SIGTERM was received."""
+    """SIGTERM came. What Ctrl-C raises is KeyboardInterrupt."""
 
 
-def _terminate(number: int, _: FrameType | None) -> None:
-    """Raise, as Ctrl-C does, so that temporary files are removed while the stack unwinds."""
-    _asked.append(number)
-    raise Terminated(128 + number)
+def _handle_signals() -> None:
+    """Let SIGINT and SIGTERM raise wherever the exception is not lost."""
+    signal.signal(signal.SIGTERM, _stop)
+    # A shell has its background jobs ignore Ctrl-C. That stays so.
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _stop)
+    sys.unraisablehook = _unraisable
 
 
-# The SIGTERM signals that this process has received.
-_asked: list[int] = []
+def _stop(number: int, frame: FrameType | None) -> None:
+    """Raise, so that temporary files are removed while the stack unwinds."""
+    if importing(frame):
+        send_again(number)
+    elif number == signal.SIGINT:
+        raise KeyboardInterrupt
+    else:
+        raise Terminated(128 + number)
 
 
 def _complain(text: str) -> None:
@@ -74,8 +83,7 @@ def main(
     """
     try:
         fill_closed_streams()
-        signal.signal(signal.SIGTERM, _terminate)
-        sys.unraisablehook = _unraisable
+        _handle_signals()
         limit_threads(ranks.local_world_size())
         words = list(sys.argv[1:] if arguments is None else arguments)
         with options_written("command line"):
@@ -126,11 +134,7 @@ def _unraisable(unraisable: Any) -> None:
     """Send a signal again that came in a callback or a destructor, where Python drops it."""
     if isinstance(unraisable.exc_value, (KeyboardInterrupt, Terminated)):
         stopped = isinstance(unraisable.exc_value, KeyboardInterrupt)
-        number = signal.SIGINT if stopped else signal.SIGTERM
-        # Later, because here it would be dropped once more.
-        again = threading.Timer(0.02, signal.raise_signal, [number])
-        again.daemon = True
-        again.start()
+        send_again(signal.SIGINT if stopped else signal.SIGTERM)
     else:
         sys.__unraisablehook__(unraisable)
 
@@ -141,10 +145,6 @@ def _status_of_stop(stop: KeyboardInterrupt | Terminated) -> int:
 
 def _status_of(error: MemoryError | RuntimeError) -> int:
     """The exit status after an error that is not a bug. Raises it if it is one."""
-    if isinstance(error, RecursionError) and _asked:
-        # SIGTERM during `import numpy` can end as a RecursionError inside the import.
-        say("stopped")
-        return 143
     # Torch's CPU allocator raises RuntimeError, its CUDA allocator OutOfMemoryError.
     full = ("can't allocate memory", "out of memory")
     if isinstance(error, MemoryError) or any(words in str(error) for words in full):

@@ -7,10 +7,13 @@ once. The state to save is then that of the last complete step.
 
 import contextlib
 import signal
+import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType, TracebackType
 from typing import Any
+
+from bytelm.base.signals import importing, send_again
 
 
 class StopRequested(BaseException):
@@ -31,10 +34,12 @@ class Stopping:
         self.signal: signal.Signals | None = None
         self._protected, self._held = False, True
         self._previous: dict[int, Any] = {}
+        self._previous_hook: Callable[[Any], object] = sys.unraisablehook
 
     def __enter__(self) -> "Stopping":
         for number in self.SIGNALS:
             self._previous[number] = signal.signal(number, self._handle)
+        self._previous_hook, sys.unraisablehook = sys.unraisablehook, self._unraisable
         return self
 
     def __exit__(
@@ -45,15 +50,27 @@ class Stopping:
     ) -> None:
         for number, previous in self._previous.items():
             signal.signal(number, previous)
+        sys.unraisablehook = self._previous_hook
 
-    def _handle(self, number: int, _: FrameType | None) -> None:
-        first = self.signal is None
-        self.signal = signal.Signals(number)
+    def _handle(self, number: int, frame: FrameType | None) -> None:
         # Raise only once: a second Ctrl-C must not interrupt the saving that the first one started.
-        if first and not (self._protected or self._held or self.deferred):
+        raises = self.signal is None and not (self._protected or self._held or self.deferred)
+        if raises and importing(frame):
+            send_again(number)
+            return
+        self.signal = signal.Signals(number)
+        if raises:
             # Code that the exception interrupts (torch's compiler, above all) may warn about it.
             warnings.simplefilter("ignore")
             raise StopRequested
+
+    def _unraisable(self, unraisable: Any) -> None:
+        """Send a signal again that came in a callback or a destructor, where Python drops it."""
+        if isinstance(unraisable.exc_value, StopRequested) and self.signal is not None:
+            number, self.signal = self.signal, None
+            send_again(number)
+        else:
+            self._previous_hook(unraisable)
 
     @contextlib.contextmanager
     def protected(self) -> Iterator[None]:

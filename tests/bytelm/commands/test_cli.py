@@ -1,8 +1,5 @@
 """Signals outside of a command's own work end it without a traceback."""
 
-import signal
-import sys
-import time
 from typing import Any
 
 import pytest
@@ -32,29 +29,6 @@ def test_a_signal_before_or_after_the_work(
     monkeypatch.setattr(cli, place, stopped)
     monkeypatch.setattr(cli, "_run", lambda *_: ({}, 0))
     assert cli.main("bytelm", "", {"nothing": Nothing}, ["nothing"]) == status
-
-
-class Dropping:
-    """A command in which a signal comes where Python cannot raise it: in a destructor."""
-
-    def run(self) -> dict[str, Any]:
-        thing = type("Thing", (), {"__del__": lambda _: signal.raise_signal(signal.SIGINT)})()
-        del thing
-        time.sleep(5)
-        return {"reached": True}
-
-
-def test_a_signal_that_python_drops_comes_again(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
-    monkeypatch.setattr(cli, "parse", lambda *_: Dropping())
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        assert cli.main("bytelm", "", {"dropping": Dropping}, ["dropping"]) == 130
-    finally:
-        signal.signal(signal.SIGINT, before)
-    assert "Traceback" not in capsys.readouterr().err
 
 
 def test_a_signal_while_the_bars_lock_is_made(monkeypatch: pytest.MonkeyPatch) -> None:

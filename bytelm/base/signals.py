@@ -1,0 +1,33 @@
+"""Where a signal's handler may raise, and how a signal comes again where it may not.
+
+A handler that raises interrupts whatever runs. Two places lose the exception:
+
+- An import. The code around it may take any exception for "this module is missing", as torch does
+  for numpy, and goes on with half a module.
+- A destructor or a weak reference's callback. Python prints a traceback and goes on.
+"""
+
+import _thread
+import signal
+import time
+from types import FrameType
+
+
+def importing(frame: FrameType | None) -> bool:
+    """Whether an import is under way in `frame` or in a caller of it."""
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib."):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def send_again(number: int) -> None:
+    """Send this process the signal once more in 20 ms, because now it would be lost again."""
+    # Not threading.Thread, whose locks the interrupted code may hold.
+    _thread.start_new_thread(_send, (number,))
+
+
+def _send(number: int) -> None:
+    time.sleep(0.02)
+    signal.raise_signal(number)

@@ -1,0 +1,120 @@
+"""A signal's exception is not lost: not in an import, and not where Python drops it."""
+
+import importlib
+import signal
+import sys
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bytelm.commands import cli
+from bytelm.training.loop.stopping import StopRequested, Stopping
+
+SIGNALS = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+
+# As torch imports numpy: whatever goes wrong, the module counts as missing.
+SWALLOWS = """
+try:
+    import half
+except BaseException:
+    half = None
+"""
+HALF = """
+import signal
+signal.raise_signal({number})
+last = "the import went on"
+"""
+
+
+@pytest.fixture
+def handlers() -> Iterator[None]:
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.getsignal(number) for number in numbers]
+    hook = sys.unraisablehook
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    for number, handler in zip(numbers, before, strict=True):
+        signal.signal(number, handler)
+    sys.unraisablehook = hook
+
+
+@pytest.fixture
+def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.syspath_prepend(tmp_path)
+    yield tmp_path
+    for name in ("swallows", "half"):
+        sys.modules.pop(name, None)
+
+
+def import_under_signal(modules: Path, number: signal.Signals) -> None:
+    """Import a module that is sent the signal in its middle; then wait for what the signal does."""
+    (modules / "swallows.py").write_text(SWALLOWS)
+    (modules / "half.py").write_text(HALF.format(number=int(number)))
+    importlib.import_module("swallows")
+    time.sleep(5)
+
+
+def drop_a_signal(_: Path, number: signal.Signals) -> None:
+    """Send the signal in a weak reference's callback; then wait for what the signal does."""
+    thing = type("Thing", (), {})()
+    reference = weakref.ref(thing, lambda _: signal.raise_signal(number))
+    del thing
+    assert reference() is None
+    time.sleep(5)
+
+
+PLACES = pytest.mark.parametrize("place", [import_under_signal, drop_a_signal])
+Place = Callable[[Path, signal.Signals], None]
+
+
+@SIGNALS
+@PLACES
+@pytest.mark.usefixtures("handlers")
+def test_a_commands_signal_comes_again(
+    modules: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    place: Place,
+    number: signal.Signals,
+) -> None:
+    class Placed:
+        def run(self) -> dict[str, Any]:
+            place(modules, number)
+            return {"the signal": "was lost"}
+
+    monkeypatch.setattr(cli, "parse", lambda *_: Placed())
+    assert cli.main("bytelm", "", {"placed": Placed}, ["placed"]) == 128 + number
+    assert capsys.readouterr() == ("", "stopped\n")
+    if place is import_under_signal:
+        assert sys.modules["half"].last == "the import went on"
+
+
+@SIGNALS
+@PLACES
+@pytest.mark.usefixtures("handlers")
+def test_a_runs_signal_comes_again(
+    modules: Path, capsys: pytest.CaptureFixture[str], place: Place, number: signal.Signals
+) -> None:
+    with Stopping() as stopping:
+        stopping.release()
+        with pytest.raises(StopRequested):
+            place(modules, number)
+        assert stopping.signal == number
+    assert capsys.readouterr().err == ""
+    if place is import_under_signal:
+        assert sys.modules["half"].last == "the import went on"
+
+
+@pytest.mark.usefixtures("handlers")
+def test_a_job_that_ignores_ctrl_c_goes_on_ignoring_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Sends:
+        def run(self) -> None:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(cli, "parse", lambda *_: Sends())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    assert cli.main("bytelm", "", {"sends": Sends}, ["sends"]) == 0
