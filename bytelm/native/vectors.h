@@ -47,6 +47,18 @@ static inline ru load_register(const u32* p) {
   return v;
 }
 static inline void store_register(float* p, rf v) { std::memcpy(p, &v, sizeof v); }
+// Register p of a vector of LANES lanes.
+template <class V>
+static inline rf part_of(const V& v, int p) {
+  return (rf)load_register((const u32*)&v + p * REGISTER);
+}
+static inline void set_part(vf& v, int p, rf part) {
+  store_register((float*)&v + p * REGISTER, part);
+}
+static inline rf broadcast_register(float x) { return rf{} + x; }
+static inline rf select_register(ru mask, rf yes, rf no) {
+  return (rf)(((ru)yes & mask) | ((ru)no & ~mask));
+}
 
 static inline vu load(const u32* p) {
   vu v;

@@ -156,28 +156,31 @@ struct BackwardTask {
     vf weights[ROWS][KEY_VECTORS], dw[ROWS][KEY_VECTORS];
     if (vectors) {
       score<P>(query_rows + at * units, units, keys, scores + strip, vectors, weights);
-      for (int r = 0; r < ROWS; ++r)
-        for (int j = 0; j < vectors; ++j)
-          weights[r][j] = exp2_weight(weights[r][j] * scale - broadcastf(log2_sums[at + r]), P());
       score<P>(out_rows + at * units, units, values, dw_strip + strip, vectors, dw);
     }
-#pragma GCC unroll 2
+    for (int r = 0; r < ROWS; ++r) {
+      const rf log_sum = broadcast_register(log2_sums[at + r]);
+      const rf mean = broadcast_register(dots[at + r]);
+      for (int j = 0; j < vectors; ++j) {
+        const vi visible = MASKED ? blocks.visible(row + r, j) : vi{};
+#pragma GCC unroll 4
+        for (int p = 0; p < PARTS; ++p) {
+          rf weight = exp2_weight(part_of(weights[r][j], p) * scale - log_sum, P());
+          if (MASKED) weight = select_register((ru)part_of(visible, p), weight, rf{});
+          set_part(weights[r][j], p, weight);
+          set_part(dw[r][j], p, weight * (part_of(dw[r][j], p) - mean));
+        }
+      }
+      for (int j = vectors; j < KEY_VECTORS; ++j) weights[r][j] = dw[r][j] = vf{};
+    }
     for (int r = 0; r < ROWS; r += 2)
       for (int j = 0; j < KEY_VECTORS; j += 2) {
-        vf d[2][2];  // [row][vector]
-        for (int v = 0; v < 2; ++v) {
-          vf w[2] = {vf{}, vf{}};
-          d[0][v] = d[1][v] = vf{};
-          for (int i = 0; i < 2 && j + v < vectors; ++i) {
-            w[i] = weights[r + i][j + v];
-            if (MASKED) w[i] = select(blocks.visible(row + r + i, j + v), w[i], vf{});
-            d[i][v] = w[i] * (dw[r + i][j + v] - broadcastf(dots[at + r + i]));
-          }
-          store_pairs(w[0], w[1], weight_pairs, row + r, (j + v) * LANES, P());
-          store_pairs(d[0][v], d[1][v], score_pairs, row + r, (j + v) * LANES, P());
+        for (int v = j; v < j + 2; ++v) {
+          store_pairs(weights[r][v], weights[r + 1][v], weight_pairs, row + r, v * LANES, P());
+          store_pairs(dw[r][v], dw[r + 1][v], score_pairs, row + r, v * LANES, P());
         }
-        for (int i = 0; i < 2; ++i)
-          store_rows<P>(d[i][0], d[i][1], score_rows, row + r + i, j * LANES);
+        for (int i = r; i < r + 2; ++i)
+          store_rows<P>(dw[i][j], dw[i][j + 1], score_rows, row + i, j * LANES);
       }
   }
 

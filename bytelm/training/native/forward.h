@@ -10,11 +10,18 @@ static constexpr float NO_SCORE = -1e30f;  // the maximum before any score
 // would cost more.
 static constexpr float MAX_EXCESS = 8.0f;
 
-static inline bool exceeds(vf v, float limit) {
-#if defined(__AVX512F__)
-  return _mm512_cmp_ps_mask((__m512)v, _mm512_set1_ps(limit), _CMP_GT_OQ);
+// Whether a lane of `tops` is above the limit.
+static inline bool exceeds(const rf (&tops)[PARTS], float limit) {
+#if defined(__AVX512F__) && !defined(BYTELM_REGISTER_LANES)
+  return _mm512_cmp_ps_mask((__m512)tops[0], _mm512_set1_ps(limit), _CMP_GT_OQ);
 #else
-  return reduce_max(v) > limit;
+  ru found = ru{};
+#pragma GCC unroll 4
+  for (int p = 0; p < PARTS; ++p) found |= (ru)(tops[p] > limit);
+  u32 any = 0;
+#pragma GCC unroll 16
+  for (int i = 0; i < REGISTER; ++i) any |= found[i];
+  return any;
 #endif
 }
 
@@ -109,37 +116,58 @@ struct ForwardTask {
     vf scores[ROWS][KEY_VECTORS];
     if (vectors)
       score<P>(rows + row * units, units, keys, strip + row % STRIP * KEYS, vectors, scores);
-#pragma GCC unroll 4
     for (int r = 0; r < ROWS; ++r) {
-      vf top = broadcastf(NO_SCORE);
-      for (int j = 0; j < vectors; ++j) {
-        if (MASKED)
+      if (MASKED)
+        for (int j = 0; j < vectors; ++j)
           scores[r][j] = select(blocks.visible(row + r, j), scores[r][j], broadcastf(NO_SCORE));
-        top = maximum(top, scores[r][j]);
-      }
-      if (exceeds(top, maxima[row + r] + MAX_EXCESS / scale))
-        rescale(row + r, reduce_max(top), scale);
+      follow_maximum(scores[r], vectors, row + r, scale);
+      weigh<MASKED>(blocks, scores[r], vectors, row + r, scale);
     }
+  }
+
+  // The running maximum of a query follows scores that are far above it.
+  void follow_maximum(const vf (&scores)[KEY_VECTORS], int vectors, i64 row, float scale) {
+    rf tops[PARTS];
 #pragma GCC unroll 4
-    for (int r = 0; r < ROWS; ++r) {
-      const vf limit = broadcastf(maxima[row + r] * scale);
-      vf sum = loadf(sums + (row + r) * LANES);
-      for (int j = 0; j < KEY_VECTORS; j += 2) {
-        vf two[2] = {vf{}, vf{}};
-        for (int i = 0; i < 2; ++i) {
-          if (j + i >= vectors) break;
-          two[i] = exp2_weight(scores[r][j + i] * scale - limit, P());
-          if (MASKED) two[i] = select(blocks.visible(row + r, j + i), two[i], vf{});
-          sum = sum + two[i];
-        }
-        P::narrow_two(two[0], two[1], (Value*)(weights + (row + r) * pairs) + j * LANES);
+    for (int p = 0; p < PARTS; ++p) tops[p] = broadcast_register(NO_SCORE);
+    for (int j = 0; j < vectors; ++j)
+#pragma GCC unroll 4
+      for (int p = 0; p < PARTS; ++p) {
+        const rf score = part_of(scores[j], p);
+        tops[p] = select_register((ru)(tops[p] > score), tops[p], score);
       }
-      storef(sums + (row + r) * LANES, sum);
+    if (!exceeds(tops, maxima[row] + MAX_EXCESS / scale)) return;
+    vf top = vf{};
+    for (int p = 0; p < PARTS; ++p) set_part(top, p, tops[p]);
+    rescale(row, reduce_max(top), scale);
+  }
+
+  // The weights of a query's keys, and their sum.
+  template <bool MASKED>
+  void weigh(const BlockPair& blocks, const vf (&scores)[KEY_VECTORS], int vectors, i64 row,
+             float scale) {
+    const rf limit = broadcast_register(maxima[row] * scale);
+    float* const row_sums = sums + row * LANES;
+    for (int j = 0; j < KEY_VECTORS; j += 2) {
+      vf two[2] = {vf{}, vf{}};
+      for (int i = 0; i < 2 && j + i < vectors; ++i) {
+        const vi visible = MASKED ? blocks.visible(row, j + i) : vi{};
+#pragma GCC unroll 4
+        for (int p = 0; p < PARTS; ++p) {
+          rf weight = exp2_weight(part_of(scores[j + i], p) * scale - limit, P());
+          if (MASKED) weight = select_register((ru)part_of(visible, p), weight, rf{});
+          float* const sum = row_sums + p * REGISTER;
+          store_register(sum, (rf)load_register((const u32*)sum) + weight);
+          set_part(two[i], p, weight);
+        }
+      }
+      P::narrow_two(two[0], two[1], (Value*)(weights + row * pairs) + j * LANES);
     }
   }
 
   void rescale(i64 row, float top, float scale) {
-    const vf factor = exp2_weight(broadcastf((maxima[row] - top) * scale), P());
+    const rf power = broadcast_register((maxima[row] - top) * scale);
+    const vf factor = broadcastf(exp2_weight(power, P())[0]);
     maxima[row] = top;
     storef(sums + row * LANES, loadf(sums + row * LANES) * factor);
     for (i64 c = 0; c < padded; c += LANES)

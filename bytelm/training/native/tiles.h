@@ -61,28 +61,27 @@ struct ScratchParts {
 
 // 2^x for x <= 0, and 2^-100 below -100: softmax's weights, where 2^-100 counts as 0.
 static constexpr float MIN_EXPONENT = -100.0f;
-static inline vf exp2_weight(vf x,
-                             BF16) {  // right to 7e-5 of itself, a 25th of bfloat16's rounding
-  x = maximum(broadcastf(MIN_EXPONENT), x);  // in this order what is not a number stays that
-  const vf n = x + ROUND_MAGIC, f = x - (n - ROUND_MAGIC);
-  vf y = broadcastf(5.517166722e-2f);
-  y = y * f + 2.426111221e-1f;
-  y = y * f + 6.932609858e-1f;
-  y = y * f + 9.999280736e-1f;
-  return (vf)((vu)y + ((vu)n << 23));
+// Coefficients from the highest power. BF16: right to 7e-5 of itself, a 25th of bfloat16's
+// rounding.
+static constexpr float EXP2_BF16[] = {5.517166722e-2f, 2.426111221e-1f, 6.932609858e-1f,
+                                      9.999280736e-1f};
+// Right to float32's last bits.
+static constexpr float EXP2_F32[] = {1.534581190e-4f, 1.339993122e-3f, 9.618488957e-3f,
+                                     5.550328777e-2f, 2.402264689e-1f, 6.931472057e-1f, 1.0f};
+
+template <int COUNT>
+static inline rf exp2_register(rf x, const float (&coefficients)[COUNT]) {
+  const rf lowest = broadcast_register(MIN_EXPONENT);
+  // In this order what is not a number stays that.
+  x = select_register((ru)(lowest > x), lowest, x);
+  const rf n = x + ROUND_MAGIC, f = x - (n - ROUND_MAGIC);
+  rf y = rf{} + coefficients[0];
+#pragma GCC unroll 8
+  for (int i = 1; i < COUNT; ++i) y = y * f + coefficients[i];
+  return (rf)((ru)y + ((ru)n << 23));
 }
-static inline vf exp2_weight(vf x, F32) {  // right to float32's last bits
-  x = maximum(broadcastf(MIN_EXPONENT), x);  // in this order what is not a number stays that
-  const vf n = x + ROUND_MAGIC, f = x - (n - ROUND_MAGIC);
-  vf y = broadcastf(1.534581190e-4f);
-  y = y * f + 1.339993122e-3f;
-  y = y * f + 9.618488957e-3f;
-  y = y * f + 5.550328777e-2f;
-  y = y * f + 2.402264689e-1f;
-  y = y * f + 6.931472057e-1f;
-  y = y * f + 1.0f;
-  return (vf)((vu)y + ((vu)n << 23));
-}
+static inline rf exp2_weight(rf x, BF16) { return exp2_register(x, EXP2_BF16); }
+static inline rf exp2_weight(rf x, F32) { return exp2_register(x, EXP2_F32); }
 
 // Two rows of 16 lanes as one vector of pairs along the rows (bfloat16 only).
 #define LOW_HIGH(i) i, i + 16
@@ -123,49 +122,48 @@ static inline void copy_row(const V* from, V* to, i64 count) {
   if (count > 0) std::memcpy(to, from, count * sizeof *to);
 }
 
-// sums[r][j] += a[r * row + u * unit] x vector j of b[u * width].
-template <class P, int N, int VECTORS>
-static inline void multiply(const u32* a, i64 row, i64 unit, const u32* b, i64 width, i64 units,
-                            vf (&sums)[N][VECTORS]) {
+// The sums of N rows x VECTORS vectors, in registers. They are never copied several registers at a
+// time: the compiler would keep them in memory for good.
+template <int N, int VECTORS>
+struct Sums {
   rf parts[N][VECTORS][PARTS];
+
+  // with(r, at, sum): register `sum` of row r begins at lane `at`.
+  template <class With>
+  inline __attribute__((always_inline)) void each(With with) {
 #pragma GCC unroll 8
-  for (int r = 0; r < N; ++r)
-#pragma GCC unroll 4
-    for (int j = 0; j < VECTORS; ++j) std::memcpy(parts[r][j], &sums[r][j], sizeof sums[r][j]);
-  for (i64 u = 0; u < units; ++u, a += unit, b += width) {
-    ru lanes[VECTORS][PARTS];
-#pragma GCC unroll 4
-    for (int j = 0; j < VECTORS; ++j)
-#pragma GCC unroll 4
-      for (int p = 0; p < PARTS; ++p) lanes[j][p] = load_register(b + j * LANES + p * REGISTER);
-#pragma GCC unroll 8
-    for (int r = 0; r < N; ++r) {
+    for (int r = 0; r < N; ++r)
 #pragma GCC unroll 4
       for (int j = 0; j < VECTORS; ++j)
 #pragma GCC unroll 4
-        for (int p = 0; p < PARTS; ++p)
-          parts[r][j][p] = P::fma_unit(parts[r][j][p], a[r * row], lanes[j][p]);
-    }
+        for (int p = 0; p < PARTS; ++p) with(r, j * LANES + p * REGISTER, parts[r][j][p]);
   }
+
+  // Add a[r * row + u * unit] x vector j of b[u * width].
+  template <class P>
+  inline __attribute__((always_inline)) void add(const u32* a, i64 row, i64 unit, const u32* b,
+                                                 i64 width, i64 units) {
+    for (i64 u = 0; u < units; ++u, a += unit, b += width)
 #pragma GCC unroll 8
-  for (int r = 0; r < N; ++r)
+      for (int r = 0; r < N; ++r) {
+        const u32 one = a[r * row];
 #pragma GCC unroll 4
-    for (int j = 0; j < VECTORS; ++j) std::memcpy(&sums[r][j], parts[r][j], sizeof sums[r][j]);
-}
+        for (int j = 0; j < VECTORS; ++j)
+#pragma GCC unroll 4
+          for (int p = 0; p < PARTS; ++p)
+            parts[r][j][p] = P::fma_unit(parts[r][j][p], one,
+                                         load_register(b + j * LANES + p * REGISTER));
+      }
+  }
+};
 
 template <class P, int N, int VECTORS>
 static inline void add_tile(const u32* a, i64 row, i64 unit, const u32* b, i64 width, i64 units,
                             float* to, i64 to_row) {
-  vf sums[N][VECTORS];
-#pragma GCC unroll 8
-  for (int r = 0; r < N; ++r)
-#pragma GCC unroll 4
-    for (int j = 0; j < VECTORS; ++j) sums[r][j] = loadf(to + r * to_row + j * LANES);
-  multiply<P>(a, row, unit, b, width, units, sums);
-#pragma GCC unroll 8
-  for (int r = 0; r < N; ++r)
-#pragma GCC unroll 4
-    for (int j = 0; j < VECTORS; ++j) storef(to + r * to_row + j * LANES, sums[r][j]);
+  Sums<N, VECTORS> sums;
+  sums.each([&](int r, int at, rf& sum) { sum = (rf)load_register((u32*)to + r * to_row + at); });
+  sums.template add<P>(a, row, unit, b, width, units);
+  sums.each([&](int r, int at, rf& sum) { store_register(to + r * to_row + at, sum); });
 }
 
 // to[row][0, width) += the product; `rows` is a multiple of GROUP, `width` of LANES. By AMX, `unit`
@@ -204,16 +202,12 @@ static inline void add_product(const u32* a, i64 row, i64 unit, const u32* b, i6
 template <class P, int V>
 static inline void score_tile(const u32* rows, i64 units, const u32* across,
                               vf (&scores)[ROWS][KEY_VECTORS], int first) {
-  vf sums[ROWS][V];
-#pragma GCC unroll 4
-  for (int r = 0; r < ROWS; ++r)
-#pragma GCC unroll 4
-    for (int j = 0; j < V; ++j) sums[r][j] = vf{};
-  multiply<P>(rows, units, 1, across + first * LANES, KEYS, units, sums);
-#pragma GCC unroll 4
-  for (int r = 0; r < ROWS; ++r)
-#pragma GCC unroll 4
-    for (int j = 0; j < V; ++j) scores[r][first + j] = sums[r][j];
+  Sums<ROWS, V> sums;
+  sums.each([](int, int, rf& sum) { sum = rf{}; });
+  sums.template add<P>(rows, units, 1, across + first * LANES, KEYS, units);
+  sums.each([&](int r, int at, rf& sum) {
+    store_register((float*)scores[r] + first * LANES + at, sum);
+  });
 }
 
 // Scores of ROWS rows (units of channels) against the first `vectors` x 16 keys of a block. AMX
