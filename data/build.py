@@ -23,7 +23,7 @@ from bytelm.toolkit import (
 from data.benchmarks import humaneval
 from data.exercises.grammar.meaning import HELD_OUT_PERCENT
 from data.filters import reason_to_reject
-from data.sources import Source, dataset, exercises, folder, standard_library
+from data.sources import Source, dataset, exercises, folder, mix, standard_library
 from data.walk import Found
 
 PACKAGES = ("bytelm", "tree-sitter", "tree-sitter-python")
@@ -52,9 +52,9 @@ class Build:
 
     out: Path
     """The shard folder to write."""
-    recipe: Literal["stdlib", "exercises"] | None = None
+    recipe: Literal["stdlib", "exercises", "mix"] | None = None
     """stdlib: the running interpreter's standard library, without its tests. exercises: small
-    functions that are made for learning, each with its description and examples."""
+    functions that are made for learning, each with its description and examples. mix: both."""
     megabytes: Annotated[float, Range(0, most=10**6, above=True)] = 10.0
     """How many megabytes of exercises to make."""
     seed: Seed = 1
@@ -94,7 +94,7 @@ class Build:
                 ) as bar:
                     for document in bar:
                         reason = None
-                        if self.filters and self.recipe != "exercises":
+                        if self.filters and not document.generated:
                             reason = reason_to_reject(document.name, document.content)
                         if reason is None and benchmarks.found_in(document.content):
                             reason = "benchmark"
@@ -128,13 +128,16 @@ class Build:
             return folder(self.path, self.suffixes, self.max_file_bytes, self.out)
         if self.dataset is not None:
             return dataset(self.dataset, self.column, self.out)
-        if self.recipe == "exercises":
+        if self.recipe in ("exercises", "mix"):
             if self.held_out_percent != HELD_OUT_PERCENT:
                 raise InputError(
                     f"{option('held_out_percent')}: exercises hold out {HELD_OUT_PERCENT:g} % of "
                     "their meanings, so that the suite's problems are in no training text"
                 )
-            return exercises(self.megabytes, self.seed, self.benchmark, self.processes)
+            made = exercises(self.megabytes, self.seed, self.benchmark, self.processes)
+            if self.recipe == "exercises":
+                return made
+            return mix(standard_library(self.max_file_bytes), made)
         return standard_library(self.max_file_bytes)
 
     def _about(self, source: Source, rejected: Counter[str], sizes: Counter[str]) -> dict[str, Any]:

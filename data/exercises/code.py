@@ -35,6 +35,11 @@ def bare(expression: str) -> str:
     return inside if whole and ", " not in inside else expression
 
 
+def _usual(names: Sequence[str], rng: Random) -> str:
+    """One of the names, of which the usual ones are first."""
+    return rng.choices(names, [1 / (1 + place) ** 2 for place in range(len(names))])[0]
+
+
 @dataclass
 class Elements:
     """Loops over elements, what each must meet, and what is made of each."""
@@ -76,9 +81,8 @@ class Writer:
     def __init__(self, meaning: Meaning, arguments: Sequence[str], rng: Random) -> None:
         self.meaning, self.arguments, self.rng = meaning, arguments, rng
         free = [name for name in meaning.source.singles if name not in arguments]
-        self.variable = rng.choice(free or ["element"])
-        names = [name for name in _RESULTS if name not in arguments]
-        self.name = rng.choice(names)
+        self.variable = _usual(free or ["element"], rng)
+        self.name = _usual([name for name in _RESULTS if name not in arguments], rng)
         self.lines: list[str] = []
 
     def body(self, style: str) -> list[str]:

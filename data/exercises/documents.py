@@ -10,7 +10,8 @@ from typing import Literal
 from data.exercises.clean import Checks
 from data.exercises.exercise import LONGEST_LINE, WORDINGS, Exercise, make
 from data.exercises.grammar.meaning import Meaning, draw
-from data.exercises.grammar.scalars import SCALARS, Scalar
+from data.exercises.grammar.scalar import Scalar
+from data.exercises.grammar.scalars import draw_scalar
 from data.exercises.grammar.values import MAKERS
 from data.walk import Found
 
@@ -19,8 +20,8 @@ DRESSES = 4
 """How many exercises a block has of each meaning: other names, words and code."""
 MEANINGS = 120
 """How many meanings a block has."""
-SCALAR_SHARE = 0.12
-LEVEL_WEIGHTS = (4, 6, 5, 3, 2)
+SCALAR_SHARE = 0.25
+LEVEL_WEIGHTS = (8, 8, 4, 2, 1)
 KINDS = ("functions",) * 6 + ("class", "script", "tests", "module")
 HELD_OUT_BLOCKS = 10
 """One block in so many is held out: in turns by its meanings, and by its wordings."""
@@ -70,7 +71,7 @@ def block(seed: int, number: int, tests: Checks) -> Block:
         size = rng.randint(4, 12)
         name = f"exercises/{found.kind}/{number:07d}-{len(found.documents):03d}.py"
         text, count = document(made[at : at + size], rng)
-        found.documents.append(Found(name, text.encode(), split))
+        found.documents.append(Found(name, text.encode(), split, generated=True))
         found.exercises += count
         at += size
     return found
@@ -81,7 +82,7 @@ def _meaning(rng: Random, found: Block, tests: Checks) -> Meaning | Scalar:
     wanted = "held_out" if found.kind == "held_out" else "train"
     while True:
         if rng.random() < SCALAR_SHARE:
-            meaning: Meaning | Scalar = rng.choice(SCALARS)
+            meaning: Meaning | Scalar = draw_scalar(rng)
         else:
             [level] = rng.choices(range(1, 6), LEVEL_WEIGHTS)
             meaning = draw(rng, level)
@@ -139,7 +140,7 @@ def _call(exercise: Exercise, rng: Random) -> tuple[str, str]:
     said = f"{exercise.name}({', '.join(map(repr, values))})"
     try:
         value = exercise.function(*values)
-    except ValueError:
+    except Exception:
         return said, ""
     return said, "" if isinstance(value, set) else repr(value)
 

@@ -1,5 +1,6 @@
 """One exercise: a function of a meaning with a name, words, examples, and code that was run."""
 
+import builtins
 import hashlib
 import re
 import textwrap
@@ -10,7 +11,7 @@ from typing import Any
 
 from data.exercises.code import STYLES, Writer
 from data.exercises.grammar.meaning import Meaning, outcome
-from data.exercises.grammar.scalars import Scalar
+from data.exercises.grammar.scalar import Scalar
 from data.exercises.grammar.values import HINTS, MAKERS
 from data.exercises.wording import SENTENCES, given, sentence
 
@@ -68,7 +69,9 @@ def make(
     names: list[str] = []
     pools = meaning.source.names if isinstance(meaning, Meaning) else meaning.names
     for pool in pools:
-        names.append(rng.choice([name for name in pool if name not in names]))
+        free = [name for name in pool if name not in names]
+        # The usual names are first in a pool.
+        names += rng.choices(free, [1 / (1 + place) ** 2 for place in range(len(free))])
     arguments = tuple(names)
     name = _name(meaning, arguments, rng)
     body = _body(meaning, name, arguments, style or rng.choice(STYLES), rng)
@@ -125,7 +128,7 @@ def _words(
     says = rng.choice(meaning.says).format(**dict(zip("ab", arguments, strict=False)))
     first, _, late = says.partition("; ")
     late = f" {late[0].upper()}{late[1:]}." if late else ""
-    if wording.sentence == "given":
+    if wording.sentence == "given" and meaning.types:
         return f"Given {given(meaning.types)}, return {first}.{late}"
     if wording.sentence in ("compute", "question") and not first.startswith("whether"):
         return f"{'Compute' if wording.sentence == 'compute' else 'Find'} {first}.{late}"
@@ -150,7 +153,8 @@ def _name(meaning: Meaning | Scalar, arguments: tuple[str, ...], rng: Random) ->
         noun = meaning.source.noun.split(" ")[0]
         chosen = [part for part in parts if part]
         name = _slug(" ".join([*chosen[: rng.randint(1, 3)], noun]))
-    name = f"get_{name}" if not name.isidentifier() or name in arguments else name
+    if not name.isidentifier() or name in arguments or name in dir(builtins):
+        name = f"get_{name}"
     return name if len(name) <= 40 else rng.choice(_GENERIC)
 
 
@@ -187,7 +191,7 @@ def _prompt(
 ) -> str:  # fmt: skip
     """The signature and the docstring, or a comment in its place, up to where the body begins."""
     signature = _signature(meaning, name, arguments, rng)
-    plain = [call for call in calls if call[1] != "ValueError"][: rng.choice((1, 2, 2, 3))]
+    plain = [call for call in calls if not call[1].endswith("Error")][: rng.choice((1, 1, 2, 3))]
     layout = wording.layout
     if layout == "comment":
         lines = [f"# {line}" for line in _wrapped(words, width=86)]
@@ -197,7 +201,7 @@ def _prompt(
     if layout == "plain" and len(text) == 1:
         return f'{signature}\n    """{text[0]}"""\n'
     lines = [f'    """{text[0]}', *(f"    {line}" for line in text[1:]), ""]
-    if layout == "sections":
+    if layout == "sections" and arguments:
         lines += ["    Args:", *(f"        {arg}: {given((t,))}." for arg, t in
                                  zip(arguments, meaning.types, strict=True)), ""]  # fmt: skip
         lines += ["    Returns:", "        The result.", ""] if rng.random() < 0.3 else []

@@ -12,7 +12,8 @@ from data.exercises.clean import Checks, benchmark_checks
 from data.exercises.documents import SCALAR_SHARE
 from data.exercises.exercise import WORDINGS, DisagreementError, Exercise, make
 from data.exercises.grammar.meaning import LEVELS, Meaning, draw, show
-from data.exercises.grammar.scalars import SCALARS, Scalar
+from data.exercises.grammar.scalar import Scalar
+from data.exercises.grammar.scalars import SCALARS
 from data.exercises.grammar.values import MAKERS
 
 ASSERTIONS = 8

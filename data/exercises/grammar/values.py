@@ -21,7 +21,7 @@ def number(rng: Random) -> int:
 
 
 def size(rng: Random) -> int:
-    return 0 if rng.random() < 0.06 else rng.randint(1, 7)
+    return 0 if rng.random() < 0.06 else rng.randint(1, 5)
 
 
 def numbers(rng: Random) -> list[int]:
@@ -101,6 +101,18 @@ def whole(rng: Random) -> int:
     return number(rng)
 
 
+def filled(rng: Random) -> list[int]:
+    return [number(rng) for _ in range(rng.randint(4, 6))]
+
+
+def phrase(rng: Random) -> str:
+    return " ".join(rng.choice(WORDS) for _ in range(rng.randint(2, 3)))
+
+
+def maybe(rng: Random) -> int | None:
+    return None if rng.random() < 0.4 else number(rng)
+
+
 MAKERS: dict[str, Callable[[Random], Any]] = {
     "list[int]": numbers,
     "list[str]": words,
@@ -118,7 +130,10 @@ MAKERS: dict[str, Callable[[Random], Any]] = {
     "lines": lines,
     "int": whole,
     "word": word,
+    "filled": filled,
+    "phrase": phrase,
+    "int | None": maybe,
 }
 # What is written as a type hint, where the type of values above is narrower than Python's.
 HINTS = {"sentence": "str", "natural": "int", "large": "int", "listed": "str", "lines": "str",
-         "word": "str"}  # fmt: skip
+         "word": "str", "filled": "list[int]", "phrase": "str"}  # fmt: skip

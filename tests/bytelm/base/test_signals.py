@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from bytelm.commands import cli
-from bytelm.training.loop.stopping import StopRequested, Stopping
+from bytelm.training.loop.stopping import Stopping, StopRequested
 
 SIGNALS = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 
