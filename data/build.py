@@ -26,6 +26,7 @@ from data.filters import reason_to_reject
 from data.sources import Source, dataset, exercises, folder, mix, standard_library
 from data.walk import Found
 
+FILES_HELD_OUT = 5.0
 PACKAGES = ("bytelm", "tree-sitter", "tree-sitter-python")
 
 
@@ -72,7 +73,7 @@ class Build:
     """The column of --dataset that holds the documents."""
     suffixes: tuple[str, ...] = (".py",)
     """Take files from --path whose names end in one of these. Without a value: all files."""
-    held_out_percent: Annotated[float, Range(0, 100, above=True, below=True)] = 5.0
+    held_out_percent: Annotated[float, Range(0, 100, above=True, below=True)] = FILES_HELD_OUT
     """Percentage of the documents to hold out, chosen by a hash of their names."""
     max_file_bytes: ByteCount = 1 << 20
     """Leave out larger files from --recipe and --path."""
@@ -129,7 +130,7 @@ class Build:
         if self.dataset is not None:
             return dataset(self.dataset, self.column, self.out)
         if self.recipe in ("exercises", "mix"):
-            if self.held_out_percent != HELD_OUT_PERCENT:
+            if self.recipe == "exercises" and self.held_out_percent != FILES_HELD_OUT:
                 raise InputError(
                     f"{option('held_out_percent')}: exercises hold out {HELD_OUT_PERCENT:g} % of "
                     "their meanings, so that the suite's problems are in no training text"
@@ -143,9 +144,10 @@ class Build:
     def _about(self, source: Source, rejected: Counter[str], sizes: Counter[str]) -> dict[str, Any]:
         versions = {"python": platform.python_version()}
         versions |= {package: _version(package) for package in PACKAGES}
+        percent = HELD_OUT_PERCENT if self.recipe == "exercises" else self.held_out_percent
         return {
             "source": source.about,
-            "held_out_percent": self.held_out_percent,
+            "held_out_percent": percent,
             "max_file_bytes": self.max_file_bytes,
             **({} if self.filters else {"filters": False}),
             "rejected": {

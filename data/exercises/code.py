@@ -9,7 +9,8 @@ from data.exercises.grammar.atoms import Predicate
 from data.exercises.grammar.meaning import Meaning
 from data.exercises.grammar.steps import Step
 
-STYLES = ("comprehension", "stages", "loop", "lambda")
+STYLES = ("comprehension", "loop", "lambda", "stages")
+STYLE_WEIGHTS = (12, 4, 1, 1)
 _RESULTS = ("result", "found", "kept", "chosen", "selected", "out")
 _ATOM = re.compile(r"\w+|\w+(\.\w+)*\([^()]*\)|\w+(\[[^\[\]]*\])+|\([^()]*\)")
 
@@ -35,8 +36,8 @@ def bare(expression: str) -> str:
     return inside if whole and ", " not in inside else expression
 
 
-def _usual(names: Sequence[str], rng: Random) -> str:
-    """One of the names, of which the usual ones are first."""
+def usual(names: Sequence[str], rng: Random) -> str:
+    """One of several names or expressions, of which the usual ones are first."""
     return rng.choices(names, [1 / (1 + place) ** 2 for place in range(len(names))])[0]
 
 
@@ -81,8 +82,8 @@ class Writer:
     def __init__(self, meaning: Meaning, arguments: Sequence[str], rng: Random) -> None:
         self.meaning, self.arguments, self.rng = meaning, arguments, rng
         free = [name for name in meaning.source.singles if name not in arguments]
-        self.variable = _usual(free or ["element"], rng)
-        self.name = _usual([name for name in _RESULTS if name not in arguments], rng)
+        self.variable = usual(free or ["element"], rng)
+        self.name = usual([name for name in _RESULTS if name not in arguments], rng)
         self.lines: list[str] = []
 
     def body(self, style: str) -> list[str]:
@@ -125,7 +126,7 @@ class Writer:
     def _code(self, codes: tuple[str, ...], element: str = "") -> str:
         # An f-string cannot hold an element with quotation marks.
         fitting = [code for code in codes if not (code.startswith("f'") and "'" in element)]
-        return self.rng.choice(fitting)
+        return usual(fitting, self.rng)
 
     def _fused(self, elements: Elements) -> Elements:
         for part in self.meaning.operations:
@@ -203,7 +204,7 @@ class Writer:
         for condition in conditions:
             negated = f"not ({condition})" if " " in condition else f"not {condition}"
             plain = "not" not in condition and "!=" not in condition
-            if plain and self.rng.random() < 0.25:
+            if plain and self.rng.random() < 0.1:
                 self.lines.append(f"{'    ' * depth}if {negated}:")
                 self.lines.append(f"{'    ' * depth}    continue")
             else:
@@ -219,11 +220,11 @@ class Writer:
             return
         for step in steps:
             value = self._step(step, value)
-        code = self.rng.choice(end.codes)
+        code = usual(end.codes, self.rng)
         if code.count("{v}") > 1 or len(code) + len(value) > 80 or "for y" in code:
             value = self._named(value)
         too_long = len(code.format(v=value)) > 90
-        if end.block and (end.refuses or too_long or self.rng.random() < 0.5):
+        if end.block and (end.refuses or too_long or self.rng.random() < 0.2):
             value = self._named(value)
             self.lines += [line.format(v=value) for line in end.block]
             return
@@ -234,12 +235,12 @@ class Writer:
             self.lines.append(f"return {bare(code.format(v=value))}")
 
     def _step(self, step: Step, value: str) -> str:
-        if step.block and self.rng.random() < 0.4:
+        if step.block and self.rng.random() < 0.15:
             value = self._named(value)
             new = "new" if value != "new" else "newer"
             self.lines += [line.format(v=value, r=new) for line in step.block]
             return new
-        code = self.rng.choice(step.codes)
+        code = usual(step.codes, self.rng)
         if code.count("{v}") > 1 or len(value) > 40:
             value = self._named(value)
         return code.format(v=value)

@@ -8,7 +8,7 @@ from random import Random
 from typing import Literal
 
 from data.exercises.clean import Checks
-from data.exercises.exercise import LONGEST_LINE, WORDINGS, Exercise, make
+from data.exercises.exercise import LONGEST_LINE, WORDINGS, Exercise, draw_wording, make
 from data.exercises.grammar.meaning import Meaning, draw
 from data.exercises.grammar.scalar import Scalar
 from data.exercises.grammar.scalars import draw_scalar
@@ -20,8 +20,8 @@ DRESSES = 4
 """How many exercises a block has of each meaning: other names, words and code."""
 MEANINGS = 120
 """How many meanings a block has."""
-SCALAR_SHARE = 0.25
-LEVEL_WEIGHTS = (8, 8, 4, 2, 1)
+SCALAR_SHARE = 0.2
+LEVEL_WEIGHTS = (10, 10, 2, 1, 1)
 KINDS = ("functions",) * 6 + ("class", "script", "tests", "module")
 HELD_OUT_BLOCKS = 10
 """One block in so many is held out: in turns by its meanings, and by its wordings."""
@@ -63,7 +63,7 @@ def block(seed: int, number: int, tests: Checks) -> Block:
         found.meanings.add(hashlib.sha256(meaning.key.encode()).digest()[:12])
         found.families[meaning.family] += 1
         found.levels[meaning.level] += 1
-        made += [make(meaning, rng.choice(wordings), rng) for _ in range(DRESSES)]
+        made += [make(meaning, draw_wording(wordings, rng), rng) for _ in range(DRESSES)]
     rng.shuffle(made)
     split = "train" if found.kind == "train" else "held_out"
     at = 0

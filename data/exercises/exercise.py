@@ -4,18 +4,22 @@ import builtins
 import hashlib
 import re
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from data.exercises.code import STYLES, Writer
+from data.exercises.code import STYLE_WEIGHTS, STYLES, Writer, usual
 from data.exercises.grammar.meaning import Meaning, outcome
 from data.exercises.grammar.scalar import Scalar
 from data.exercises.grammar.values import HINTS, MAKERS
 from data.exercises.wording import SENTENCES, given, sentence
 
-LAYOUTS = ("doctest", "example", "sections", "prose", "comment", "plain", "arrow")
+# How often each layout and each style of sentence is used.
+LAYOUTS = {
+    "plain": 8, "doctest": 5, "example": 2, "prose": 2, "arrow": 2, "comment": 2, "sections": 1,
+}  # fmt: skip
+SENTENCE_WEIGHTS = {"return": 4, "compute": 2, "given": 2, "chain": 2}
 LONGEST_LINE = 110
 HELD_OUT_WORDINGS = 8
 LONGEST_CALL = 70
@@ -44,6 +48,12 @@ def _wordings() -> dict[str, tuple[Wording, ...]]:
 WORDINGS = _wordings()
 
 
+def draw_wording(wordings: Sequence[Wording], rng: Random) -> Wording:
+    """One of the wordings, the usual ones more often."""
+    weights = [LAYOUTS[one.layout] * SENTENCE_WEIGHTS.get(one.sentence, 1) for one in wordings]
+    return rng.choices(wordings, weights)[0]
+
+
 @dataclass(frozen=True)
 class Exercise:
     """`prompt` ends where the body begins; `body` is indented. `function`: the code that ran."""
@@ -70,11 +80,10 @@ def make(
     pools = meaning.source.names if isinstance(meaning, Meaning) else meaning.names
     for pool in pools:
         free = [name for name in pool if name not in names]
-        # The usual names are first in a pool.
-        names += rng.choices(free, [1 / (1 + place) ** 2 for place in range(len(free))])
+        names.append(usual(free, rng))
     arguments = tuple(names)
     name = _name(meaning, arguments, rng)
-    body = _body(meaning, name, arguments, style or rng.choice(STYLES), rng)
+    body = _body(meaning, name, arguments, style or rng.choices(STYLES, STYLE_WEIGHTS)[0], rng)
     inside = "".join(f"    {line}\n" for line in body)
     space: dict[str, Any] = {}
     exec(f"def {name}({', '.join(arguments)}):\n{inside}", space)
@@ -96,7 +105,7 @@ def _body(
             style = "loop"
         raise DisagreementError(f"{meaning.key}: no code with short lines")
     places = dict(zip("ab", arguments, strict=False))
-    return rng.choice(meaning.bodies).format(f=name, **places).splitlines()
+    return usual(meaning.bodies, rng).format(f=name, **places).splitlines()
 
 
 def _calls(
@@ -115,8 +124,8 @@ def _calls(
             found.append((said, expected))
         if len(found) == 4 or (attempt >= 8 and found):
             break
-    # An empty result says little.
-    found.sort(key=lambda call: len(call[1]) < 3)
+    # An empty result says little, and None nothing: an interpreter does not print it.
+    found.sort(key=lambda call: (call[1] == "None", len(call[1]) < 3))
     return found
 
 
@@ -142,7 +151,7 @@ def _slug(text: str) -> str:
 
 
 def _name(meaning: Meaning | Scalar, arguments: tuple[str, ...], rng: Random) -> str:
-    if rng.random() < 0.2:
+    if rng.random() < 0.3:
         name = rng.choice(_GENERIC)
     elif isinstance(meaning, Scalar):
         name = _slug(meaning.key)
@@ -152,7 +161,7 @@ def _name(meaning: Meaning | Scalar, arguments: tuple[str, ...], rng: Random) ->
         parts += [step.key for step in meaning.steps[:1]]
         noun = meaning.source.noun.split(" ")[0]
         chosen = [part for part in parts if part]
-        name = _slug(" ".join([*chosen[: rng.randint(1, 3)], noun]))
+        name = _slug(" ".join([*chosen[: rng.randint(1, 2)], noun]))
     if not name.isidentifier() or name in arguments or name in dir(builtins):
         name = f"get_{name}"
     return name if len(name) <= 40 else rng.choice(_GENERIC)
@@ -191,15 +200,17 @@ def _prompt(
 ) -> str:  # fmt: skip
     """The signature and the docstring, or a comment in its place, up to where the body begins."""
     signature = _signature(meaning, name, arguments, rng)
-    plain = [call for call in calls if not call[1].endswith("Error")][: rng.choice((1, 1, 2, 3))]
+    plain = [call for call in calls if not call[1].endswith("Error")][: rng.choice((1, 1, 1, 2))]
     layout = wording.layout
     if layout == "comment":
         lines = [f"# {line}" for line in _wrapped(words, width=86)]
         lines += [f"# {name}({said}) -> {result}" for said, result in plain]
         return "".join(f"{line}\n" for line in [*lines, signature])
     text = _wrapped(words)
-    if layout == "plain" and len(text) == 1:
-        return f'{signature}\n    """{text[0]}"""\n'
+    if layout == "plain":
+        end = "" if len(text) == 1 else "\n    "
+        inside = "\n".join(f"    {line}" for line in [f'"""{text[0]}', *text[1:]])
+        return f'{signature}\n{inside}{end}"""\n'
     lines = [f'    """{text[0]}', *(f"    {line}" for line in text[1:]), ""]
     if layout == "sections" and arguments:
         lines += ["    Args:", *(f"        {arg}: {given((t,))}." for arg, t in

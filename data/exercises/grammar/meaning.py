@@ -16,7 +16,7 @@ from data.exercises.grammar.values import HINTS, MAKERS
 
 Operation = Predicate | Change
 LEVELS = (1, 2, 3, 4, 5)
-HELD_OUT_PERCENT = 5.0
+HELD_OUT_PERCENT = 10.0
 """Never an option: the suite's problems must be held out of every training text."""
 PROBES = 12
 """Arguments on which a meaning is run to see what it does."""

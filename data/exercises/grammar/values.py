@@ -17,11 +17,11 @@ NAMES = ("Ada", "Ben", "Cleo", "Dan", "Eve", "Finn", "Gus", "Ida", "Jon", "Kim",
 
 
 def number(rng: Random) -> int:
-    return rng.randint(-9, 30) if rng.random() < 0.8 else rng.randint(-99, 150)
+    return rng.randint(-9, 30) if rng.random() < 0.9 else rng.randint(-99, 150)
 
 
 def size(rng: Random) -> int:
-    return 0 if rng.random() < 0.06 else rng.randint(1, 5)
+    return 0 if rng.random() < 0.06 else rng.randint(1, 4)
 
 
 def numbers(rng: Random) -> list[int]:
