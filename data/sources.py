@@ -1,4 +1,4 @@
-"""Sources of documents: the standard library, a folder, a local dataset, exercises."""
+"""Sources of documents: the standard library, a folder, a local dataset."""
 
 import sysconfig
 from collections import Counter
@@ -27,7 +27,7 @@ class Source:
     """
 
     about: dict[str, Any]
-    read: "Walk | Dataset | Curriculum | Chain"
+    read: Walk | Dataset | Curriculum
 
     @property
     def rejected(self) -> Counter[str]:
@@ -40,7 +40,7 @@ class Source:
     @property
     def passed_over(self) -> int:
         """Files that nobody asked for, by their endings."""
-        return self.read.passed_over if isinstance(self.read, Walk | Chain) else 0
+        return self.read.passed_over if isinstance(self.read, Walk) else 0
 
     def documents(self) -> Iterator[Found]:
         return self.read.files()
@@ -92,33 +92,3 @@ def exercises(megabytes: float, seed: int, benchmarks: tuple[Path, ...], process
     tests = benchmark_checks(benchmarks)
     made = Curriculum(round(megabytes * 1e6), seed, tests, processes, about=about)
     return Source(about, made)
-
-
-class Chain:
-    """The documents of two sources, one after the other. Training shuffles them."""
-
-    def __init__(self, *sources: Source) -> None:
-        self._sources = sources
-
-    @property
-    def rejected(self) -> Counter[str]:
-        return sum((source.rejected for source in self._sources), Counter[str]())
-
-    @property
-    def rejected_bytes(self) -> Counter[str]:
-        return sum((source.rejected_bytes for source in self._sources), Counter[str]())
-
-    @property
-    def passed_over(self) -> int:
-        return sum(source.passed_over for source in self._sources)
-
-    def files(self) -> Iterator[Found]:
-        for source in self._sources:
-            yield from source.documents()
-
-
-def mix(library: Source, made: Source) -> Source:
-    """The standard library and the curriculum together."""
-    # The curriculum adds its counts to its own `about`, after it was read.
-    made.about["recipe"] = "mix"
-    return Source(made.about, Chain(library, made))

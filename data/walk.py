@@ -23,8 +23,6 @@ class Found:
     name: str
     content: bytes
     split: str = ""
-    generated: bool = False
-    """Whether this project made it: no filter applies."""
 
 
 @dataclass

@@ -237,11 +237,12 @@ class SpeedResult(Sealed):
     checkpoint_sha256: str | None = None
 
 
-class PartScore(Record):
-    """The scores of a part of the samples."""
+class TemperatureScore(Record):
+    """The scores of the samples of one temperature."""
 
+    temperature: Number
     n: Count
-    """Problems with such samples."""
+    """Problems with samples of this temperature."""
     samples: Count
     pass_at_1: Number
     """The expected share (0 to 1) of problems that one sample solves."""
@@ -249,12 +250,6 @@ class PartScore(Record):
     """The 95 % interval of pass@1."""
     pass_at_k: dict[str, Number]
     """pass@k (0 to 1), by k."""
-
-
-class TemperatureScore(PartScore):
-    """The scores of the samples of one temperature."""
-
-    temperature: Number
 
 
 class GradeResult(Sealed):
@@ -285,10 +280,6 @@ class GradeResult(Sealed):
     """Wall-clock seconds of the command."""
     by_temperature: list[TemperatureScore] | None = None
     """The scores of each temperature, where the samples have one."""
-    by_level: dict[str, PartScore] | None = None
-    """The scores of each level, where the problems have one."""
-    by_family: dict[str, PartScore] | None = None
-    """The scores of each family of problems, where they have one."""
     samples_sha256: str | None = None
     """Of the file of samples."""
     problems_sha256: str | None = None
@@ -357,8 +348,6 @@ class Sample(Record):
     checkpoint_sha256: object = None
     result: str | None = None
     """The verdict: "passed", "timed out" or "failed: ..."."""
-    assertion: object = None
-    """The line of the assertion that did not hold."""
     passed: object = None
 
     @field_validator("completion_base64")

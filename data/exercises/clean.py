@@ -77,9 +77,7 @@ class Checks:
 def _fits(given: tuple[str, ...], shape: tuple[str, ...]) -> bool:
     """Whether a test's arguments may be those of a function: an empty list fits every list."""
     return len(given) == len(shape) and all(
-        one == other
-        or (one.endswith("[]") and other.startswith(one[:-2]))
-        or (other == "int | None" and one in ("int", "NoneType"))
+        one == other or (one.endswith("[]") and other.startswith(one[:-2]))
         for one, other in zip(given, shape, strict=True)
     )
 

@@ -9,8 +9,7 @@ from data.exercises.grammar.atoms import Predicate
 from data.exercises.grammar.meaning import Meaning
 from data.exercises.grammar.steps import Step
 
-STYLES = ("comprehension", "loop", "lambda", "stages")
-STYLE_WEIGHTS = (12, 4, 1, 1)
+STYLES = ("comprehension", "stages", "loop", "lambda")
 _RESULTS = ("result", "found", "kept", "chosen", "selected", "out")
 _ATOM = re.compile(r"\w+|\w+(\.\w+)*\([^()]*\)|\w+(\[[^\[\]]*\])+|\([^()]*\)")
 
@@ -34,11 +33,6 @@ def bare(expression: str) -> str:
             return expression
     # A tuple keeps its parentheses.
     return inside if whole and ", " not in inside else expression
-
-
-def usual(names: Sequence[str], rng: Random) -> str:
-    """One of several names or expressions, of which the usual ones are first."""
-    return rng.choices(names, [1 / (1 + place) ** 2 for place in range(len(names))])[0]
 
 
 @dataclass
@@ -82,8 +76,9 @@ class Writer:
     def __init__(self, meaning: Meaning, arguments: Sequence[str], rng: Random) -> None:
         self.meaning, self.arguments, self.rng = meaning, arguments, rng
         free = [name for name in meaning.source.singles if name not in arguments]
-        self.variable = usual(free or ["element"], rng)
-        self.name = usual([name for name in _RESULTS if name not in arguments], rng)
+        self.variable = rng.choice(free or ["element"])
+        names = [name for name in _RESULTS if name not in arguments]
+        self.name = rng.choice(names)
         self.lines: list[str] = []
 
     def body(self, style: str) -> list[str]:
@@ -126,7 +121,7 @@ class Writer:
     def _code(self, codes: tuple[str, ...], element: str = "") -> str:
         # An f-string cannot hold an element with quotation marks.
         fitting = [code for code in codes if not (code.startswith("f'") and "'" in element)]
-        return usual(fitting, self.rng)
+        return self.rng.choice(fitting)
 
     def _fused(self, elements: Elements) -> Elements:
         for part in self.meaning.operations:
@@ -204,7 +199,7 @@ class Writer:
         for condition in conditions:
             negated = f"not ({condition})" if " " in condition else f"not {condition}"
             plain = "not" not in condition and "!=" not in condition
-            if plain and self.rng.random() < 0.1:
+            if plain and self.rng.random() < 0.25:
                 self.lines.append(f"{'    ' * depth}if {negated}:")
                 self.lines.append(f"{'    ' * depth}    continue")
             else:
@@ -220,11 +215,11 @@ class Writer:
             return
         for step in steps:
             value = self._step(step, value)
-        code = usual(end.codes, self.rng)
+        code = self.rng.choice(end.codes)
         if code.count("{v}") > 1 or len(code) + len(value) > 80 or "for y" in code:
             value = self._named(value)
         too_long = len(code.format(v=value)) > 90
-        if end.block and (end.refuses or too_long or self.rng.random() < 0.2):
+        if end.block and (end.refuses or too_long or self.rng.random() < 0.5):
             value = self._named(value)
             self.lines += [line.format(v=value) for line in end.block]
             return
@@ -235,12 +230,12 @@ class Writer:
             self.lines.append(f"return {bare(code.format(v=value))}")
 
     def _step(self, step: Step, value: str) -> str:
-        if step.block and self.rng.random() < 0.15:
+        if step.block and self.rng.random() < 0.4:
             value = self._named(value)
             new = "new" if value != "new" else "newer"
             self.lines += [line.format(v=value, r=new) for line in step.block]
             return new
-        code = usual(step.codes, self.rng)
+        code = self.rng.choice(step.codes)
         if code.count("{v}") > 1 or len(value) > 40:
             value = self._named(value)
         return code.format(v=value)

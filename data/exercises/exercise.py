@@ -1,25 +1,20 @@
 """One exercise: a function of a meaning with a name, words, examples, and code that was run."""
 
-import builtins
 import hashlib
 import re
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from data.exercises.code import STYLE_WEIGHTS, STYLES, Writer, usual
+from data.exercises.code import STYLES, Writer
 from data.exercises.grammar.meaning import Meaning, outcome
-from data.exercises.grammar.scalar import Scalar
+from data.exercises.grammar.scalars import Scalar
 from data.exercises.grammar.values import HINTS, MAKERS
 from data.exercises.wording import SENTENCES, given, sentence
 
-# How often each layout and each style of sentence is used.
-LAYOUTS = {
-    "plain": 8, "doctest": 5, "example": 2, "prose": 2, "arrow": 2, "comment": 2, "sections": 1,
-}  # fmt: skip
-SENTENCE_WEIGHTS = {"return": 4, "compute": 2, "given": 2, "chain": 2}
+LAYOUTS = ("doctest", "example", "sections", "prose", "comment", "plain", "arrow")
 LONGEST_LINE = 110
 HELD_OUT_WORDINGS = 8
 LONGEST_CALL = 70
@@ -48,12 +43,6 @@ def _wordings() -> dict[str, tuple[Wording, ...]]:
 WORDINGS = _wordings()
 
 
-def draw_wording(wordings: Sequence[Wording], rng: Random) -> Wording:
-    """One of the wordings, the usual ones more often."""
-    weights = [LAYOUTS[one.layout] * SENTENCE_WEIGHTS.get(one.sentence, 1) for one in wordings]
-    return rng.choices(wordings, weights)[0]
-
-
 @dataclass(frozen=True)
 class Exercise:
     """`prompt` ends where the body begins; `body` is indented. `function`: the code that ran."""
@@ -79,11 +68,10 @@ def make(
     names: list[str] = []
     pools = meaning.source.names if isinstance(meaning, Meaning) else meaning.names
     for pool in pools:
-        free = [name for name in pool if name not in names]
-        names.append(usual(free, rng))
+        names.append(rng.choice([name for name in pool if name not in names]))
     arguments = tuple(names)
     name = _name(meaning, arguments, rng)
-    body = _body(meaning, name, arguments, style or rng.choices(STYLES, STYLE_WEIGHTS)[0], rng)
+    body = _body(meaning, name, arguments, style or rng.choice(STYLES), rng)
     inside = "".join(f"    {line}\n" for line in body)
     space: dict[str, Any] = {}
     exec(f"def {name}({', '.join(arguments)}):\n{inside}", space)
@@ -105,7 +93,7 @@ def _body(
             style = "loop"
         raise DisagreementError(f"{meaning.key}: no code with short lines")
     places = dict(zip("ab", arguments, strict=False))
-    return usual(meaning.bodies, rng).format(f=name, **places).splitlines()
+    return rng.choice(meaning.bodies).format(f=name, **places).splitlines()
 
 
 def _calls(
@@ -124,8 +112,8 @@ def _calls(
             found.append((said, expected))
         if len(found) == 4 or (attempt >= 8 and found):
             break
-    # An empty result says little, and None nothing: an interpreter does not print it.
-    found.sort(key=lambda call: (call[1] == "None", len(call[1]) < 3))
+    # An empty result says little.
+    found.sort(key=lambda call: len(call[1]) < 3)
     return found
 
 
@@ -137,7 +125,7 @@ def _words(
     says = rng.choice(meaning.says).format(**dict(zip("ab", arguments, strict=False)))
     first, _, late = says.partition("; ")
     late = f" {late[0].upper()}{late[1:]}." if late else ""
-    if wording.sentence == "given" and meaning.types:
+    if wording.sentence == "given":
         return f"Given {given(meaning.types)}, return {first}.{late}"
     if wording.sentence in ("compute", "question") and not first.startswith("whether"):
         return f"{'Compute' if wording.sentence == 'compute' else 'Find'} {first}.{late}"
@@ -151,7 +139,7 @@ def _slug(text: str) -> str:
 
 
 def _name(meaning: Meaning | Scalar, arguments: tuple[str, ...], rng: Random) -> str:
-    if rng.random() < 0.3:
+    if rng.random() < 0.2:
         name = rng.choice(_GENERIC)
     elif isinstance(meaning, Scalar):
         name = _slug(meaning.key)
@@ -161,9 +149,8 @@ def _name(meaning: Meaning | Scalar, arguments: tuple[str, ...], rng: Random) ->
         parts += [step.key for step in meaning.steps[:1]]
         noun = meaning.source.noun.split(" ")[0]
         chosen = [part for part in parts if part]
-        name = _slug(" ".join([*chosen[: rng.randint(1, 2)], noun]))
-    if not name.isidentifier() or name in arguments or name in dir(builtins):
-        name = f"get_{name}"
+        name = _slug(" ".join([*chosen[: rng.randint(1, 3)], noun]))
+    name = f"get_{name}" if not name.isidentifier() or name in arguments else name
     return name if len(name) <= 40 else rng.choice(_GENERIC)
 
 
@@ -200,19 +187,17 @@ def _prompt(
 ) -> str:  # fmt: skip
     """The signature and the docstring, or a comment in its place, up to where the body begins."""
     signature = _signature(meaning, name, arguments, rng)
-    plain = [call for call in calls if not call[1].endswith("Error")][: rng.choice((1, 1, 1, 2))]
+    plain = [call for call in calls if call[1] != "ValueError"][: rng.choice((1, 2, 2, 3))]
     layout = wording.layout
     if layout == "comment":
         lines = [f"# {line}" for line in _wrapped(words, width=86)]
         lines += [f"# {name}({said}) -> {result}" for said, result in plain]
         return "".join(f"{line}\n" for line in [*lines, signature])
     text = _wrapped(words)
-    if layout == "plain":
-        end = "" if len(text) == 1 else "\n    "
-        inside = "\n".join(f"    {line}" for line in [f'"""{text[0]}', *text[1:]])
-        return f'{signature}\n{inside}{end}"""\n'
+    if layout == "plain" and len(text) == 1:
+        return f'{signature}\n    """{text[0]}"""\n'
     lines = [f'    """{text[0]}', *(f"    {line}" for line in text[1:]), ""]
-    if layout == "sections" and arguments:
+    if layout == "sections":
         lines += ["    Args:", *(f"        {arg}: {given((t,))}." for arg, t in
                                  zip(arguments, meaning.types, strict=True)), ""]  # fmt: skip
         lines += ["    Returns:", "        The result.", ""] if rng.random() < 0.3 else []

@@ -4,8 +4,7 @@ from random import Random
 
 from data.exercises.exercise import WORDINGS, make
 from data.exercises.grammar.meaning import LEVELS, Meaning, draw
-from data.exercises.grammar.scalar import Scalar
-from data.exercises.grammar.scalars import SCALARS
+from data.exercises.grammar.scalars import SCALARS, Scalar
 
 TITLE = "\n".join((
     "# Thirty exercises",

@@ -10,10 +10,9 @@ from typing import Annotated, Any
 from bytelm.toolkit import Out, Range, Seed, say, write_result
 from data.exercises.clean import Checks, benchmark_checks
 from data.exercises.documents import SCALAR_SHARE
-from data.exercises.exercise import WORDINGS, DisagreementError, Exercise, draw_wording, make
+from data.exercises.exercise import WORDINGS, DisagreementError, Exercise, make
 from data.exercises.grammar.meaning import LEVELS, Meaning, draw, show
-from data.exercises.grammar.scalar import Scalar
-from data.exercises.grammar.scalars import SCALARS
+from data.exercises.grammar.scalars import SCALARS, Scalar
 from data.exercises.grammar.values import MAKERS
 
 ASSERTIONS = 8
@@ -66,7 +65,7 @@ def _problem(
     if tests.passed_by(meaning.compute, meaning.types)[0]:
         return None
     wordings = [wording for wording in WORDINGS["train"] if wording.layout in LAYOUTS]
-    exercise = make(meaning, draw_wording(wordings, rng), rng)
+    exercise = make(meaning, rng.choice(wordings), rng)
     # Every problem shows an example, and its solution needs no import.
     if f"{exercise.name}(" not in exercise.prompt.partition("\n")[2] or "import" in exercise.body:
         return None

@@ -16,7 +16,6 @@ _GIVEN = {
     "list[list[int]]": "a list of rows of numbers", "listed": "comma-separated numbers in a text",
     "list[int | None]": "a list of numbers and None", "list[bool]": "a list of truth values",
     "lines": "a text of several lines", "int": "a number", "word": "a word",
-    "filled": "a list of numbers", "phrase": "a text", "int | None": "a number or None",
 }  # fmt: skip
 
 
@@ -29,9 +28,6 @@ def given(types: tuple[str, ...]) -> str:
 
 def sentence(meaning: Meaning, style: str, arguments: tuple[str, ...], rng: Random) -> str:
     """One or more sentences that say what the function does, in one of the styles."""
-    changed = _changed(meaning, arguments)
-    if changed and style not in ("steps", "chain"):
-        return changed
     if style in ("steps", "chain") or _is_long(meaning):
         parts = list(_steps(meaning, arguments))
         return _chain(parts) if style in ("chain", "bare", "question") else " ".join(
@@ -39,11 +35,11 @@ def sentence(meaning: Meaning, style: str, arguments: tuple[str, ...], rng: Rand
         )  # fmt: skip
     phrase = meaning.end.phrase.format(them=noun_phrase(meaning, arguments))
     phrase = phrase.replace("number of the ", "number of ")
-    phrase = phrase.removesuffix(",").replace(",,", ",")
+    phrase = phrase.removesuffix(",")
     first, _, late = phrase.partition("; ")
     late = f" {late[0].upper()}{late[1:]}." if late else ""
     if style == "question":
-        if first.startswith("whether ") or meaning.end.family not in ("reduce", "search", "count"):
+        if first.startswith("whether ") or meaning.end.hint not in ("int", "str", "int | None"):
             return f"Return {first}.{late}"
         return f"What is {first}?{late}"
     if style == "given":
@@ -58,26 +54,11 @@ def sentence(meaning: Meaning, style: str, arguments: tuple[str, ...], rng: Rand
     return f"Return {first}.{late}"
 
 
-def _changed(meaning: Meaning, arguments: tuple[str, ...]) -> str:
-    """The words for a single change of each element; empty for all other meanings."""
-    if len(meaning.operations) != 1 or meaning.steps or meaning.end.key != "list":
-        return ""
-    [part] = meaning.operations
-    if isinstance(part, Predicate):
-        return ""
-    noun, where = start(meaning, arguments)
-    done = part.verb.format(each=" ".join(word for word in ("each of the", noun, where) if word))
-    return f"{done[0].upper()}{done[1:]}, and return the results as a list."
-
-
 def _is_long(meaning: Meaning) -> bool:
     changed = [isinstance(part, Change) for part in meaning.operations]
     # A change after a change, or a filter after one, needs phrases inside phrases.
     nested = any(changed[:-1]) or (meaning.steps and any(changed))
-    nameless = any(isinstance(part, Change) and not part.noun for part in meaning.operations)
-    return (
-        nameless or len(changed) + len(meaning.steps) > 2 or len(meaning.steps) > 1 or bool(nested)
-    )
+    return len(changed) + len(meaning.steps) > 2 or len(meaning.steps) > 1 or bool(nested)
 
 
 def start(meaning: Meaning, arguments: tuple[str, ...]) -> tuple[str, str]:

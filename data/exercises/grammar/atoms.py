@@ -42,9 +42,8 @@ class Predicate:
 
 @dataclass(frozen=True)
 class Change:
-    """Makes an element of `kind` from another.
+    """Makes an element of `kind` from another. `noun`: what the changed elements are called.
 
-    `noun`: what the changed elements are called, as "squares" are; empty if there is no such word.
     `verb` tells what is done, with "each of them" in its place: "square each of them".
     """
 
@@ -148,24 +147,24 @@ def _int_changes() -> Iterator[Change]:
              "abs({x}) % 10", "int(str({x})[-1])")  # fmt: skip
     yield _c("text", "word", "turn {each} into a string", "strings", "str({x})", "f'{{{x}}}'")
     for c in range(3, 13):
-        yield _c(f"times {c}", "int", f"multiply {{each}} by {c}", "",
+        yield _c(f"times {c}", "int", f"multiply {{each}} by {c}", f"products with {c}",
                  f"{{x}} * {c}", f"{c} * {{x}}")  # fmt: skip
-        yield _c(f"from {c}", "int", f"subtract {{each}} from {c}", "",
+        yield _c(f"from {c}", "int", f"subtract {{each}} from {c}", f"differences {c} minus each",
                  f"{c} - {{x}}")  # fmt: skip
     for c in range(1, 21):
-        yield _c(f"plus {c}", "int", f"add {c} to {{each}}", "",
+        yield _c(f"plus {c}", "int", f"add {c} to {{each}}", f"sums with {c}",
                  f"{{x}} + {c}", f"{c} + {{x}}")  # fmt: skip
-        yield _c(f"minus {c}", "int", f"subtract {c} from {{each}}", "",
+        yield _c(f"minus {c}", "int", f"subtract {c} from {{each}}", f"values less {c}",
                  f"{{x}} - {c}")  # fmt: skip
     for c in range(3, 10):
         yield _c(f"rest {c}", "int", f"replace {{each}} by its remainder when divided by {c}",
-                 "", f"{{x}} % {c}", f"{{x}} - {{x}} // {c} * {c}")  # fmt: skip
+                 f"remainders by {c}", f"{{x}} % {c}", f"{{x}} - {{x}} // {c} * {c}")  # fmt: skip
     for c in range(2, 6):
         yield _c(f"div {c}", "int", f"divide {{each}} by {c}, rounding down",
-                 "", f"{{x}} // {c}")  # fmt: skip
+                 f"quotients by {c}, rounded down,", f"{{x}} // {c}")  # fmt: skip
     for c in range(0, 21, 5):
         yield _c(f"least {c}", "int", f"replace {{each}} by {c} if it is less than {c}",
-                 "", f"max({{x}}, {c})",
+                 f"values raised to at least {c}", f"max({{x}}, {c})",
                  f"({{x}} if {{x}} > {c} else {c})")  # fmt: skip
 
 
@@ -188,15 +187,15 @@ def _word_changes() -> Iterator[Change]:
              "''.join(sorted({x}))")  # fmt: skip
     for sign in ("s", "ed", "er", "!", "?"):
         yield _c(f"append {sign}", "word", f"append {sign!r} to {{each}}",
-                 "", f"{{x}} + '{sign}'")  # fmt: skip
+                 f"forms with {sign!r} appended", f"{{x}} + '{sign}'")  # fmt: skip
     for sign in ("un", "re", "#", "@", "-"):
         yield _c(f"prepend {sign}", "word", f"prepend {sign!r} to {{each}}",
-                 "", f"'{sign}' + {{x}}")  # fmt: skip
+                 f"forms with {sign!r} prepended", f"'{sign}' + {{x}}")  # fmt: skip
     for n in range(2, 5):
         yield _c(f"head {n}", "word", f"keep only the first {n} letters of {{each}}",
                  f"first {n} letters", f"{{x}}[:{n}]")  # fmt: skip
         yield _c(f"tail {n}", "word", f"remove the first {n} letters of {{each}}",
-                 "", f"{{x}}[{n}:]")  # fmt: skip
+                 f"rests after {n} letters", f"{{x}}[{n}:]")  # fmt: skip
     for letter in "aeilnorst":
         yield _c(f"count {letter}", "int",
                  f"replace {{each}} by how often it contains the letter {letter}",
@@ -212,11 +211,11 @@ def _char_changes() -> Iterator[Change]:
     yield _c("code", "int", "replace {each} by its character code", "character codes", "ord({x})")
     for n in (2, 3):
         # No longer one character: 'aa' is no vowel.
-        yield _c(f"repeat {n}", "word", f"repeat {{each}} {n} times", "",
+        yield _c(f"repeat {n}", "word", f"repeat {{each}} {n} times", f"{n}-fold repetitions",
                  f"{{x}} * {n}")  # fmt: skip
     for letter in "-._*":
         yield _c(f"mark {letter}", "word", f"write {letter!r} after {{each}}",
-                 "",
+                 f"forms followed by {letter!r}",
                  f"{{x}} + '{letter}'")  # fmt: skip
 
 

@@ -7,8 +7,7 @@ import pytest
 from data.exercises.grammar.atoms import CHANGES, PREDICATES, Change, Predicate
 from data.exercises.grammar.ends import ENDS
 from data.exercises.grammar.meaning import LEVELS, Meaning, count, draw, named, outcome, probes
-from data.exercises.grammar.scalar import Scalar
-from data.exercises.grammar.scalars import SCALARS
+from data.exercises.grammar.scalars import SCALARS, Scalar
 from data.exercises.grammar.sources import SOURCES
 from data.exercises.grammar.steps import STEPS
 from data.exercises.grammar.values import MAKERS
