@@ -9,6 +9,7 @@ A handler that raises interrupts whatever runs. Two places lose the exception:
 
 import _thread
 import signal
+import threading
 import time
 from types import FrameType
 
@@ -30,4 +31,7 @@ def send_again(number: int) -> None:
 
 def _send(number: int) -> None:
     time.sleep(0.02)
-    signal.raise_signal(number)
+    # To the main thread, which runs the handlers: elsewhere it would not end a sleep or a read.
+    ident = threading.main_thread().ident
+    if ident is not None:
+        signal.pthread_kill(ident, number)

@@ -14,6 +14,8 @@ import pytest
 from bytelm.commands import cli
 from bytelm.training.loop.stopping import Stopping, StopRequested
 
+# The signal must end the sleep. The limit on a test's time is shorter.
+NEVER_S = 3600.0
 SIGNALS = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 
 # As torch imports numpy: whatever goes wrong, the module counts as missing.
@@ -51,20 +53,20 @@ def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def import_under_signal(modules: Path, number: signal.Signals) -> None:
-    """Import a module that is sent the signal in its middle; then wait for what the signal does."""
+    """Import a module that is sent the signal in its middle; then sleep until the signal comes."""
     (modules / "swallows.py").write_text(SWALLOWS)
     (modules / "half.py").write_text(HALF.format(number=int(number)))
     importlib.import_module("swallows")
-    time.sleep(5)
+    time.sleep(NEVER_S)
 
 
 def drop_a_signal(_: Path, number: signal.Signals) -> None:
-    """Send the signal in a weak reference's callback; then wait for what the signal does."""
+    """Send the signal in a weak reference's callback; then sleep until the signal comes."""
     thing = type("Thing", (), {})()
     reference = weakref.ref(thing, lambda _: signal.raise_signal(number))
     del thing
     assert reference() is None
-    time.sleep(5)
+    time.sleep(NEVER_S)
 
 
 PLACES = pytest.mark.parametrize("place", [import_under_signal, drop_a_signal])
