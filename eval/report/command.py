@@ -10,6 +10,7 @@ from bytelm.toolkit import InputError, check_place, say, write_json_result, writ
 from eval.report.assemble import assemble
 from eval.report.run_folder import Run, read_run
 from eval.report.samples import choose
+from eval.report.solved import side_by_side
 from eval.report.terminal import headline, terminal_table
 from eval.suites.problems import Problem, load_problems
 
@@ -36,7 +37,9 @@ class ReportCommand:
         report = assemble(run)
         files = run.bits.files if run.bits else None
         samples = {suite: found.samples for suite, found in run.suites.items()}
-        page = render(report, run.metrics, files or (), choose(samples, _problems(run)))
+        problems = _problems(run)
+        beside = side_by_side(samples["exercises"], problems.get("exercises", []))
+        page = render(report, run.metrics, files or (), choose(samples, problems), beside)
         write_json_result(json_path, report.to_dict())
         write_result(html, page.encode("utf-8", "surrogatepass"))
         for line in terminal_table(report):

@@ -12,6 +12,7 @@ from eval.records import FileBits, MetricsRow
 from eval.report import plots, sections, words
 from eval.report.record import Report
 from eval.report.samples import Shown, excerpt
+from eval.report.solved import SideBySide
 from eval.style import to_svg
 
 
@@ -20,15 +21,23 @@ def render(
     metrics: Sequence[MetricsRow] = (),
     files: Sequence[FileBits] = (),
     shown: Sequence[Shown] = (),
+    beside: SideBySide | None = None,
 ) -> str:
     """The page of a report: an HTML document.
 
     `metrics` are the rows of metrics.jsonl, `files` the figures of each held-out file, `shown` the
-    sample completions (`eval.report.samples.choose`).
+    sample completions (`eval.report.samples.choose`), `beside` solved and failed problems
+    (`eval.report.solved.side_by_side`).
     """
     figures = {name: _embedded(figure) for name, figure in _figures(report, metrics).items()}
     template = environment().get_template("report.html")
-    page = template.render(report=report, figures=figures, files=files, shown=shown)
+    page = template.render(
+        report=report,
+        figures=figures,
+        files=files,
+        shown=shown,
+        beside=beside or SideBySide([], []),
+    )
     # Python's text may hold lone surrogates (a file's name that is not UTF-8); UTF-8 cannot.
     return page.encode("utf-8", "backslashreplace").decode("utf-8")
 

@@ -1,5 +1,7 @@
 """report.json as a typed record: every figure of a run, and what made it."""
 
+from pydantic import Field
+
 from eval.records import (
     CompleteResult,
     CompressorBits,
@@ -7,7 +9,9 @@ from eval.records import (
     DataFigures,
     GradeResult,
     HeadsBpb,
+    Interval,
     Number,
+    PartScore,
     Record,
     SpeedRow,
 )
@@ -44,12 +48,33 @@ class BitsSource(Record):
     checkpoint_sha256: str | None = None
 
 
+class SolutionScore(Record):
+    """Bits per byte of a suite's reference solutions, given their prompts."""
+
+    heads_bpb: list[Number | None]
+    """Of each head; the first is head 1's."""
+    heads_interval: list[Interval | None] | None = None
+    """The 95 % interval of each, by bootstrap over the problems."""
+    problems: Count | None = None
+    """Problems whose solutions were scored."""
+    bytes: Count | None = None
+    """Bytes of the solutions."""
+    checkpoint_sha256: str | None = None
+
+
 class SuiteScore(GradeResult):
     """A suite's score, with the figures of its completions."""
 
+    bytes_per_forward: Number | None = None
+    """Bytes that one forward pass gave while the suite was completed."""
     distinct_windows: Number | None = None
     """The share (0 to 1) of distinct 32-byte windows in the completions."""
     complete: CompleteResult | None = None
+
+    @property
+    def levels(self) -> list[tuple[str, PartScore]]:
+        """The levels of a suite that has them, in order, each with its score."""
+        return sorted((self.by_level or {}).items())
 
 
 class Report(Record):
@@ -64,8 +89,11 @@ class Report(Record):
     compressors: dict[str, CompressorBits] | None
     bits: BitsSource | None
     speed: list[SpeedRow]
+    exercises: SuiteScore | None = None
     humaneval: SuiteScore | None
     micro: SuiteScore | None
+    solution_bits: dict[str, SolutionScore] = Field(default_factory=dict)
+    """By the suite's name."""
     training: Training
     data: DataFigures | None
     stages: dict[str, Number | None]
@@ -85,5 +113,5 @@ class Report(Record):
     @property
     def scores(self) -> dict[str, SuiteScore]:
         """The score of each suite that was graded, by its name."""
-        found = {"humaneval": self.humaneval, "micro": self.micro}
+        found = {"exercises": self.exercises, "humaneval": self.humaneval, "micro": self.micro}
         return {suite: score for suite, score in found.items() if score is not None}

@@ -21,13 +21,14 @@ from eval.records import (
     Record,
     RunConfig,
     Sample,
+    SolutionsResult,
     SpeedResult,
     TrainingSummary,
     as_record,
     finite,
     read_record,
 )
-from eval.suites.problems import RUN_SUITES
+from eval.suites.problems import SUITES
 
 
 class Timings(Record):
@@ -40,6 +41,8 @@ class SuiteRun:
 
     score: GradeResult | None
     complete: CompleteResult | None
+    solutions: SolutionsResult | None
+    """The bits of the reference solutions."""
     samples: list[Sample]
     """With verdicts where they were graded."""
     outdated: bool
@@ -85,7 +88,7 @@ def read_run(folder: Path) -> Run:
         bits=_read_optional(results / "bits.json", BitsResult),
         speed=_read_optional(results / "speed.json", SpeedResult),
         timings=timings.to_dict() if timings else {},
-        suites={suite: _read_suite(results, suite) for suite in RUN_SUITES},
+        suites={suite: _read_suite(results, suite) for suite in SUITES},
     )
 
 
@@ -123,6 +126,7 @@ def _read_suite(results: Path, suite: str) -> SuiteRun:
     return SuiteRun(
         score=score,
         complete=_read_optional(results / f"{suite}.complete.json", CompleteResult),
+        solutions=_read_optional(results / f"solutions-{suite}.json", SolutionsResult),
         samples=_read_samples(results, suite),
         outdated=bool(graded) and path.is_file() and graded != _sha256(path),
     )

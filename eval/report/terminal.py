@@ -4,7 +4,7 @@ from typing import Any
 
 from eval.report.record import Report
 from eval.report.words import duration, fastest, model_words, percent, size
-from eval.suites.problems import RUN_SUITES
+from eval.suites.problems import SUITES
 
 
 def terminal_table(report: Report) -> list[str]:
@@ -26,6 +26,11 @@ def terminal_table(report: Report) -> list[str]:
             f"  {suite:<14}pass@1 {percent(score.pass_at_1)} of {score.n} problems"
             + f" ({ends})" * bool(ends)
         )
+        levels = [f"{level}: {percent(own.pass_at_1)}" for level, own in score.levels]
+        lines += [f"  {'':<14}by level {', '.join(levels)}"] if levels else []
+    for suite, bits in report.solution_bits.items():
+        if bits.heads_bpb[0] is not None:
+            lines.append(f"  {'solutions':<14}{bits.heads_bpb[0]:.3f} bits per byte on {suite}")
     if report.missing:
         lines.append(f"  {'missing':<14}{', '.join(report.missing)}")
     return lines + [f"  {'note':<14}{note}" for note in report.notes]
@@ -57,7 +62,7 @@ def headline(report: Report) -> dict[str, Any]:
         "identical": all(row.identical for row in report.speed) if best else None,
         **{
             f"{suite}_pass_at_1": report.scores[suite].pass_at_1 if suite in report.scores else None
-            for suite in RUN_SUITES
+            for suite in SUITES
         },
         "missing": report.missing,
         "notes": report.notes,

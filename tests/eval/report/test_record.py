@@ -19,8 +19,8 @@ def test_a_report_leaves_as_it_came(whole: Path) -> None:
 
 def test_scores_are_those_of_graded_suites(whole: Path) -> None:
     report = read_record(whole / "report.json", Report)
-    assert list(report.scores) == ["humaneval", "micro"]
-    assert list(report.model_copy(update={"humaneval": None}).scores) == ["micro"]
+    assert list(report.scores) == ["exercises", "humaneval", "micro"]
+    assert list(report.model_copy(update={"humaneval": None}).scores) == ["exercises", "micro"]
 
 
 def test_what_is_no_report_is_refused(tmp_path: Path) -> None:
