@@ -23,9 +23,10 @@ from bytelm.toolkit import (
 from data.benchmarks import humaneval
 from data.exercises.grammar.meaning import HELD_OUT_PERCENT
 from data.filters import reason_to_reject
-from data.sources import Source, dataset, exercises, folder, standard_library
+from data.sources import Source, dataset, exercises, folder, mix, standard_library
 from data.walk import Found
 
+FILES_HELD_OUT = 5.0
 PACKAGES = ("bytelm", "tree-sitter", "tree-sitter-python")
 
 
@@ -52,11 +53,14 @@ class Build:
 
     out: Path
     """The shard folder to write."""
-    recipe: Literal["stdlib", "exercises"] | None = None
+    recipe: Literal["stdlib", "exercises", "mix"] | None = None
     """stdlib: the running interpreter's standard library, without its tests. exercises: small
-    functions that are made for learning, each with its description and examples."""
+    functions that are made for learning, each with its description and examples. mix: exercises and
+    a part of the standard library."""
     megabytes: Annotated[float, Range(0, most=10**6, above=True)] = 10.0
     """How many megabytes of exercises to make."""
+    share: Annotated[float, Range(0, 100, above=True, below=True)] = 80.0
+    """Percentage of exercises in the recipe mix."""
     seed: Seed = 1
     """The seed of the exercises: equal seeds give equal exercises."""
     benchmark: tuple[Path, ...] = ()
@@ -72,7 +76,7 @@ class Build:
     """The column of --dataset that holds the documents."""
     suffixes: tuple[str, ...] = (".py",)
     """Take files from --path whose names end in one of these. Without a value: all files."""
-    held_out_percent: Annotated[float, Range(0, 100, above=True, below=True)] = 5.0
+    held_out_percent: Annotated[float, Range(0, 100, above=True, below=True)] = FILES_HELD_OUT
     """Percentage of the documents to hold out, chosen by a hash of their names."""
     max_file_bytes: ByteCount = 1 << 20
     """Leave out larger files from --recipe and --path."""
@@ -94,7 +98,7 @@ class Build:
                 ) as bar:
                     for document in bar:
                         reason = None
-                        if self.filters and self.recipe != "exercises":
+                        if self.filters and not document.generated:
                             reason = reason_to_reject(document.name, document.content)
                         if reason is None and benchmarks.found_in(document.content):
                             reason = "benchmark"
@@ -128,21 +132,26 @@ class Build:
             return folder(self.path, self.suffixes, self.max_file_bytes, self.out)
         if self.dataset is not None:
             return dataset(self.dataset, self.column, self.out)
-        if self.recipe == "exercises":
-            if self.held_out_percent != HELD_OUT_PERCENT:
+        if self.recipe in ("exercises", "mix"):
+            if self.recipe == "exercises" and self.held_out_percent != FILES_HELD_OUT:
                 raise InputError(
                     f"{option('held_out_percent')}: exercises hold out {HELD_OUT_PERCENT:g} % of "
                     "their meanings, so that the suite's problems are in no training text"
                 )
-            return exercises(self.megabytes, self.seed, self.benchmark, self.processes)
+            made = exercises(self.megabytes, self.seed, self.benchmark, self.processes)
+            if self.recipe == "exercises":
+                return made
+            library = standard_library(self.max_file_bytes)
+            return mix(library, made, self.megabytes, self.share)
         return standard_library(self.max_file_bytes)
 
     def _about(self, source: Source, rejected: Counter[str], sizes: Counter[str]) -> dict[str, Any]:
         versions = {"python": platform.python_version()}
         versions |= {package: _version(package) for package in PACKAGES}
+        percent = HELD_OUT_PERCENT if self.recipe == "exercises" else self.held_out_percent
         return {
             "source": source.about,
-            "held_out_percent": self.held_out_percent,
+            "held_out_percent": percent,
             "max_file_bytes": self.max_file_bytes,
             **({} if self.filters else {"filters": False}),
             "rejected": {

@@ -1,5 +1,6 @@
-"""Sources of documents: the standard library, a folder, a local dataset."""
+"""Sources of documents: the standard library, a folder, a local dataset, exercises."""
 
+import hashlib
 import sysconfig
 from collections import Counter
 from collections.abc import Iterator
@@ -27,7 +28,7 @@ class Source:
     """
 
     about: dict[str, Any]
-    read: Walk | Dataset | Curriculum
+    read: "Walk | Dataset | Curriculum | Chain | Part"
 
     @property
     def rejected(self) -> Counter[str]:
@@ -40,7 +41,7 @@ class Source:
     @property
     def passed_over(self) -> int:
         """Files that nobody asked for, by their endings."""
-        return self.read.passed_over if isinstance(self.read, Walk) else 0
+        return self.read.passed_over if isinstance(self.read, Walk | Chain | Part) else 0
 
     def documents(self) -> Iterator[Found]:
         return self.read.files()
@@ -92,3 +93,70 @@ def exercises(megabytes: float, seed: int, benchmarks: tuple[Path, ...], process
     tests = benchmark_checks(benchmarks)
     made = Curriculum(round(megabytes * 1e6), seed, tests, processes, about=about)
     return Source(about, made)
+
+
+class Chain:
+    """The documents of two sources, one after the other. Training shuffles them."""
+
+    def __init__(self, *sources: Source) -> None:
+        self._sources = sources
+
+    @property
+    def rejected(self) -> Counter[str]:
+        return sum((source.rejected for source in self._sources), Counter[str]())
+
+    @property
+    def rejected_bytes(self) -> Counter[str]:
+        return sum((source.rejected_bytes for source in self._sources), Counter[str]())
+
+    @property
+    def passed_over(self) -> int:
+        return sum(source.passed_over for source in self._sources)
+
+    def files(self) -> Iterator[Found]:
+        for source in self._sources:
+            yield from source.documents()
+
+
+class Part:
+    """Documents of a source, of `wanted_bytes` or a little more, chosen by a hash of their names.
+
+    All of them are held in memory while they are chosen.
+    """
+
+    def __init__(self, source: Source, wanted_bytes: float) -> None:
+        self._source, self._wanted = source, wanted_bytes
+
+    @property
+    def rejected(self) -> Counter[str]:
+        return self._source.rejected
+
+    @property
+    def rejected_bytes(self) -> Counter[str]:
+        return self._source.rejected_bytes
+
+    @property
+    def passed_over(self) -> int:
+        return self._source.passed_over
+
+    def files(self) -> Iterator[Found]:
+        # Not the hash of the splits, which would leave all documents of the part in one of them.
+        found = sorted(self._source.documents(), key=lambda one: _digest(f"part {one.name}"))
+        taken = 0
+        for document in found:
+            if taken >= self._wanted:
+                return
+            taken += len(document.content)
+            yield document
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()
+
+
+def mix(library: Source, made: Source, megabytes: float, share: float) -> Source:
+    """The curriculum of `megabytes`, and so much of the library that it is `share` % of both."""
+    part = Part(library, megabytes * 1e6 * (100 - share) / share)
+    # The curriculum adds its counts to its own `about`, after it was read.
+    made.about |= {"recipe": "mix", "share": share}
+    return Source(made.about, Chain(Source(library.about, part), made))

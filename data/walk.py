@@ -23,6 +23,8 @@ class Found:
     name: str
     content: bytes
     split: str = ""
+    generated: bool = False
+    """Whether this project made it: no filter applies."""
 
 
 @dataclass

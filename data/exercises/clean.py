@@ -14,6 +14,8 @@ from typing import Any
 
 from bytelm.toolkit import InputError, read_jsonl
 from data.benchmarks import humaneval_problems
+from data.exercises.grammar.meaning import MOST_KNOWN, Meaning
+from data.exercises.grammar.scalar import Scalar
 from data.exercises.grammar.values import HINTS
 
 # Numbers in tests beyond this are not given to functions that count up to their argument.
@@ -38,10 +40,11 @@ class Checks:
         self.tests = tuple(tests)
         self._checks: dict[str, Callable[[Any], None]] = {}
         self._fitting: dict[tuple[str, ...], list[Check]] = {}
+        self._passed: dict[str, tuple[str, int]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         # Functions that were compiled cannot be sent.
-        return {"tests": self.tests, "_checks": {}, "_fitting": {}}
+        return {"tests": self.tests, "_checks": {}, "_fitting": {}, "_passed": {}}
 
     def __len__(self) -> int:
         return len(self.tests)
@@ -52,6 +55,16 @@ class Checks:
             shape = tuple(_shape(name) for name in types)
             self._fitting[types] = [test for test in self.tests if _fits(test.types, shape)]
         return self._fitting[types]
+
+    def passed_by_meaning(self, meaning: Meaning | Scalar) -> tuple[str, int]:
+        """`passed_by` for what a meaning computes. Frequent meanings are run once."""
+        found = self._passed.get(meaning.key)
+        if found is None:
+            if len(self._passed) >= MOST_KNOWN:
+                self._passed.clear()
+            found = self.passed_by(meaning.compute, meaning.types)
+            self._passed[meaning.key] = found
+        return found
 
     def passed_by(self, function: Callable[..., Any], types: tuple[str, ...]) -> tuple[str, int]:
         """The first problem whose test the function passes (or ''), and how many tests were run."""
@@ -77,7 +90,9 @@ class Checks:
 def _fits(given: tuple[str, ...], shape: tuple[str, ...]) -> bool:
     """Whether a test's arguments may be those of a function: an empty list fits every list."""
     return len(given) == len(shape) and all(
-        one == other or (one.endswith("[]") and other.startswith(one[:-2]))
+        one == other
+        or (one.endswith("[]") and other.startswith(one[:-2]))
+        or (other == "int | None" and one in ("int", "NoneType"))
         for one, other in zip(given, shape, strict=True)
     )
 

@@ -3,13 +3,15 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from random import Random
 
 from data.exercises.grammar.atoms import Predicate
 from data.exercises.grammar.meaning import Meaning
 from data.exercises.grammar.steps import Step
 
-STYLES = ("comprehension", "stages", "loop", "lambda")
+STYLES = ("comprehension", "loop", "lambda", "stages")
+STYLE_WEIGHTS = (30, 10, 1, 1)
 _RESULTS = ("result", "found", "kept", "chosen", "selected", "out")
 _ATOM = re.compile(r"\w+|\w+(\.\w+)*\([^()]*\)|\w+(\[[^\[\]]*\])+|\([^()]*\)")
 
@@ -33,6 +35,26 @@ def bare(expression: str) -> str:
             return expression
     # A tuple keeps its parentheses.
     return inside if whole and ", " not in inside else expression
+
+
+_MOST = 32
+"""At most so many equal expressions, and so many names for one thing."""
+_USUAL = list(accumulate(1 / (1 + place) ** 3 for place in range(_MOST)))
+_FAMILIAR = list(accumulate(8 if place < 4 else 1 for place in range(_MOST)))
+
+
+def usual(codes: Sequence[str], rng: Random) -> str:
+    """One of several equal expressions or statements, of which the usual ones are first."""
+    return rng.choices(codes, cum_weights=_USUAL[: len(codes)])[0]
+
+
+def familiar(names: Sequence[str], rng: Random) -> str:
+    """One of several names, mostly of the first four.
+
+    These four are equally frequent. Were one of them the usual name, a model would learn to write
+    it everywhere, in place of the name that the signature has.
+    """
+    return rng.choices(names, cum_weights=_FAMILIAR[: len(names)])[0]
 
 
 @dataclass
@@ -76,9 +98,8 @@ class Writer:
     def __init__(self, meaning: Meaning, arguments: Sequence[str], rng: Random) -> None:
         self.meaning, self.arguments, self.rng = meaning, arguments, rng
         free = [name for name in meaning.source.singles if name not in arguments]
-        self.variable = rng.choice(free or ["element"])
-        names = [name for name in _RESULTS if name not in arguments]
-        self.name = rng.choice(names)
+        self.variable = familiar(free or ["element"], rng)
+        self.name = usual([name for name in _RESULTS if name not in arguments], rng)
         self.lines: list[str] = []
 
     def body(self, style: str) -> list[str]:
@@ -121,7 +142,7 @@ class Writer:
     def _code(self, codes: tuple[str, ...], element: str = "") -> str:
         # An f-string cannot hold an element with quotation marks.
         fitting = [code for code in codes if not (code.startswith("f'") and "'" in element)]
-        return self.rng.choice(fitting)
+        return usual(fitting, self.rng)
 
     def _fused(self, elements: Elements) -> Elements:
         for part in self.meaning.operations:
@@ -199,7 +220,7 @@ class Writer:
         for condition in conditions:
             negated = f"not ({condition})" if " " in condition else f"not {condition}"
             plain = "not" not in condition and "!=" not in condition
-            if plain and self.rng.random() < 0.25:
+            if plain and self.rng.random() < 0.1:
                 self.lines.append(f"{'    ' * depth}if {negated}:")
                 self.lines.append(f"{'    ' * depth}    continue")
             else:
@@ -215,11 +236,11 @@ class Writer:
             return
         for step in steps:
             value = self._step(step, value)
-        code = self.rng.choice(end.codes)
+        code = usual(end.codes, self.rng)
         if code.count("{v}") > 1 or len(code) + len(value) > 80 or "for y" in code:
             value = self._named(value)
         too_long = len(code.format(v=value)) > 90
-        if end.block and (end.refuses or too_long or self.rng.random() < 0.5):
+        if end.block and (end.refuses or too_long or self.rng.random() < 0.2):
             value = self._named(value)
             self.lines += [line.format(v=value) for line in end.block]
             return
@@ -230,12 +251,12 @@ class Writer:
             self.lines.append(f"return {bare(code.format(v=value))}")
 
     def _step(self, step: Step, value: str) -> str:
-        if step.block and self.rng.random() < 0.4:
+        if step.block and self.rng.random() < 0.15:
             value = self._named(value)
             new = "new" if value != "new" else "newer"
             self.lines += [line.format(v=value, r=new) for line in step.block]
             return new
-        code = self.rng.choice(step.codes)
+        code = usual(step.codes, self.rng)
         if code.count("{v}") > 1 or len(value) > 40:
             value = self._named(value)
         return code.format(v=value)

@@ -8,20 +8,20 @@ from random import Random
 from typing import Literal
 
 from data.exercises.clean import Checks
-from data.exercises.exercise import LONGEST_LINE, WORDINGS, Exercise, make
+from data.exercises.exercise import LONGEST_LINE, WORDINGS, Exercise, draw_wording, make
 from data.exercises.grammar.meaning import Meaning, draw
-from data.exercises.grammar.scalars import SCALARS, Scalar
+from data.exercises.grammar.scalar import Scalar
+from data.exercises.grammar.scalars import draw_scalar
 from data.exercises.grammar.values import MAKERS
 from data.walk import Found
 
 Kind = Literal["train", "held_out", "wordings"]
-DRESSES = 4
-"""How many exercises a block has of each meaning: other names, words and code."""
-MEANINGS = 120
-"""How many meanings a block has."""
-SCALAR_SHARE = 0.12
-LEVEL_WEIGHTS = (4, 6, 5, 3, 2)
-KINDS = ("functions",) * 6 + ("class", "script", "tests", "module")
+EXERCISES = 480
+"""How many exercises a block has. Each has a meaning of its own, so that a reader of few bytes sees
+many compositions; frequent meanings come again by chance, with other names, words and code."""
+SCALAR_SHARE = 0.4
+LEVEL_WEIGHTS = (60, 45, 3, 1, 1)
+KINDS = ("functions",) * 16 + ("class", "script", "tests", "module")
 HELD_OUT_BLOCKS = 10
 """One block in so many is held out: in turns by its meanings, and by its wordings."""
 
@@ -57,12 +57,12 @@ def block(seed: int, number: int, tests: Checks) -> Block:
     rng, found = Random(f"exercises {seed} {number}"), Block(kind_of(number))
     wordings = WORDINGS["held_out" if found.kind == "wordings" else "train"]
     made = list[Exercise]()
-    for _ in range(MEANINGS if found.kind == "train" else MEANINGS // 4):
+    for _ in range(EXERCISES if found.kind == "train" else EXERCISES // 4):
         meaning = _meaning(rng, found, tests)
         found.meanings.add(hashlib.sha256(meaning.key.encode()).digest()[:12])
         found.families[meaning.family] += 1
         found.levels[meaning.level] += 1
-        made += [make(meaning, rng.choice(wordings), rng) for _ in range(DRESSES)]
+        made.append(make(meaning, draw_wording(wordings, rng), rng))
     rng.shuffle(made)
     split = "train" if found.kind == "train" else "held_out"
     at = 0
@@ -70,7 +70,7 @@ def block(seed: int, number: int, tests: Checks) -> Block:
         size = rng.randint(4, 12)
         name = f"exercises/{found.kind}/{number:07d}-{len(found.documents):03d}.py"
         text, count = document(made[at : at + size], rng)
-        found.documents.append(Found(name, text.encode(), split))
+        found.documents.append(Found(name, text.encode(), split, generated=True))
         found.exercises += count
         at += size
     return found
@@ -81,13 +81,13 @@ def _meaning(rng: Random, found: Block, tests: Checks) -> Meaning | Scalar:
     wanted = "held_out" if found.kind == "held_out" else "train"
     while True:
         if rng.random() < SCALAR_SHARE:
-            meaning: Meaning | Scalar = rng.choice(SCALARS)
+            meaning: Meaning | Scalar = draw_scalar(rng)
         else:
             [level] = rng.choices(range(1, 6), LEVEL_WEIGHTS)
             meaning = draw(rng, level)
         if meaning.split != wanted:
             continue
-        problem, run = tests.passed_by(meaning.compute, meaning.types)
+        problem, run = tests.passed_by_meaning(meaning)
         found.tests_run += run
         if not problem:
             return meaning
@@ -139,7 +139,7 @@ def _call(exercise: Exercise, rng: Random) -> tuple[str, str]:
     said = f"{exercise.name}({', '.join(map(repr, values))})"
     try:
         value = exercise.function(*values)
-    except ValueError:
+    except Exception:
         return said, ""
     return said, "" if isinstance(value, set) else repr(value)
 

@@ -1,23 +1,31 @@
 """One exercise: a function of a meaning with a name, words, examples, and code that was run."""
 
+import builtins
 import hashlib
 import re
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
+from itertools import accumulate
 from random import Random
 from typing import Any
 
-from data.exercises.code import STYLES, Writer
+from data.exercises.code import STYLE_WEIGHTS, STYLES, Writer, familiar, usual
 from data.exercises.grammar.meaning import Meaning, outcome
-from data.exercises.grammar.scalars import Scalar
+from data.exercises.grammar.scalar import Scalar
 from data.exercises.grammar.values import HINTS, MAKERS
 from data.exercises.wording import SENTENCES, given, sentence
 
-LAYOUTS = ("doctest", "example", "sections", "prose", "comment", "plain", "arrow")
+# How often each layout and each style of sentence is used.
+LAYOUTS = {
+    "plain": 80, "doctest": 16, "example": 1, "prose": 1, "arrow": 1, "comment": 1, "sections": 1,
+}  # fmt: skip
+SENTENCE_WEIGHTS = {"return": 40, "compute": 10}
 LONGEST_LINE = 110
 HELD_OUT_WORDINGS = 8
 LONGEST_CALL = 70
+_BUILTINS = frozenset(dir(builtins))
 _GENERIC = ("solve", "compute", "process", "f", "answer", "run", "task", "evaluate", "func")
 
 
@@ -33,14 +41,32 @@ class Wording:
     layout: str
 
 
+_USUAL_WORDINGS = (Wording("return", "plain"), Wording("return", "doctest"))
+
+
 def _wordings() -> dict[str, tuple[Wording, ...]]:
-    """The wordings of training, and those that no training text has."""
+    """The wordings of training, and those that no training text has. The usual ones are of
+    training, since they are half of it."""
     found = [Wording(said, layout) for said in SENTENCES for layout in LAYOUTS]
     found.sort(key=lambda wording: hashlib.sha256(repr(wording).encode()).digest())
-    return {"held_out": tuple(found[:HELD_OUT_WORDINGS]), "train": tuple(found[HELD_OUT_WORDINGS:])}
+    others = [wording for wording in found if wording not in _USUAL_WORDINGS]
+    held_out = tuple(others[:HELD_OUT_WORDINGS])
+    return {"held_out": held_out, "train": tuple(one for one in found if one not in held_out)}
 
 
 WORDINGS = _wordings()
+
+
+def draw_wording(wordings: Sequence[Wording], rng: Random) -> Wording:
+    """One of the wordings, the usual ones more often."""
+    return rng.choices(wordings, cum_weights=_sums(tuple(wordings)))[0]
+
+
+@cache
+def _sums(wordings: tuple[Wording, ...]) -> list[float]:
+    """The cumulated weights of wordings."""
+    weights = (LAYOUTS[one.layout] * SENTENCE_WEIGHTS.get(one.sentence, 1) for one in wordings)
+    return list(accumulate(weights))
 
 
 @dataclass(frozen=True)
@@ -68,10 +94,11 @@ def make(
     names: list[str] = []
     pools = meaning.source.names if isinstance(meaning, Meaning) else meaning.names
     for pool in pools:
-        names.append(rng.choice([name for name in pool if name not in names]))
+        free = [name for name in pool if name not in names]
+        names.append(familiar(free, rng))
     arguments = tuple(names)
     name = _name(meaning, arguments, rng)
-    body = _body(meaning, name, arguments, style or rng.choice(STYLES), rng)
+    body = _body(meaning, name, arguments, style or rng.choices(STYLES, STYLE_WEIGHTS)[0], rng)
     inside = "".join(f"    {line}\n" for line in body)
     space: dict[str, Any] = {}
     exec(f"def {name}({', '.join(arguments)}):\n{inside}", space)
@@ -93,7 +120,7 @@ def _body(
             style = "loop"
         raise DisagreementError(f"{meaning.key}: no code with short lines")
     places = dict(zip("ab", arguments, strict=False))
-    return rng.choice(meaning.bodies).format(f=name, **places).splitlines()
+    return usual(meaning.bodies, rng).format(f=name, **places).splitlines()
 
 
 def _calls(
@@ -112,8 +139,8 @@ def _calls(
             found.append((said, expected))
         if len(found) == 4 or (attempt >= 8 and found):
             break
-    # An empty result says little.
-    found.sort(key=lambda call: len(call[1]) < 3)
+    # An empty result says little, and None nothing: an interpreter does not print it.
+    found.sort(key=lambda call: (call[1] == "None", len(call[1]) < 3))
     return found
 
 
@@ -125,7 +152,7 @@ def _words(
     says = rng.choice(meaning.says).format(**dict(zip("ab", arguments, strict=False)))
     first, _, late = says.partition("; ")
     late = f" {late[0].upper()}{late[1:]}." if late else ""
-    if wording.sentence == "given":
+    if wording.sentence == "given" and meaning.types:
         return f"Given {given(meaning.types)}, return {first}.{late}"
     if wording.sentence in ("compute", "question") and not first.startswith("whether"):
         return f"{'Compute' if wording.sentence == 'compute' else 'Find'} {first}.{late}"
@@ -139,7 +166,7 @@ def _slug(text: str) -> str:
 
 
 def _name(meaning: Meaning | Scalar, arguments: tuple[str, ...], rng: Random) -> str:
-    if rng.random() < 0.2:
+    if rng.random() < 0.1:
         name = rng.choice(_GENERIC)
     elif isinstance(meaning, Scalar):
         name = _slug(meaning.key)
@@ -149,8 +176,9 @@ def _name(meaning: Meaning | Scalar, arguments: tuple[str, ...], rng: Random) ->
         parts += [step.key for step in meaning.steps[:1]]
         noun = meaning.source.noun.split(" ")[0]
         chosen = [part for part in parts if part]
-        name = _slug(" ".join([*chosen[: rng.randint(1, 3)], noun]))
-    name = f"get_{name}" if not name.isidentifier() or name in arguments else name
+        name = _slug(" ".join([*chosen[: rng.randint(1, 2)], noun]))
+    if not name.isidentifier() or name in arguments or name in _BUILTINS:
+        name = f"get_{name}"
     return name if len(name) <= 40 else rng.choice(_GENERIC)
 
 
@@ -161,7 +189,7 @@ def _hint(name: str) -> str:
 def _signature(
     meaning: Meaning | Scalar, name: str, arguments: tuple[str, ...], rng: Random
 ) -> str:
-    if rng.random() < 0.5:
+    if rng.random() < 0.7:
         return f"def {name}({', '.join(arguments)}):"
     typed = [f"{arg}: {_hint(t)}" for arg, t in zip(arguments, meaning.types, strict=True)]
     hint = meaning.end.hint if isinstance(meaning, Meaning) else meaning.hint
@@ -187,17 +215,19 @@ def _prompt(
 ) -> str:  # fmt: skip
     """The signature and the docstring, or a comment in its place, up to where the body begins."""
     signature = _signature(meaning, name, arguments, rng)
-    plain = [call for call in calls if call[1] != "ValueError"][: rng.choice((1, 2, 2, 3))]
+    plain = [call for call in calls if not call[1].endswith("Error")][: rng.choice((1, 1, 1, 2))]
     layout = wording.layout
     if layout == "comment":
         lines = [f"# {line}" for line in _wrapped(words, width=86)]
         lines += [f"# {name}({said}) -> {result}" for said, result in plain]
         return "".join(f"{line}\n" for line in [*lines, signature])
     text = _wrapped(words)
-    if layout == "plain" and len(text) == 1:
-        return f'{signature}\n    """{text[0]}"""\n'
+    if layout == "plain":
+        end = "" if len(text) == 1 else "\n    "
+        inside = "\n".join(f"    {line}" for line in [f'"""{text[0]}', *text[1:]])
+        return f'{signature}\n{inside}{end}"""\n'
     lines = [f'    """{text[0]}', *(f"    {line}" for line in text[1:]), ""]
-    if layout == "sections":
+    if layout == "sections" and arguments:
         lines += ["    Args:", *(f"        {arg}: {given((t,))}." for arg, t in
                                  zip(arguments, meaning.types, strict=True)), ""]  # fmt: skip
         lines += ["    Returns:", "        The result.", ""] if rng.random() < 0.3 else []

@@ -5,7 +5,7 @@ import signal
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -59,23 +59,34 @@ class Curriculum:
         if processes == 1:
             yield from map(make, count())
             return
-        begin = partial(_begin_worker, os.getpid())
+        begin = partial(_begin_worker, os.getpid(), make)
         with ProcessPoolExecutor(processes, initializer=begin) as pool:
             pending: deque[Future[Block]] = deque()
             try:
                 for number in count():
-                    pending.append(pool.submit(make, number))
+                    pending.append(pool.submit(_made, number))
                     if len(pending) > AHEAD * processes:
                         yield pending.popleft().result()
             finally:
                 pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _begin_worker(parent: int) -> None:
-    """Leave signals to the parent process, and end with it even if it is killed."""
+_make: list[Callable[[int], Block]] = []
+
+
+def _begin_worker(parent: int, make: Callable[[int], Block]) -> None:
+    """Leave signals to the parent process, and end with it even if it is killed.
+
+    `make` is sent once, not with each block: so a worker keeps what it knows of meanings and tests.
+    """
+    _make[:] = [make]
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _made(number: int) -> Block:
+    return _make[0](number)
 
 
 def _end_with(parent: int) -> None:

@@ -4,7 +4,8 @@ from random import Random
 
 from data.exercises.exercise import WORDINGS, make
 from data.exercises.grammar.meaning import LEVELS, Meaning, draw
-from data.exercises.grammar.scalars import SCALARS, Scalar
+from data.exercises.grammar.scalar import Scalar
+from data.exercises.grammar.scalars import SCALARS
 
 TITLE = "\n".join((
     "# Thirty exercises",

@@ -10,14 +10,13 @@ from typing import Annotated, Any
 from bytelm.toolkit import Out, Range, Seed, say, write_result
 from data.exercises.clean import Checks, benchmark_checks
 from data.exercises.documents import SCALAR_SHARE
-from data.exercises.exercise import WORDINGS, DisagreementError, Exercise, make
+from data.exercises.exercise import WORDINGS, DisagreementError, Exercise, draw_wording, make
 from data.exercises.grammar.meaning import LEVELS, Meaning, draw, show
-from data.exercises.grammar.scalars import SCALARS, Scalar
+from data.exercises.grammar.scalar import Scalar
+from data.exercises.grammar.scalars import draw_scalar
 from data.exercises.grammar.values import MAKERS
 
 ASSERTIONS = 8
-# A description alone, or one below which no docstring ends, is no prompt of the usual form.
-LAYOUTS = ("doctest", "example", "sections", "prose", "arrow")
 
 
 @dataclass
@@ -44,13 +43,10 @@ def problems(each: int, seed: int, tests: Checks) -> Iterator[dict[str, Any]]:
     """The problems, level after level. No two of them do the same."""
     rng, seen = Random(f"suite {seed}"), set[str]()
     for level in LEVELS:
-        scalars = [s for s in SCALARS if s.level == level and s.split == "held_out"]
-        rng.shuffle(scalars)
         count = 0
         while count < each:
-            by_hand = bool(scalars) and rng.random() < SCALAR_SHARE
-            meaning = scalars.pop() if by_hand else draw(rng, level)
-            problem = _problem(meaning, rng, tests, seen)
+            meaning = draw_scalar(rng) if rng.random() < SCALAR_SHARE else draw(rng, level)
+            problem = _problem(meaning, rng, tests, seen) if meaning.level == level else None
             if problem is not None:
                 name = f"exercises/{level}/{count}"
                 yield {"task_id": name, **problem, "level": level, "family": meaning.family}
@@ -62,12 +58,12 @@ def _problem(
 ) -> dict[str, str] | None:
     if meaning.split != "held_out" or meaning.behaviour in seen:
         return None
-    if tests.passed_by(meaning.compute, meaning.types)[0]:
+    if tests.passed_by_meaning(meaning)[0]:
         return None
-    wordings = [wording for wording in WORDINGS["train"] if wording.layout in LAYOUTS]
-    exercise = make(meaning, rng.choice(wordings), rng)
-    # Every problem shows an example, and its solution needs no import.
-    if f"{exercise.name}(" not in exercise.prompt.partition("\n")[2] or "import" in exercise.body:
+    # A comment above the function is no prompt of the usual form.
+    wordings = [wording for wording in WORDINGS["train"] if wording.layout != "comment"]
+    exercise = make(meaning, draw_wording(wordings, rng), rng)
+    if "import" in exercise.body:
         return None
     test = _test(exercise, rng)
     if test is None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from random import Random
 
 from data.exercises.grammar.atoms import Change, Predicate
-from data.exercises.grammar.meaning import Meaning
+from data.exercises.grammar.meaning import Meaning, nested
 
 SENTENCES = ("return", "compute", "given", "question", "steps", "chain", "write", "bare")
 _GIVEN = {
@@ -15,7 +15,8 @@ _GIVEN = {
     "list[dict]": "a list of people (dictionaries with 'name' and 'age')",
     "list[list[int]]": "a list of rows of numbers", "listed": "comma-separated numbers in a text",
     "list[int | None]": "a list of numbers and None", "list[bool]": "a list of truth values",
-    "lines": "a text of several lines", "int": "a number", "word": "a word",
+    "lines": "a text of several lines", "int": "a number", "word": "a word", "char": "a character",
+    "filled": "a list of numbers", "phrase": "a text", "int | None": "a number or None",
 }  # fmt: skip
 
 
@@ -28,18 +29,20 @@ def given(types: tuple[str, ...]) -> str:
 
 def sentence(meaning: Meaning, style: str, arguments: tuple[str, ...], rng: Random) -> str:
     """One or more sentences that say what the function does, in one of the styles."""
+    if style in ("given", "write", "bare") and (changed := _changed(meaning, arguments, rng)):
+        return changed
     if style in ("steps", "chain") or _is_long(meaning):
-        parts = list(_steps(meaning, arguments))
+        parts = list(_steps(meaning, arguments, rng))
         return _chain(parts) if style in ("chain", "bare", "question") else " ".join(
             f"{part[0].upper()}{part[1:]}." for part in parts
         )  # fmt: skip
-    phrase = meaning.end.phrase.format(them=noun_phrase(meaning, arguments))
+    phrase = meaning.end.phrase.format(them=noun_phrase(meaning, arguments, rng))
     phrase = phrase.replace("number of the ", "number of ")
-    phrase = phrase.removesuffix(",")
+    phrase = phrase.removesuffix(",").replace(",,", ",")
     first, _, late = phrase.partition("; ")
     late = f" {late[0].upper()}{late[1:]}." if late else ""
     if style == "question":
-        if first.startswith("whether ") or meaning.end.hint not in ("int", "str", "int | None"):
+        if first.startswith("whether ") or meaning.end.family not in ("reduce", "search", "count"):
             return f"Return {first}.{late}"
         return f"What is {first}?{late}"
     if style == "given":
@@ -54,23 +57,34 @@ def sentence(meaning: Meaning, style: str, arguments: tuple[str, ...], rng: Rand
     return f"Return {first}.{late}"
 
 
+def _changed(meaning: Meaning, arguments: tuple[str, ...], rng: Random) -> str:
+    """The words for a single change of each element; empty for all other meanings."""
+    if len(meaning.operations) != 1 or meaning.steps or meaning.end.key != "list":
+        return ""
+    [part] = meaning.operations
+    if isinstance(part, Predicate):
+        return ""
+    noun, where = start(meaning, arguments, rng)
+    done = part.verb.format(each=" ".join(word for word in ("each of the", noun, where) if word))
+    return f"{done[0].upper()}{done[1:]}, and return the results as a list."
+
+
 def _is_long(meaning: Meaning) -> bool:
-    changed = [isinstance(part, Change) for part in meaning.operations]
-    # A change after a change, or a filter after one, needs phrases inside phrases.
-    nested = any(changed[:-1]) or (meaning.steps and any(changed))
-    return len(changed) + len(meaning.steps) > 2 or len(meaning.steps) > 1 or bool(nested)
+    nameless = any(isinstance(part, Change) and not part.noun for part in meaning.operations)
+    many = len(meaning.operations) + len(meaning.steps) > 2 or len(meaning.steps) > 1
+    return nameless or many or nested(meaning.operations, meaning.steps)
 
 
-def start(meaning: Meaning, arguments: tuple[str, ...]) -> tuple[str, str]:
+def start(meaning: Meaning, arguments: tuple[str, ...], rng: Random) -> tuple[str, str]:
     """The noun of the elements, and what follows it."""
     places = dict(zip("ab", arguments, strict=False))
     source = meaning.source
-    return source.noun.format(**places), source.where.format(**places)
+    return source.noun.format(**places), rng.choice(source.where.split("|")).format(**places)
 
 
-def noun_phrase(meaning: Meaning, arguments: tuple[str, ...]) -> str:
+def noun_phrase(meaning: Meaning, arguments: tuple[str, ...], rng: Random) -> str:
     """The elements that are left, as one phrase: "the squares of the even numbers in the list"."""
-    noun, where = start(meaning, arguments)
+    noun, where = start(meaning, arguments, rng)
     before, after = list[str](), list[str]()
     operations = list(meaning.operations)
     while operations and isinstance(part := operations[0], Predicate):
@@ -83,7 +97,11 @@ def noun_phrase(meaning: Meaning, arguments: tuple[str, ...]) -> str:
     if after:
         phrase += f" that {' and '.join(after)}"
     for part in operations:
-        if isinstance(part, Change):
+        if not isinstance(part, Change):
+            continue
+        if part.noun.startswith("each "):
+            phrase += f", {part.noun},"
+        else:
             phrase = f"the {part.noun} of {phrase}"
     for step in meaning.steps:
         phrase += f", {step.after}"
@@ -92,8 +110,8 @@ def noun_phrase(meaning: Meaning, arguments: tuple[str, ...]) -> str:
     return phrase
 
 
-def _steps(meaning: Meaning, arguments: tuple[str, ...]) -> Iterator[str]:
-    noun, where = start(meaning, arguments)
+def _steps(meaning: Meaning, arguments: tuple[str, ...], rng: Random) -> Iterator[str]:
+    noun, where = start(meaning, arguments, rng)
     yield " ".join(word for word in ("take the", noun, where) if word)
     for part in meaning.operations:
         if isinstance(part, Predicate):

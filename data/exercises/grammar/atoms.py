@@ -19,6 +19,20 @@ def compiled(code: str, *names: str) -> Callable[..., Any]:
     return function
 
 
+_CLASSES = ("uppercase letters", "lowercase letters", "letters", "vowels", "digits", "spaces",
+            "palindromes")  # fmt: skip
+
+
+def _singular(words: str) -> str:
+    """ "not vowels" as "not a vowel"; other words as they are."""
+    before = "not " if words.startswith("not ") else ""
+    noun = words.removeprefix("not ")
+    if noun not in _CLASSES:
+        return words
+    article = "an" if noun[0] in "aeiou" else "a"
+    return f"{before}{article} {noun.removesuffix('s')}"
+
+
 @dataclass(frozen=True)
 class Predicate:
     """A question about an element. `clause` follows "numbers that", `adjective` comes before."""
@@ -37,13 +51,15 @@ class Predicate:
         """The clause after "a number that"."""
         verb, _, rest = self.clause.partition(" ")
         verbs = {"are": "is", "have": "has", "do": "does"}
-        return f"{verbs.get(verb, verb + 's')} {rest}"
+        return f"{verbs.get(verb, verb + 's')} {_singular(rest.replace('their', 'its'))}"
 
 
 @dataclass(frozen=True)
 class Change:
-    """Makes an element of `kind` from another. `noun`: what the changed elements are called.
+    """Makes an element of `kind` from another.
 
+    `noun`: what the changed elements are called, as "squares" are, or what follows the elements
+    ("each increased by 3"); empty if there are no such words.
     `verb` tells what is done, with "each of them" in its place: "square each of them".
     """
 
@@ -147,24 +163,24 @@ def _int_changes() -> Iterator[Change]:
              "abs({x}) % 10", "int(str({x})[-1])")  # fmt: skip
     yield _c("text", "word", "turn {each} into a string", "strings", "str({x})", "f'{{{x}}}'")
     for c in range(3, 13):
-        yield _c(f"times {c}", "int", f"multiply {{each}} by {c}", f"products with {c}",
+        yield _c(f"times {c}", "int", f"multiply {{each}} by {c}", f"each multiplied by {c}",
                  f"{{x}} * {c}", f"{c} * {{x}}")  # fmt: skip
-        yield _c(f"from {c}", "int", f"subtract {{each}} from {c}", f"differences {c} minus each",
+        yield _c(f"from {c}", "int", f"subtract {{each}} from {c}", f"each subtracted from {c}",
                  f"{c} - {{x}}")  # fmt: skip
     for c in range(1, 21):
-        yield _c(f"plus {c}", "int", f"add {c} to {{each}}", f"sums with {c}",
+        yield _c(f"plus {c}", "int", f"add {c} to {{each}}", f"each increased by {c}",
                  f"{{x}} + {c}", f"{c} + {{x}}")  # fmt: skip
-        yield _c(f"minus {c}", "int", f"subtract {c} from {{each}}", f"values less {c}",
+        yield _c(f"minus {c}", "int", f"subtract {c} from {{each}}", f"each decreased by {c}",
                  f"{{x}} - {c}")  # fmt: skip
     for c in range(3, 10):
         yield _c(f"rest {c}", "int", f"replace {{each}} by its remainder when divided by {c}",
-                 f"remainders by {c}", f"{{x}} % {c}", f"{{x}} - {{x}} // {c} * {c}")  # fmt: skip
+                 "", f"{{x}} % {c}", f"{{x}} - {{x}} // {c} * {c}")  # fmt: skip
     for c in range(2, 6):
         yield _c(f"div {c}", "int", f"divide {{each}} by {c}, rounding down",
-                 f"quotients by {c}, rounded down,", f"{{x}} // {c}")  # fmt: skip
+                 f"each divided by {c} and rounded down", f"{{x}} // {c}")  # fmt: skip
     for c in range(0, 21, 5):
         yield _c(f"least {c}", "int", f"replace {{each}} by {c} if it is less than {c}",
-                 f"values raised to at least {c}", f"max({{x}}, {c})",
+                 "", f"max({{x}}, {c})",
                  f"({{x}} if {{x}} > {c} else {c})")  # fmt: skip
 
 
@@ -187,15 +203,15 @@ def _word_changes() -> Iterator[Change]:
              "''.join(sorted({x}))")  # fmt: skip
     for sign in ("s", "ed", "er", "!", "?"):
         yield _c(f"append {sign}", "word", f"append {sign!r} to {{each}}",
-                 f"forms with {sign!r} appended", f"{{x}} + '{sign}'")  # fmt: skip
+                 f"each followed by {sign!r}", f"{{x}} + '{sign}'")  # fmt: skip
     for sign in ("un", "re", "#", "@", "-"):
         yield _c(f"prepend {sign}", "word", f"prepend {sign!r} to {{each}}",
-                 f"forms with {sign!r} prepended", f"'{sign}' + {{x}}")  # fmt: skip
+                 f"each preceded by {sign!r}", f"'{sign}' + {{x}}")  # fmt: skip
     for n in range(2, 5):
         yield _c(f"head {n}", "word", f"keep only the first {n} letters of {{each}}",
                  f"first {n} letters", f"{{x}}[:{n}]")  # fmt: skip
         yield _c(f"tail {n}", "word", f"remove the first {n} letters of {{each}}",
-                 f"rests after {n} letters", f"{{x}}[{n}:]")  # fmt: skip
+                 "", f"{{x}}[{n}:]")  # fmt: skip
     for letter in "aeilnorst":
         yield _c(f"count {letter}", "int",
                  f"replace {{each}} by how often it contains the letter {letter}",
@@ -211,11 +227,11 @@ def _char_changes() -> Iterator[Change]:
     yield _c("code", "int", "replace {each} by its character code", "character codes", "ord({x})")
     for n in (2, 3):
         # No longer one character: 'aa' is no vowel.
-        yield _c(f"repeat {n}", "word", f"repeat {{each}} {n} times", f"{n}-fold repetitions",
+        yield _c(f"repeat {n}", "word", f"repeat {{each}} {n} times", f"each repeated {n} times",
                  f"{{x}} * {n}")  # fmt: skip
     for letter in "-._*":
         yield _c(f"mark {letter}", "word", f"write {letter!r} after {{each}}",
-                 f"forms followed by {letter!r}",
+                 f"each followed by {letter!r}",
                  f"{{x}} + '{letter}'")  # fmt: skip
 
 

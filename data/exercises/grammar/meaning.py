@@ -8,6 +8,7 @@ from random import Random
 from typing import Any
 
 from data.exercises.grammar.atoms import CHANGES, PREDICATES, Change, Kind, Predicate
+from data.exercises.grammar.common import ALL_PARTS, FREQUENT_PARTS, SHARE
 from data.exercises.grammar.ends import ENDS, End
 from data.exercises.grammar.sources import SOURCES, Source
 from data.exercises.grammar.steps import STEPS, Step
@@ -15,8 +16,12 @@ from data.exercises.grammar.values import HINTS, MAKERS
 
 Operation = Predicate | Change
 LEVELS = (1, 2, 3, 4, 5)
-HELD_OUT_PERCENT = 5.0
+HELD_OUT_PERCENT = 20.0
 """Never an option: the suite's problems must be held out of every training text."""
+BARE_SHARE = 0.15
+"""The share of level 1 that has an end alone, as "the sum of the numbers" has."""
+MOST_KNOWN = 20_000
+"""Meanings whose results are kept at a time, which bounds the memory."""
 PROBES = 12
 """Arguments on which a meaning is run to see what it does."""
 
@@ -75,10 +80,12 @@ class Meaning:
     steps: tuple[Step, ...]
     end: End
 
-    @property
+    @cached_property
     def key(self) -> str:
-        parts = [*self.operations, *self.steps, self.end]
-        return " | ".join([self.source.key, *(part.key for part in parts)])
+        """Its parts by name: no two meanings have the same."""
+        # Some questions and changes have one name: "upper" keeps capitals, or makes them.
+        done = [("to " if isinstance(p, Change) else "") + p.key for p in self.operations]
+        return " | ".join([self.source.key, *done, *(p.key for p in self.steps), self.end.key])
 
     @property
     def family(self) -> str:
@@ -86,9 +93,8 @@ class Meaning:
 
     @property
     def level(self) -> int:
-        """The number of things that are done to the elements, 1 to 5."""
-        done = len(self.operations) + len(self.steps) + (self.end.key != "list")
-        return min(max(done, 1), LEVELS[-1])
+        """The number of operations and steps between the source and the end, 1 to 5."""
+        return min(max(len(self.operations) + len(self.steps), 1), LEVELS[-1])
 
     @property
     def types(self) -> tuple[str, ...]:
@@ -115,7 +121,7 @@ class Meaning:
     def behaviour(self) -> str:
         return behaviour(self.compute, self.types)
 
-    @property
+    @cached_property
     def split(self) -> str:
         """`train` or `held_out`, by what the meaning does.
 
@@ -123,11 +129,16 @@ class Meaning:
         """
         return split_by(self.behaviour)
 
+    @cached_property
     def parts_matter(self) -> bool:
         """Whether the meaning does something on most inputs, and each of its parts changes it."""
         # A few probes show most of those that do nothing.
         first = probes(self.types)[:4]
         if self.end.hint != "bool" and len({outcome(self.compute, probe) for probe in first}) < 2:
+            return False
+        if all(
+            result == repr(probe[0]) for probe, result in zip(first, self.results, strict=False)
+        ):
             return False
         if len(set(self.results)) < (2 if self.end.hint == "bool" else PROBES // 3):
             return False
@@ -168,29 +179,6 @@ def split_by(text: str) -> str:
     return "held_out" if 100 * share < HELD_OUT_PERCENT else "train"
 
 
-_ENDS: dict[Kind, list[End]] = {
-    kind: [end for end in ENDS.values() if kind in end.kinds and end.key != "list"]
-    for kind in PREDICATES
-}
-# Checks of elements are many, as predicates are: an end's family is drawn first.
-_FAMILIES: dict[Kind, list[list[End]]] = {
-    kind: [
-        [end for end in ends if end.family == family]
-        for family in dict.fromkeys(end.family for end in ends)
-    ]
-    for kind, ends in _ENDS.items()
-}
-_STEPS: dict[Kind, list[Step]] = {
-    kind: [step for step in STEPS.values() if kind in step.kinds] for kind in PREDICATES
-}
-_SOURCES: list[list[Source]] = [
-    [source for source in SOURCES.values() if source.family == family]
-    for family in dict.fromkeys(source.family for source in SOURCES.values())
-]
-# How often the elements are those of a plain list, of which most functions are made.
-_PLAIN = 0.35
-
-
 def named(source: str, parts: Sequence[str], steps: Sequence[str], end: str) -> Meaning:
     """The meaning of a source, operations, steps and an end, by their keys.
 
@@ -208,33 +196,54 @@ def draw(rng: Random, level: int) -> Meaning:
     """A random meaning of a level, whose parts all matter."""
     while True:
         meaning = _attempt(rng, level)
-        if meaning is not None and meaning.parts_matter():
-            return meaning
+        if meaning is not None and _known(meaning).parts_matter:
+            return _known(meaning)
+
+
+_KNOWN: dict[str, Meaning] = {}
+
+
+def _known(meaning: Meaning) -> Meaning:
+    """The same meaning as it was drawn before, with what it is known to compute."""
+    if len(_KNOWN) >= MOST_KNOWN:
+        _KNOWN.clear()
+    return _KNOWN.setdefault(meaning.key, meaning)
 
 
 def _attempt(rng: Random, level: int) -> Meaning | None:
-    if rng.random() < _PLAIN:
-        source = SOURCES[rng.choice(("numbers", "numbers", "words", "text"))]
-    else:
-        source = rng.choice(rng.choice(_SOURCES))
+    parts = FREQUENT_PARTS if rng.random() < SHARE else ALL_PARTS
+    source = parts.sources.draw(rng)
     as_list = rng.random() < 0.35
-    parts = level if as_list else level - 1
-    steps = sum(rng.random() < 0.3 for _ in range(parts))
+    wanted = 0 if level == 1 and not as_list and rng.random() < BARE_SHARE else level
+    steps = sum(rng.random() < parts.step_share for _ in range(wanted))
     kind, operations = source.kind, list[Operation]()
-    for _ in range(parts - steps):
+    for _ in range(wanted - steps):
         part: Operation = (
-            rng.choice(PREDICATES[kind]) if rng.random() < 0.55 else rng.choice(CHANGES[kind])
+            parts.predicates[kind].draw(rng)
+            if rng.random() < 0.55
+            else parts.changes[kind].draw(rng)
         )
         if part in operations or (operations and _alike(part, operations[-1])):
             return None
         operations.append(part)
         if isinstance(part, Change):
-            if part.key == "text" and len(operations) < parts - steps:
+            if part.key == "text" and len(operations) < wanted - steps:
                 return None
             kind = part.kind
-    chosen = tuple(rng.sample(_STEPS[kind], steps)) if steps else ()
-    end = ENDS["list"] if as_list else rng.choice(rng.choice(_FAMILIES[kind]))
+    drawn = [rng.choice(parts.steps[kind]) for _ in range(steps)]
+    chosen = tuple(dict.fromkeys(drawn))
+    if len(chosen) < steps:
+        return None
+    if parts is FREQUENT_PARTS and level <= 2 and nested(operations, chosen):
+        return None
+    end = ENDS["list"] if as_list else parts.ends[kind].draw(rng)
     return Meaning(source, tuple(operations), chosen, end)
+
+
+def nested(operations: Sequence[Operation], steps: Sequence[Step]) -> bool:
+    """Whether something follows a change, so that one phrase cannot say all that is done."""
+    changed = [isinstance(part, Change) for part in operations]
+    return any(changed[:-1]) or bool(steps and any(changed))
 
 
 def _alike(one: Operation, other: Operation) -> bool:
@@ -247,13 +256,20 @@ def _alike(one: Operation, other: Operation) -> bool:
 def count(level: int) -> int:
     """How many meanings of a level the grammar has, before those are left out that do the same."""
     return sum(
-        _chains(source.kind, level, True) + _chains(source.kind, level - 1, False)
+        _chains(source.kind, level, True)
+        + _chains(source.kind, level, False)
+        + (_chains(source.kind, 0, False) if level == 1 else 0)
         for source in SOURCES.values()
     )
 
 
 def _chains(kind: Kind, parts: int, as_list: bool) -> int:
     """The chains of `parts` operations and steps from elements of a kind, with all their ends."""
+
+    ends = {
+        kind: sum(kind in end.kinds and end.key != "list" for end in ENDS.values())
+        for kind in PREDICATES
+    }
 
     @cache
     def operated(kind: Kind, left: int) -> int:
@@ -266,7 +282,7 @@ def _chains(kind: Kind, parts: int, as_list: bool) -> int:
     @cache
     def stepped(kind: Kind, left: int) -> int:
         if left == 0:
-            return 1 if as_list else len(_ENDS[kind])
+            return 1 if as_list else ends[kind]
         return sum(kind in step.kinds for step in STEPS.values()) * stepped(kind, left - 1)
 
     return operated(kind, parts)

@@ -1,53 +1,11 @@
 """Functions of single values, each written out by hand in two or more equal ways."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any
+from collections.abc import Iterator
+from random import Random
 
-from data.exercises.grammar.meaning import behaviour, outcome, probes, split_by
-
-Bodies = tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Scalar:
-    """A function whose bodies are given: `{a}` and `{b}` are its arguments, `{f}` its own name.
-
-    `says`: how "Return ..." goes on, in equal wordings.
-    """
-
-    key: str
-    family: str
-    level: int
-    types: tuple[str, ...]
-    names: tuple[tuple[str, ...], ...]
-    hint: str
-    says: tuple[str, ...]
-    bodies: Bodies
-    compute: Callable[..., Any] = field(init=False, compare=False, repr=False)
-
-    def __post_init__(self) -> None:
-        names = ("a", "b", "c")[: len(self.types)]
-        lines = self.bodies[0].format(f="reference", **{name: name for name in names})
-        inside = "".join(f"    {line}\n" for line in lines.splitlines())
-        space: dict[str, Any] = {}
-        exec(f"def reference({', '.join(names)}):\n{inside}", space)
-        object.__setattr__(self, "compute", space["reference"])
-
-    @cached_property
-    def results(self) -> tuple[str, ...]:
-        return tuple(outcome(self.compute, arguments) for arguments in probes(self.types))
-
-    @cached_property
-    def behaviour(self) -> str:
-        return behaviour(self.compute, self.types)
-
-    @property
-    def split(self) -> str:
-        """See `Meaning.split`: functions that do the same are in the same split."""
-        return split_by(self.behaviour)
-
+from data.exercises.grammar.scalar import Scalar
+from data.exercises.grammar.singles import SINGLES, draw_single
+from data.exercises.grammar.small import SMALL
 
 _N = ("n", "x", "num", "number", "value")
 _S = ("text", "s", "string", "word")
@@ -245,5 +203,18 @@ def _texts() -> Iterator[Scalar]:
 
 
 SCALARS: tuple[Scalar, ...] = (
-    *_recursions(), *_loops(), *_guards(), *_pairs(), *_texts()
+    *_recursions(), *_loops(), *_guards(), *_pairs(), *_texts(), *SMALL, *SINGLES
 )  # fmt: skip
+
+_FAMILIES = [
+    [scalar for scalar in SCALARS if scalar.family == family]
+    for family in dict.fromkeys(scalar.family for scalar in SCALARS if scalar not in SINGLES)
+]
+_SINGLE_SHARE = 0.85
+
+
+def draw_scalar(rng: Random) -> Scalar:
+    """A random one: one element's, or a family, and a function of it. Families differ in size."""
+    if rng.random() < _SINGLE_SHARE:
+        return draw_single(rng)
+    return rng.choice(rng.choice(_FAMILIES))

@@ -14,7 +14,7 @@ class Source:
     `types` and `names`: of each argument, the type of its values and what it may be called.
     `loops`: for-clauses, in which `{a}` and `{b}` are the arguments and `{x}` is the element.
     `element`: the element as an expression. `conditions`: what elements must meet before all else.
-    `noun`: what the elements are, in the plural; `where` follows it.
+    `noun`: what the elements are, in the plural; `where` follows it, in wordings that `|` parts.
     """
 
     key: str
@@ -49,10 +49,10 @@ PEOPLE = ("people", "users", "members", "records")
 
 def _plain() -> Iterator[Source]:
     yield Source("numbers", "numbers", ("list[int]",), (NUMBERS,), "int", "numbers",
-                 "in the list", ("for {x} in {a}",), singles=N)  # fmt: skip
+                 "in the list|in {a}", ("for {x} in {a}",), singles=N)  # fmt: skip
     yield Source("words", "words", ("list[str]",), (WORDS,), "word", "words",
-                 "in the list", ("for {x} in {a}",), singles=W)  # fmt: skip
-    yield Source("text", "text", ("str",), (TEXT,), "char", "characters", "of the text",
+                 "in the list|in {a}", ("for {x} in {a}",), singles=W)  # fmt: skip
+    yield Source("text", "text", ("str",), (TEXT,), "char", "characters", "of the text|of {a}",
                  ("for {x} in {a}",), singles=C)  # fmt: skip
     yield Source("sentence", "text", ("sentence",), (("sentence", "text", "phrase", "s"),), "word",
                  "words", "of the sentence", ("for {x} in {a}.split()",), singles=W)  # fmt: skip

@@ -1,5 +1,6 @@
 """Random arguments for functions, by the type of the argument."""
 
+import string
 from collections.abc import Callable
 from random import Random
 from typing import Any
@@ -17,11 +18,11 @@ NAMES = ("Ada", "Ben", "Cleo", "Dan", "Eve", "Finn", "Gus", "Ida", "Jon", "Kim",
 
 
 def number(rng: Random) -> int:
-    return rng.randint(-9, 30) if rng.random() < 0.8 else rng.randint(-99, 150)
+    return rng.randint(-9, 30) if rng.random() < 0.9 else rng.randint(-99, 150)
 
 
 def size(rng: Random) -> int:
-    return 0 if rng.random() < 0.06 else rng.randint(1, 7)
+    return 0 if rng.random() < 0.06 else rng.randint(1, 4)
 
 
 def numbers(rng: Random) -> list[int]:
@@ -101,6 +102,22 @@ def whole(rng: Random) -> int:
     return number(rng)
 
 
+def filled(rng: Random) -> list[int]:
+    return [number(rng) for _ in range(rng.randint(4, 6))]
+
+
+def phrase(rng: Random) -> str:
+    return " ".join(rng.choice(WORDS) for _ in range(rng.randint(2, 3)))
+
+
+def maybe(rng: Random) -> int | None:
+    return None if rng.random() < 0.4 else number(rng)
+
+
+def character(rng: Random) -> str:
+    return rng.choice(rng.choice((string.ascii_lowercase, string.ascii_uppercase, "aeiou", "0 7.")))
+
+
 MAKERS: dict[str, Callable[[Random], Any]] = {
     "list[int]": numbers,
     "list[str]": words,
@@ -118,7 +135,11 @@ MAKERS: dict[str, Callable[[Random], Any]] = {
     "lines": lines,
     "int": whole,
     "word": word,
+    "char": character,
+    "filled": filled,
+    "phrase": phrase,
+    "int | None": maybe,
 }
 # What is written as a type hint, where the type of values above is narrower than Python's.
 HINTS = {"sentence": "str", "natural": "int", "large": "int", "listed": "str", "lines": "str",
-         "word": "str"}  # fmt: skip
+         "word": "str", "char": "str", "filled": "list[int]", "phrase": "str"}  # fmt: skip

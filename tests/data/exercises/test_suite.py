@@ -20,7 +20,6 @@ def test_the_suite_that_ships() -> None:
         space: dict[str, object] = {}
         exec(f"{row['prompt']}{row['canonical_solution']}\n{row['test']}", space)
         space["check"](space[row["entry_point"]])  # type: ignore[operator]
-        assert f"{row['entry_point']}(" in row["prompt"].partition("\n")[2]
 
 
 @pytest.mark.slow

@@ -7,7 +7,8 @@ import pytest
 from data.exercises.grammar.atoms import CHANGES, PREDICATES, Change, Predicate
 from data.exercises.grammar.ends import ENDS
 from data.exercises.grammar.meaning import LEVELS, Meaning, count, draw, named, outcome, probes
-from data.exercises.grammar.scalars import SCALARS, Scalar
+from data.exercises.grammar.scalar import Scalar
+from data.exercises.grammar.scalars import SCALARS
 from data.exercises.grammar.sources import SOURCES
 from data.exercises.grammar.steps import STEPS
 from data.exercises.grammar.values import MAKERS
@@ -22,6 +23,20 @@ def test_meanings_by_hand() -> None:
     )
     assert named("over 30 years", [], [], "count").compute([{"name": "A", "age": 31}]) == 1
     assert outcome(named("numbers", [], [], "max or error").compute, [[]]) == "ValueError"
+
+
+def test_no_two_meanings_have_one_key() -> None:
+    """Draws of one key are taken for one meaning, so that it is run once."""
+    atoms: list[Predicate | Change] = [*PREDICATES["char"], *CHANGES["char"]]
+    upper = [atom for atom in atoms if atom.key == "upper"]
+    assert len(upper) == 2
+    source, end = SOURCES["text"], ENDS["join"]
+    kept, made = (Meaning(source, (atom,), (), end) for atom in upper)
+    assert kept.key != made.key
+    parts: list[list[str]] = [[*SOURCES], [*STEPS], [*ENDS], [scalar.key for scalar in SCALARS]]
+    parts += [[predicate.key for predicate in found] for found in PREDICATES.values()]
+    parts += [[change.key for change in found] for found in CHANGES.values()]
+    assert all(len(set(keys)) == len(keys) for keys in parts)
 
 
 def test_the_same_function_is_in_one_split() -> None:
@@ -48,17 +63,23 @@ def test_equal_functions_of_other_arguments_are_in_one_split() -> None:
 
 def test_meanings_that_agree_on_many_other_inputs_share_a_split() -> None:
     """An independent form of what a meaning does: its outcomes on inputs of its own."""
-    rng, splits = Random(8), dict[tuple[object, ...], set[str]]()
+    rng, splits = Random(8), dict[tuple[object, ...], dict[str, Meaning]]()
     inputs = {
         types: [tuple(MAKERS[name](rng) for name in types) for _ in range(100)]
-        for types in {source.types for source in SOURCES.values()}
+        for types in sorted({source.types for source in SOURCES.values()})
     }
     for number in range(1500):
         meaning = draw(rng, LEVELS[number % 2])
         found = [outcome(meaning.compute, values) for values in inputs[meaning.types]]
-        splits.setdefault((meaning.types, *found), set()).add(meaning.split)
+        splits.setdefault((meaning.types, *found), {})[meaning.split] = meaning
     assert len(splits) < 1450
-    assert all(len(found) == 1 for found in splits.values())
+    apart = [alike for alike in splits.values() if len(alike) > 1]
+    assert len(apart) < 5
+    # Two that differ seldom, as where a rare letter decides, may be in two splits.
+    for alike in apart:
+        one, other = alike.values()
+        more = [tuple(MAKERS[name](rng) for name in one.types) for _ in range(5000)]
+        assert any(outcome(one.compute, v) != outcome(other.compute, v) for v in more), one.key
 
 
 @pytest.mark.parametrize("level", LEVELS)
@@ -74,20 +95,22 @@ def test_every_part_of_a_drawn_meaning_matters(level: int) -> None:
             assert less.results != meaning.results
 
 
-def test_five_percent_are_held_out() -> None:
+def test_twenty_percent_are_held_out() -> None:
     rng = Random(5)
     found = [draw(rng, 3).split for _ in range(2000)]
-    assert 0.03 < found.count("held_out") / len(found) < 0.07
+    assert 0.17 < found.count("held_out") / len(found) < 0.23
 
 
 def test_the_count_is_that_of_a_plain_enumeration() -> None:
-    """Level 1 of the grammar: one operation or step before a list, or an end alone."""
+    """Level 1 of the grammar: one operation or step before an end, or an end that is no list."""
+    ends = {kind: sum(kind in end.kinds for end in ENDS.values()) for kind in PREDICATES}
     plain = 0
     for source in SOURCES.values():
         kind = source.kind
-        plain += len(PREDICATES[kind]) + len(CHANGES[kind])
-        plain += sum(kind in step.kinds for step in STEPS.values())
-        plain += sum(kind in end.kinds and end.key != "list" for end in ENDS.values())
+        plain += len(PREDICATES[kind]) * ends[kind]
+        plain += sum(ends[change.kind] for change in CHANGES[kind])
+        plain += sum(kind in step.kinds for step in STEPS.values()) * ends[kind]
+        plain += ends[kind] - 1
     assert count(1) == plain
     assert count(2) > 5_000_000
 
