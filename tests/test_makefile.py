@@ -64,8 +64,8 @@ def test_a_python_that_will_not_do_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["RUN", "CORPUS", "CHECKPOINT", "SAMPLES", "DRAFTS", "BENCH_CHECKPOINT", "BENCH_OUT", "SWEEP",
-     "SWEEP_OUT", "PRESET", "RECIPE", "SUITE"],
+    ["RUN", "CORPUS", "LIBRARY", "CHECKPOINT", "SAMPLES", "DRAFTS", "BENCH_CHECKPOINT", "BENCH_OUT",
+     "SWEEP", "SWEEP_OUT", "PRESET", "RECIPE", "SUITE"],
 )  # fmt: skip
 @pytest.mark.parametrize("value", ["runs/my run", "runs/my\trun", "run "])
 def test_a_path_with_white_space_is_refused(name: str, value: str) -> None:
@@ -83,6 +83,7 @@ def test_a_path_with_white_space_is_refused(name: str, value: str) -> None:
 def test_options_may_hold_white_space() -> None:
     options = {
         "TRAIN": "--bytes 5",
+        "EXERCISES_MB": "1",
         "COMPLETE": "--max-bytes 32",
         "SWEEP_HEADS": "1 2",
         "SPEED": "--rounds 1",
@@ -113,6 +114,7 @@ TOY = {
     "MINUTES": "1",
     "TRAIN": "--bytes 12000 --no-compile --train.block 512 --train.batch 2"
     " --model.ngram-rows 512 --model.width 32 --model.layers 1",
+    "EXERCISES_MB": "1",
     "COMPLETE": "--max-bytes 32",
     "SPEED": "--prompts 2 --prompt-bytes 64 --max-bytes 32 --rounds 1",
     "OMP_NUM_THREADS": "1",
