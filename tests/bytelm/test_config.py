@@ -82,7 +82,7 @@ def test_changes_that_cannot_be(
 def test_changes_are_applied() -> None:
     model = {"width": 256, "ngram_orders": [2]}
     config, options = resolve("tiny", model, {"matrix_lr": 0.5, "decay": 0.1})
-    assert (config.width, config.ngram_orders, config.layers) == (256, (2,), 4)
+    assert (config.width, config.ngram_orders, config.layers) == (256, (2,), 3)
     assert options.optimizer.matrix_lr == 0.5
     assert options.schedule.decay == 0.1
     assert options.block == 512
@@ -107,7 +107,7 @@ def test_presets_that_are_not(tmp_path: Path) -> None:
         "[model]\nwidth = 8\n": "the option model.layers is missing",
         tiny.replace("width", "widht"): "there is no option model.widht; did you mean model.width?",
         tiny.replace("width = 128", "width = 0"): "model.width must be at least 1, not 0",
-        tiny.replace("batch = 8", "batch = -1"): "train.batch must be at least 1, not -1",
+        tiny.replace("batch = 4", "batch = -1"): "train.batch must be at least 1, not -1",
         tiny.replace("block = 512", "block = 5000"): "train.block 5000 exceeds the context",
     }
     for content, words in cases.items():

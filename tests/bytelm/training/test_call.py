@@ -115,7 +115,7 @@ def test_each_option_reaches_the_run(given: list[object], tmp_path: Path) -> Non
         ({"dtype": "float8"}, "dtype must be one of auto, float32, bfloat16, not 'float8'"),
         ({"device": "gpu"}, "device must be cpu, cuda or cuda:N, not 'gpu'"),
         ({"device": "cuda:99"}, "device='cuda:99': this machine has"),
-        ({"micro_batch": 3}, "micro_batch=3 does not divide the 8 blocks"),
+        ({"micro_batch": 3}, "micro_batch=3 does not divide the 4 blocks"),
     ],
 )
 def test_errors_name_the_argument(
