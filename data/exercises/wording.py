@@ -38,7 +38,7 @@ def sentence(meaning: Meaning, style: str, arguments: tuple[str, ...], rng: Rand
         )  # fmt: skip
     phrase = meaning.end.phrase.format(them=noun_phrase(meaning, arguments, rng))
     phrase = phrase.replace("number of the ", "number of ")
-    phrase = phrase.removesuffix(",").replace(",,", ",")
+    phrase = phrase.removesuffix(",").replace(",,", ",").replace(", (", " (")
     first, _, late = phrase.partition("; ")
     late = f" {late[0].upper()}{late[1:]}." if late else ""
     if style == "question":
