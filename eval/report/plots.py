@@ -168,7 +168,7 @@ def speed_lines(rows: Sequence[SpeedRow], forecast: Mapping[str, float]) -> Figu
     place = {k: i for i, k in enumerate(ks)}
     colours = dict(zip(batches, (BLUE, ORANGE, GREEN, PINK) * len(batches), strict=False))
     for index, title in enumerate(("bytes per forward", "speedup over k = 1")):
-        axes = figure.add_axes((0.045 + 0.5 * index, 0.15, 0.345, 0.72))
+        axes = figure.add_axes((0.045 + 0.5 * index, 0.15, 0.33, 0.72))
         lines = {
             batch: sorted(
                 (place[row.k], row.speedup if index else row.bytes_per_forward)
