@@ -116,8 +116,9 @@ def test_wrong_input(tmp_path: Path) -> None:
 
 def test_a_figure_stands_beside_the_processor_and_its_vector_units(tmp_path: Path) -> None:
     """Results that are older than the record of the units say that it is not there."""
+    assert "AMD EPYC, 2 cores, vector units not recorded" in made_block("training", RESULTS)
     assert made_block("measured", RESULTS).endswith(
-        "Measured on AMD EPYC, 2 cores, vector units not recorded, torch 2.13.0+cpu."
+        "Measured on AMD EPYC (AVX2), 2 cores, torch 2.13.0+cpu."
     )
     results = tmp_path / "results"
     shutil.copytree(RESULTS, results)

@@ -7,11 +7,13 @@ from eval.report.terminal import headline, terminal_table
 
 def test_what_is_not_there_has_no_line() -> None:
     report = read_record(ROOT / "results" / "tiny.json", Report)
-    nothing: dict[str, object] = {"compressors": None, "speed": [], "micro": None}
+    absent: dict[str, object] = {"compressors": None, "speed": [], "micro": None}
+    nothing = {**absent, "exercises": None, "solution_bits": {}}
     bare = report.model_copy(update={**nothing, "missing": ["bits", "speed"], "notes": ["Beware."]})
     whole, lines = terminal_table(report), terminal_table(bare)
     assert [line.split()[0] for line in whole if not line.startswith("   ")] == [
-        "tiny", "trained", "held-out", "gzip", "zstd", "xz", "speed", "humaneval", "micro",
+        "tiny", "trained", "held-out", "gzip", "zstd", "xz", "speed", "exercises", "humaneval",
+        "micro", "solutions", "solutions", "solutions",
     ]  # fmt: skip
     assert [line.split()[0] for line in lines] == [
         "tiny", "trained", "held-out", "humaneval", "missing", "note",
