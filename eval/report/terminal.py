@@ -28,9 +28,9 @@ def terminal_table(report: Report) -> list[str]:
         )
         levels = [f"{level}: {percent(own.pass_at_1)}" for level, own in score.levels]
         lines += [f"  {'':<14}by level {', '.join(levels)}"] if levels else []
-    for suite, bits in report.solution_bits.items():
-        if bits.heads_bpb[0] is not None:
-            lines.append(f"  {'solutions':<14}{bits.heads_bpb[0]:.3f} bits per byte on {suite}")
+    solutions = {suite: bits.heads_bpb[0] for suite, bits in report.solution_bits.items()}
+    known = [f"{bits:.3f} {suite}" for suite, bits in solutions.items() if bits is not None]
+    lines += [f"  {'solutions':<14}bits per byte: {', '.join(known)}"] if known else []
     if report.missing:
         lines.append(f"  {'missing':<14}{', '.join(report.missing)}")
     return lines + [f"  {'note':<14}{note}" for note in report.notes]
