@@ -28,7 +28,7 @@ class Source:
     """
 
     about: dict[str, Any]
-    read: "Walk | Dataset | Curriculum | Chain | Part"
+    read: "Walk | Dataset | Curriculum | Chain"
 
     @property
     def rejected(self) -> Counter[str]:
@@ -41,7 +41,7 @@ class Source:
     @property
     def passed_over(self) -> int:
         """Files that nobody asked for, by their endings."""
-        return self.read.passed_over if isinstance(self.read, Walk | Chain | Part) else 0
+        return self.read.passed_over if isinstance(self.read, Walk | Chain) else 0
 
     def documents(self) -> Iterator[Found]:
         return self.read.files()
@@ -96,7 +96,7 @@ def exercises(megabytes: float, seed: int, benchmarks: tuple[Path, ...], process
 
 
 class Chain:
-    """The documents of two sources, one after the other. Training shuffles them."""
+    """The documents of sources, one source after the other. Training shuffles them."""
 
     def __init__(self, *sources: Source) -> None:
         self._sources = sources
@@ -118,30 +118,19 @@ class Chain:
             yield from source.documents()
 
 
-class Part:
+class Part(Chain):
     """Documents of a source, of `wanted_bytes` or a little more, chosen by a hash of their names.
 
     All of them are held in memory while they are chosen.
     """
 
     def __init__(self, source: Source, wanted_bytes: float) -> None:
-        self._source, self._wanted = source, wanted_bytes
-
-    @property
-    def rejected(self) -> Counter[str]:
-        return self._source.rejected
-
-    @property
-    def rejected_bytes(self) -> Counter[str]:
-        return self._source.rejected_bytes
-
-    @property
-    def passed_over(self) -> int:
-        return self._source.passed_over
+        super().__init__(source)
+        self._wanted = wanted_bytes
 
     def files(self) -> Iterator[Found]:
         # Not the hash of the splits, which would leave all documents of the part in one of them.
-        found = sorted(self._source.documents(), key=lambda one: _digest(f"part {one.name}"))
+        found = sorted(super().files(), key=lambda one: _digest(f"part {one.name}"))
         taken = 0
         for document in found:
             if taken >= self._wanted:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from data.exercises.grammar.meaning import behaviour, outcome, probes, split_by
+from data.exercises.grammar.meaning import behaviour, split_by
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,6 @@ class Scalar:
         space: dict[str, Any] = {}
         exec(f"def reference({', '.join(names)}):\n{inside}", space)
         object.__setattr__(self, "compute", space["reference"])
-
-    @cached_property
-    def results(self) -> tuple[str, ...]:
-        return tuple(outcome(self.compute, arguments) for arguments in probes(self.types))
 
     @cached_property
     def behaviour(self) -> str:
