@@ -158,6 +158,7 @@ class SplitEntry(Record):
 
     documents: Count
     bytes: Count
+    stages: list[Count] | None = None
     shards: list[ShardEntry]
 
 

@@ -9,6 +9,9 @@ A shard folder contains, for each split and shard number,
 and `manifest.json`, which lists these files with their sizes and SHA-256 hashes. The builder may
 add entries of its own, such as the sources. The folder is written under a temporary name and then
 renamed: it is complete, or it does not exist.
+
+Documents may be in stages, for training to read one stage after the other: the manifest then has
+the number of documents in each.
 """
 
 import contextlib
@@ -61,6 +64,7 @@ class ShardWriter:
         self._finished = False
         self._open: dict[str, tuple[BinaryIO, list[int], list[str]]] = {}
         self._shards: dict[str, list[dict[str, Any]]] = {split: [] for split in SPLITS}
+        self._stages: dict[str, list[int]] = {split: [0] for split in SPLITS}
 
     def __enter__(self) -> "ShardWriter":
         # Looked at before the work, and again when the folder is replaced.
@@ -92,6 +96,11 @@ class ShardWriter:
             for file, _, _ in self._open.values():
                 files.callback(file.close)
 
+    def begin_stage(self, split: str) -> None:
+        """Let the documents that `split` gets from now on be a stage of their own."""
+        if self._stages[split][-1]:
+            self._stages[split].append(0)
+
     def add(self, split: str, name: str, content: bytes) -> None:
         """Append one document to `split` (train or held_out). `content` must not be empty."""
         assert split in SPLITS
@@ -103,6 +112,7 @@ class ShardWriter:
         file.write(content)
         offsets.append(offsets[-1] + len(content))
         names.append(name)
+        self._stages[split][-1] += 1
         if offsets[-1] >= self.shard_bytes:
             self._close(split)
 
@@ -130,9 +140,11 @@ class ShardWriter:
         manifest = {"format": FORMAT, **about, "splits": {}}
         for split in SPLITS:
             shards = self._shards[split]
+            stages = [count for count in self._stages[split] if count]
             manifest["splits"][split] = {
                 "documents": sum(shard["documents"] for shard in shards),
                 "bytes": sum(shard["bytes"] for shard in shards),
+                **({"stages": stages} if len(stages) > 1 else {}),
                 "shards": shards,
             }
         write_json(self._aside / "manifest.json", manifest)
@@ -213,6 +225,12 @@ def read_manifest(folder: Path) -> dict[str, Any]:
                     f"{path} is damaged: 'splits.{split}.{key}' is not the sum over its shards; "
                     f"{BUILD_AGAIN}"
                 )
+        stages = entry.get("stages")
+        if stages is not None and sum(stages) != entry["documents"]:
+            raise DamagedError(
+                f"{path} is damaged: 'splits.{split}.stages' is not {entry['documents']} documents "
+                f"in all; {BUILD_AGAIN}"
+            )
     return manifest
 
 
@@ -278,8 +296,9 @@ def _read_names(path: Path, count: int) -> list[str]:
 class Split:
     """The documents of one split, memory-mapped.
 
-    `lengths_N`: the size of each document in bytes. `sha256`: a hash of the shards' hashes, which
-    identifies the content. Raises InputError if a file is missing or is not what the manifest says.
+    `lengths_N`: the size of each document in bytes. `stages`: how many documents each stage has.
+    `sha256`: a hash of the shards' hashes, which identifies the content. Raises InputError if a
+    file is missing or is not what the manifest says.
     """
 
     def __init__(self, folder: Path, split: str) -> None:
@@ -288,6 +307,7 @@ class Split:
         entry = read_manifest(folder)["splits"][split]
         self.documents: int = entry["documents"]
         self.bytes: int = entry["bytes"]
+        self.stages: list[int] = entry.get("stages") or [self.documents]
         self._maps: list[npt.NDArray[np.uint8]] = []
         self._offsets: list[npt.NDArray[np.int64]] = []
         self._names: list[tuple[Path, int]] = []
@@ -295,6 +315,8 @@ class Split:
         for shard in entry["shards"]:
             self._open(shard)
             digest.update(shard["sha256"]["bin"].encode() + shard["sha256"]["offsets.npy"].encode())
+        if len(self.stages) > 1:
+            digest.update(repr(self.stages).encode())
         self.sha256 = digest.hexdigest()
         self._first = np.cumsum([0] + [len(offsets) - 1 for offsets in self._offsets])
         lengths = [np.diff(offsets) for offsets in self._offsets]

@@ -103,7 +103,9 @@ class Build:
                         if reason is None and benchmarks.found_in(document.content):
                             reason = "benchmark"
                         digest = hashlib.sha256(document.content).digest()
-                        if reason is None and digest in seen:
+                        # Short exercises come again by chance, the more frequent the more often.
+                        again = digest in seen and not document.generated
+                        if reason is None and again:
                             reason = "duplicate"
                         if reason is not None:
                             rejected[reason] += 1
@@ -195,6 +197,7 @@ class _Sink:
         self.writer, self.percent = writer, held_out_percent
         self.first: Found | None = None
         self.counts: Counter[str] = Counter()
+        self.stage = 0
 
     def add(self, document: Found) -> None:
         if self.first is None:
@@ -203,6 +206,9 @@ class _Sink:
         self._write(document.split or split_of(document.name, self.percent), document)
 
     def _write(self, split: str, document: Found) -> None:
+        if document.stage > self.stage:
+            self.stage = document.stage
+            self.writer.begin_stage("train")
         self.writer.add(split, document.name, document.content)
         self.counts[split] += 1
 

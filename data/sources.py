@@ -4,14 +4,14 @@ import hashlib
 import sysconfig
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from bytelm.toolkit import InputError
 from data.dataset import Dataset
 from data.exercises.clean import benchmark_checks
-from data.exercises.generate import Curriculum
+from data.exercises.generate import LAST_STAGE, Curriculum
 from data.walk import Found, Walk
 
 TESTS = frozenset({"test", "tests", "idle_test"})
@@ -96,7 +96,7 @@ def exercises(megabytes: float, seed: int, benchmarks: tuple[Path, ...], process
 
 
 class Chain:
-    """The documents of sources, one source after the other. Training shuffles them."""
+    """The documents of sources, one source after the other. Training shuffles each stage."""
 
     def __init__(self, *sources: Source) -> None:
         self._sources = sources
@@ -143,9 +143,27 @@ def _digest(text: str) -> bytes:
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()
 
 
+class Staged(Chain):
+    """The documents of `made`, with those of `library` before the last of its stages."""
+
+    def __init__(self, library: Source, made: Source) -> None:
+        super().__init__(library, made)
+
+    def files(self) -> Iterator[Found]:
+        library, made = self._sources
+        begun = False
+        for document in made.documents():
+            if document.stage == LAST_STAGE and not begun:
+                begun = True
+                yield from (replace(found, stage=LAST_STAGE) for found in library.documents())
+            yield document
+        if not begun:
+            yield from library.documents()
+
+
 def mix(library: Source, made: Source, megabytes: float, share: float) -> Source:
     """The curriculum of `megabytes`, and so much of the library that it is `share` % of both."""
     part = Part(library, megabytes * 1e6 * (100 - share) / share)
     # The curriculum adds its counts to its own `about`, after it was read.
     made.about |= {"recipe": "mix", "share": share}
-    return Source(made.about, Chain(Source(library.about, part), made))
+    return Source(made.about, Staged(Source(library.about, part), made))

@@ -25,6 +25,8 @@ class Found:
     split: str = ""
     generated: bool = False
     """Whether this project made it: no filter applies."""
+    stage: int = 0
+    """Training reads lower stages first. A source gives its documents in the order of stages."""
 
 
 @dataclass

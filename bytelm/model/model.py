@@ -207,13 +207,18 @@ class Model(nn.Module):
         }
         return {**parts, "total": sum(parts.values())}
 
-    def flops_per_byte(self, attended: int, training: bool = False) -> int:
-        """Floating-point operations per byte of all heads, with `attended` positions in view.
+    def flops_per_byte(
+        self, attended: int, training: bool = False, heads: int | None = None
+    ) -> int:
+        """Floating-point operations per byte, with `attended` positions in view.
+
+        `heads` is how many heads are computed, by default all of them.
 
         Training costs three times the forward (Kaplan et al. 2020). `bytelm.model.work` defines
         what is counted.
         """
-        forward = work.training_flops(self.config, self.trunk(), self.heads, attended)
+        k = self.heads.n if heads is None else heads
+        forward = work.training_flops(self.config, self.trunk(), self.heads, attended, k)
         return 3 * forward if training else forward
 
     def decoding_work(self, rows: int, width: int, position: int, value_bytes: int) -> Work:

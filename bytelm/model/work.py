@@ -48,11 +48,12 @@ def attention_flops(config: ModelConfig, layers: int, seen: int) -> int:
     return 4 * layers * config.width * seen
 
 
-def training_flops(config: ModelConfig, trunk: list[Layer], heads: Heads, seen: int) -> int:
-    """Operations of one position in the forward pass of the trunk and every head."""
-    own = [module for head in range(heads.n) for module in heads.own_modules(head)]
-    weights = values([*trunk, *own, heads.norm]) + heads.n * VOCAB * config.width
-    layers = config.trunk_layers + config.head_layers
+def training_flops(config: ModelConfig, trunk: list[Layer], heads: Heads, seen: int, k: int) -> int:
+    """Operations of one position in the forward pass of the trunk and of what heads 0..k-1 need."""
+    running = heads.running(k)
+    own = [module for head in running for module in heads.own_modules(head)]
+    weights = values([*trunk, *own, heads.norm]) + len(running) * VOCAB * config.width
+    layers = config.trunk_layers + sum(len(heads.layers_of(head)) for head in running)
     return 2 * weights + attention_flops(config, layers, attended(config, seen))
 
 

@@ -25,7 +25,7 @@ class PlainObjective(Objective):
     `Objective` runs the heads one after another instead and holds one head's activations at a time.
     """
 
-    def backward(self, batch: Batch, counts_n: Tensor | None = None) -> Tensor:
+    def backward(self, batch: Batch, counts_n: Tensor | None = None, scale: float = 1.0) -> Tensor:
         counts_n = label_counts(batch).clamp(min=1) if counts_n is None else counts_n
         heads, losses = self.model.heads, []
         outputs: dict[int, Tensor] = {}
@@ -41,7 +41,7 @@ class PlainObjective(Objective):
                 loss = self._loss(outputs[index], unembedding, labels_BT, counts_n[index])
                 losses.append(loss)
         del outputs
-        torch.autograd.backward(losses[0] + self.weight * sum(losses[1:]))
+        torch.autograd.backward(losses[0] + scale * self.weight * sum(losses[1:]))
         return torch.stack(losses).detach()
 
 

@@ -49,9 +49,12 @@ class Execution:
 
 @dataclass(frozen=True)
 class Gradients:
-    """The result of a step's backward pass: the heads' losses in bits, and the gradient norm."""
+    """The result of a step's backward pass: the heads' losses in bits, and the gradient norm.
 
-    losses_bits: list[float]
+    The loss of a head that was not computed is None.
+    """
+
+    losses_bits: list[float | None]
     norm: float
 
 
@@ -94,7 +97,9 @@ class Learner:
         self.model = Model(config, options.seed).to(execution.device)
         # Counted before sharding, which leaves a rank only parts of the parameters.
         self.parameters = self.model.parameters_by_part()
-        self.flops_per_byte = self.model.flops_per_byte(options.block // 2, training=True)
+        attended = options.block // 2
+        self.flops_per_byte = self.model.flops_per_byte(attended, training=True)
+        self.flops_of_head_1 = self.model.flops_per_byte(attended, training=True, heads=1)
         if init is not None:
             begin_with(self.model, init)
         if drafts_only:
@@ -117,21 +122,31 @@ class Learner:
         weight, dtype = self.options.head_weight, self.execution.dtype
         return self.objective_kind(self.model, weight, dtype, compute, wrap)
 
-    def compute_gradients(self, batches: Sequence[Batch]) -> Gradients:
-        """Forward and backward over the micro batches of a step. Parameters do not change."""
+    def compute_gradients(self, batches: Sequence[Batch], heads_scale: float = 1.0) -> Gradients:
+        """Forward and backward over the micro batches of a step. Parameters do not change.
+
+        `heads_scale` is a factor on the weight of heads 2..n; if it is 0, they may be left out.
+        """
         counts_n = self._counts(batches)
-        losses_n = self._backward(batches, counts_n)
+        losses_n = self._backward(batches, counts_n, heads_scale)
         if launched():
             sum_gradients(self.model.parameters())
             dist.all_reduce(losses_n)
-        return Gradients([loss / LN2 for loss in losses_n.tolist()], self.optimizers.norm())
+        heads = self.model.heads
+        computed = heads.running(heads.n if heads_scale else 1)
+        losses = [
+            loss / LN2 if index in computed else None
+            for index, loss in enumerate(losses_n.tolist())
+        ]
+        return Gradients(losses, self.optimizers.norm())
 
     def apply_gradients(self, found: Gradients, scale: float) -> None:
         """Apply the gradients `found`, at `scale` times the peak learning rates.
 
         The guard may skip the step. Raises NotFiniteError after too many skipped steps in a row.
         """
-        if self.guard.admits(found.losses_bits, found.norm):
+        losses = [loss for loss in found.losses_bits if loss is not None]
+        if self.guard.admits(losses, found.norm):
             self.optimizers.step(scale, found.norm)
         else:
             self.optimizers.zero()
@@ -142,9 +157,9 @@ class Learner:
             dist.all_reduce(counts_n)
         return counts_n.clamp(min=1)
 
-    def _backward(self, batches: Sequence[Batch], counts_n: Tensor) -> Tensor:
+    def _backward(self, batches: Sequence[Batch], counts_n: Tensor, heads_scale: float) -> Tensor:
         try:
-            losses = [self.objective.backward(batch, counts_n) for batch in batches]
+            losses = [self.objective.backward(batch, counts_n, heads_scale) for batch in batches]
         except Exception as error:
             # Compilation happens in the first call, so no parameter has changed yet.
             other = isinstance(error, torch.OutOfMemoryError) or is_lost(error)
@@ -163,6 +178,6 @@ class Learner:
             self.compiled = False
             self.objective = self._objective()
             self.optimizers.zero()
-            losses = [self.objective.backward(batch, counts_n) for batch in batches]
+            losses = [self.objective.backward(batch, counts_n, heads_scale) for batch in batches]
         self._has_run = True
         return torch.stack(losses).sum(0)

@@ -23,6 +23,9 @@ from bytelm.model.model import Model
 from bytelm.training.batches.packing import IGNORE, Batch
 from bytelm.training.native.attend import native_attention
 
+End = Callable[[int, Tensor], None]
+"""Computes a head's loss from its output, and runs the loss backward through the output."""
+
 
 def cross_entropy(
     y_BTD: Tensor, unembedding_VD: Tensor, labels_BT: Tensor, count: Tensor
@@ -79,14 +82,18 @@ class Objective:
         x_BTD = self.model.embed(batch.ids_BT, starts_BT=batch.starts_BT)
         return self._enter(self.model.run_layers(x_BTD, place))
 
-    def backward(self, batch: Batch, counts_n: Tensor | None = None) -> Tensor:
+    def backward(self, batch: Batch, counts_n: Tensor | None = None, scale: float = 1.0) -> Tensor:
         """Accumulate the objective's gradients; return the heads' losses in nats, shape (n,).
 
         A loss is the sum over the batch's labels, divided by the head's entry of `counts_n` (n,).
         The default is the number of labels in this batch. With several micro batches in a step, it
         must be the number of labels in all of them.
+
+        `scale` is a factor on the weight of heads 2..n. If it is 0, only the heads that head 1
+        needs are computed. The losses of the others are NaN.
         """
         counts_n = label_counts(batch).clamp(min=1) if counts_n is None else counts_n
+        heads = self.model.heads
         learns = any(parameter.requires_grad for parameter in self.model.layers.parameters())
         with self._autocast(batch.ids_BT.device):
             place = self._place(batch)
@@ -94,41 +101,33 @@ class Objective:
                 z_BTD = self._run_trunk(batch, place)
             # Every head's backward ends in this buffer and adds to its gradient.
             buffer = z_BTD.detach().requires_grad_(learns)
-            each = self._chained if self.model.heads.chained else self._side_by_side
-            losses = each(buffer, place, batch.labels_nBT, counts_n)
+            losses = [z_BTD.new_full((), torch.nan, dtype=torch.float32)] * heads.n
+
+            def end(index: int, y_BTD: Tensor) -> None:
+                loss = self._loss(
+                    y_BTD, heads.unembedding(index), batch.labels_nBT[index], counts_n[index]
+                )
+                if loss.requires_grad:
+                    torch.autograd.backward(loss if index == 0 else scale * self.weight * loss)
+                losses[index] = loss.detach()
+
+            order = heads.running(heads.n if scale else 1)
+            (self._chained if heads.chained else self._side_by_side)(order, buffer, place, end)
         if learns:
             assert buffer.grad is not None
             torch.autograd.backward(z_BTD, buffer.grad)
         return torch.stack(losses)
 
-    def _loss_backward(
-        self, index: int, y_BTD: Tensor, labels_nBT: Tensor, counts_n: Tensor
-    ) -> Tensor:
-        """Run the loss of head `index` backward through its output; return it in nats, detached."""
-        unembedding = self.model.heads.unembedding(index)
-        loss = self._loss(y_BTD, unembedding, labels_nBT[index], counts_n[index])
-        if loss.requires_grad:
-            torch.autograd.backward(loss if index == 0 else self.weight * loss)
-        return loss.detach()
+    def _side_by_side(self, order: list[int], z_BTD: Tensor, place: Place, end: End) -> None:
+        for index in order:
+            end(index, self._run(index, z_BTD, place))
 
-    def _side_by_side(
-        self, z_BTD: Tensor, place: Place, labels_nBT: Tensor, counts_n: Tensor
-    ) -> list[Tensor]:
-        return [
-            self._loss_backward(index, self._run(index, z_BTD, place), labels_nBT, counts_n)
-            for index in range(self.model.heads.n)
-        ]
-
-    def _chained(
-        self, z_BTD: Tensor, place: Place, labels_nBT: Tensor, counts_n: Tensor
-    ) -> list[Tensor]:
-        """The losses of chained heads.
+    def _chained(self, order: list[int], z_BTD: Tensor, place: Place, end: End) -> None:
+        """Run chained heads, and then their losses backward.
 
         Each head reads a detached copy of the output before it. So a head's backward can wait until
         the gradient from the head after it is there.
         """
-        heads, losses = self.model.heads, [z_BTD.new_zeros(())] * self.model.heads.n
-        order = heads.running(heads.n)
         outputs, leaf = [], z_BTD
         for index in order:
             y_BTD = self._run(index, leaf, place)
@@ -136,8 +135,7 @@ class Objective:
             outputs.append((index, y_BTD, leaf))
         while outputs:
             index, y_BTD, leaf = outputs.pop()
-            losses[index] = self._loss_backward(index, leaf, labels_nBT, counts_n)
+            end(index, leaf)
             if leaf.grad is not None:
                 torch.autograd.backward(y_BTD, leaf.grad)
             del y_BTD, leaf
-        return losses

@@ -39,6 +39,12 @@ class TrainOptions:
     """Weight of the losses of heads 2..n. Head 1's loss has weight 1."""
     document_masks: bool = False
     """Let positions attend only to their own document, in blocks that hold several."""
+    whole_documents: bool = False
+    """Lay documents into blocks so that none is cut that fits in one. A little of each block may
+    stay empty."""
+    stages: bool = True
+    """If the data has stages, read one after the other in the first epoch. Later epochs mix them.
+    """
     seed: Seed = 0
     """Seed of the initial weights and of the order of the data."""
     optimizer: Annotated[OptimizerOptions, _FLAT] = field(default_factory=OptimizerOptions)

@@ -44,6 +44,8 @@ from bytelm.training.run_options import DEFAULT_MINUTES, RunOptions
 from bytelm.training.summary import TrainingSummary, read_summary
 from bytelm.training.transfer import check_fits
 
+MOST_MASK_VALUES = 1 << 28
+
 
 def train_session(
     model: ModelConfig,
@@ -147,11 +149,8 @@ class _Session:
                 f"{setting('micro_batch', micro)} does not divide the {batch // ranks} blocks "
                 "that a rank has of each batch"
             )
-        if self.train_options.document_masks and self.options.device.startswith("cuda"):
-            raise InputError(
-                f"{option('train.document_masks')} works on CPUs only: on a GPU the mask of a "
-                "block would take block x block values per layer"
-            )
+        if self.options.device.startswith("cuda"):
+            check_masks(self.train_options, micro or batch // ranks)
 
     def _start(self) -> tuple[Path | None, dict[str, object]]:
         """The checkpoint to start from, checked against the model, and its entry in config.json."""
@@ -236,7 +235,7 @@ class _Session:
             callbacks.append(TensorBoard(self.run / "tensorboard", trainer.step))
         if self.options.profile:
             callbacks.append(Profiler(self.run / "profile", self.device))
-        return [*callbacks, Bar(share, trainer.learner.flops_per_byte, rate)]
+        return [*callbacks, Bar(share, rate)]
 
     def _already(self, trainer: Trainer, rate: float) -> TrainingSummary:
         """The summary of a run whose budget is already spent."""
@@ -279,13 +278,26 @@ class _Session:
         return summary
 
 
+def check_masks(options: TrainOptions, rows: int) -> None:
+    """Raise InputError if masks of documents for `rows` blocks take too much memory of a GPU.
+
+    Only the attention for CPUs needs no mask in memory.
+    """
+    block = options.block
+    if options.document_masks and rows * block**2 > MOST_MASK_VALUES:
+        raise InputError(
+            f"{option('train.document_masks')}: on a GPU the masks of {rows} blocks take {rows} x "
+            f"{block} x {block} values, more than {MOST_MASK_VALUES}; take shorter blocks, fewer "
+            f"at a time by {option('micro_batch')}, or {setting('train.document_masks', False)}"
+        )
+
+
 def _mfu(trainer: Trainer, rate: float) -> float | None:
     """Model FLOPs utilisation: the median step's FLOP/s, divided by that of a large matrix product
     on the same number of devices. None if no step was taken."""
     if not trainer.rates:
         return None
-    flops_per_s = statistics.median(trainer.rates) * trainer.learner.flops_per_byte
-    return round(flops_per_s / rate / world_size(), 4)
+    return round(statistics.median(trainer.rates) / rate / world_size(), 4)
 
 
 def _opening(trainer: Trainer, dtype: str, resumed: bool) -> str:

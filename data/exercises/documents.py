@@ -12,6 +12,7 @@ from data.exercises.exercise import LONGEST_LINE, WORDINGS, Exercise, draw_wordi
 from data.exercises.grammar.meaning import Meaning, draw
 from data.exercises.grammar.scalar import Scalar
 from data.exercises.grammar.scalars import draw_scalar
+from data.exercises.grammar.singles import draw_single
 from data.exercises.grammar.values import MAKERS
 from data.walk import Found
 
@@ -19,9 +20,11 @@ Kind = Literal["train", "held_out", "wordings"]
 EXERCISES = 480
 """How many exercises a block has. Each has a meaning of its own, so that a reader of few bytes sees
 many compositions; frequent meanings come again by chance, with other names, words and code."""
-SCALAR_SHARE = 0.4
-LEVEL_WEIGHTS = (60, 45, 3, 1, 1)
-KINDS = ("functions",) * 16 + ("class", "script", "tests", "module")
+SCALAR_SHARE = 0.25
+LEVEL_WEIGHTS = (50, 55, 3, 1, 1)
+KINDS = ("alone", "functions", "class", "script", "tests", "module")
+KIND_WEIGHTS = (200, 2, 1, 1, 1, 1)
+"""Kinds of documents. Most are one function, as a problem's prompt and solution are."""
 HELD_OUT_BLOCKS = 10
 """One block in so many is held out: in turns by its meanings, and by its wordings."""
 
@@ -31,6 +34,7 @@ class Block:
     """Some hundred exercises in their documents, and what was counted while they were made."""
 
     kind: Kind
+    number: int = 0
     documents: list[Found] = field(default_factory=list)
     meanings: set[bytes] = field(default_factory=set)
     """Digests of the meanings' keys."""
@@ -49,16 +53,18 @@ def kind_of(number: int) -> Kind:
     return "held_out" if number // HELD_OUT_BLOCKS % 2 == 0 else "wordings"
 
 
-def block(seed: int, number: int, tests: Checks) -> Block:
+def block(seed: int, number: int, tests: Checks, operations: int = 0) -> Block:
     """Block `number` of the curriculum of a seed. Each block is made without the others.
 
-    Meanings that pass one of `tests` are left out.
+    Meanings that pass one of `tests` are left out. The first `operations` blocks of training have
+    functions of one operation alone.
     """
-    rng, found = Random(f"exercises {seed} {number}"), Block(kind_of(number))
+    rng, found = Random(f"exercises {seed} {number}"), Block(kind_of(number), number)
+    singles = found.kind == "train" and number < operations
     wordings = WORDINGS["held_out" if found.kind == "wordings" else "train"]
     made = list[Exercise]()
     for _ in range(EXERCISES if found.kind == "train" else EXERCISES // 4):
-        meaning = _meaning(rng, found, tests)
+        meaning = _meaning(rng, found, tests, singles)
         found.meanings.add(hashlib.sha256(meaning.key.encode()).digest()[:12])
         found.families[meaning.family] += 1
         found.levels[meaning.level] += 1
@@ -67,21 +73,24 @@ def block(seed: int, number: int, tests: Checks) -> Block:
     split = "train" if found.kind == "train" else "held_out"
     at = 0
     while at < len(made):
-        size = rng.randint(4, 12)
+        kind = rng.choices(KINDS, KIND_WEIGHTS)[0]
+        size = 1 if kind == "alone" else rng.randint(4, 12)
         name = f"exercises/{found.kind}/{number:07d}-{len(found.documents):03d}.py"
-        text, count = document(made[at : at + size], rng)
+        text, count = document(made[at : at + size], kind, rng)
         found.documents.append(Found(name, text.encode(), split, generated=True))
         found.exercises += count
         at += size
     return found
 
 
-def _meaning(rng: Random, found: Block, tests: Checks) -> Meaning | Scalar:
+def _meaning(rng: Random, found: Block, tests: Checks, singles: bool) -> Meaning | Scalar:
     """A meaning of the block's split that passes no benchmark's test."""
     wanted = "held_out" if found.kind == "held_out" else "train"
     while True:
-        if rng.random() < SCALAR_SHARE:
-            meaning: Meaning | Scalar = draw_scalar(rng)
+        if singles:
+            meaning: Meaning | Scalar = draw_single(rng)
+        elif rng.random() < SCALAR_SHARE:
+            meaning = draw_scalar(rng)
         else:
             [level] = rng.choices(range(1, 6), LEVEL_WEIGHTS)
             meaning = draw(rng, level)
@@ -94,10 +103,9 @@ def _meaning(rng: Random, found: Block, tests: Checks) -> Meaning | Scalar:
         found.left_out[meaning.key] = problem
 
 
-def document(exercises: Sequence[Exercise], rng: Random) -> tuple[str, int]:
+def document(exercises: Sequence[Exercise], kind: str, rng: Random) -> tuple[str, int]:
     """A file of these exercises, and how many it has. Functions of one name stand in it once."""
     chosen = list({exercise.name: exercise for exercise in exercises}.values())
-    kind = rng.choice(KINDS)
     if kind == "class":
         return _class(chosen)
     parts = [exercise.text for exercise in chosen]

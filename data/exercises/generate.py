@@ -7,7 +7,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count
 from typing import Any, get_args
@@ -21,6 +21,11 @@ from data.exercises.grammar.meaning import count as count_meanings
 from data.exercises.grammar.scalars import SCALARS
 from data.walk import Found
 
+LAST_STAGE = 2
+# The first stage has functions of one operation alone: one block for each of so many bytes of text,
+# and no more than are needed to learn them. The second has twice as many blocks of all exercises.
+# In the last, other text may lie between the exercises.
+OPERATION_BLOCKS, BYTES_PER_OPERATION_BLOCK = 7, 1_100_000
 # Blocks that are begun ahead of the one that is needed next, for each process.
 AHEAD = 3
 
@@ -42,11 +47,17 @@ class Curriculum:
     rejected_bytes: Counter[str] = field(default_factory=Counter)
     about: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def operations(self) -> int:
+        """How many blocks the first stage has."""
+        return min(OPERATION_BLOCKS, self.wanted_bytes // BYTES_PER_OPERATION_BLOCK)
+
     def files(self) -> Iterator[Found]:
         counts, made = _Counts(), 0
         for found in self._blocks():
             counts.add(found)
-            yield from found.documents
+            stage = sum(found.number >= end for end in (self.operations, 3 * self.operations))
+            yield from (replace(document, stage=stage) for document in found.documents)
             made += sum(len(document.content) for document in found.documents)
             # Whole blocks, so that the counts are those of the documents.
             if made >= self.wanted_bytes:
@@ -54,7 +65,7 @@ class Curriculum:
                 return
 
     def _blocks(self) -> Iterator[Block]:
-        make = partial(block, self.seed, tests=self.tests)
+        make = partial(block, self.seed, tests=self.tests, operations=self.operations)
         processes = self.processes or usable_cores()
         if processes == 1:
             yield from map(make, count())

@@ -193,3 +193,30 @@ def test_cuts_of_shards_are_those_of_the_joined_text(
     text = b"".join(document.tobytes() for document in split)
     if len(text) >= size + count - 1:
         assert split.cuts(count, size) == cuts(text, count, size, "text")
+
+
+def test_stages_are_counted_and_are_part_of_the_identity(tmp_path: Path) -> None:
+    def written(name: str, sizes: list[int]) -> Split:
+        with ShardWriter(tmp_path / name, shard_bytes=5) as writer:
+            writer.begin_stage("train")
+            for size in sizes:
+                for _ in range(size):
+                    writer.add("train", "a", b"abc")
+                writer.begin_stage("train")
+            writer.add("held_out", "b", b"def")
+            writer.finish({})
+        return Split(tmp_path / name, "train")
+
+    two, one = written("two", [2, 3]), written("one", [5])
+    assert (two.stages, one.stages) == ([2, 3], [5])
+    assert two.sha256 != one.sha256
+    assert "stages" not in read_manifest(tmp_path / "one")["splits"]["train"]
+
+
+@pytest.mark.parametrize("stages", ["[1, 2]", "[4]", '"all"', "[-1, 4]"])
+def test_stages_that_are_not_those_of_the_documents(tmp_path: Path, stages: str) -> None:
+    folder = write(tmp_path / "s", [b"a", b"b", b"c"])
+    path = folder / "manifest.json"
+    path.write_text(path.read_text().replace('"documents"', f'"stages": {stages}, "documents"', 1))
+    with pytest.raises(InputError, match="stages"):
+        Split(folder, "train")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import data_command
 
-from data.sources import Part, Source
+from data.sources import Part, Source, Staged
 from data.walk import Found
 
 
@@ -42,6 +42,18 @@ def test_a_part_is_of_the_wanted_size_and_does_not_depend_on_the_order(
     assert not sizes or sum(sizes[:-1]) < wanted
     assert found == part_of(documents[::-1], wanted)
     assert all(document in documents for document in found)
+
+
+@given(st.lists(st.integers(0, 2), max_size=8).map(sorted), st.integers(0, 4))
+def test_the_library_comes_before_the_last_stage(stages: list[int], library: int) -> None:
+    made = [Found(f"made {at}", b"", stage=stage) for at, stage in enumerate(stages)]
+    files = [Found(f"library {at}", b"") for at in range(library)]
+    sources = (Source({}, Given(found)) for found in (files, made))  # type: ignore[arg-type]
+    found = list(Staged(*sources).files())
+    assert [one.name for one in found if one.name.startswith("made")] == [f.name for f in made]
+    assert sum(one.name.startswith("library") for one in found) == library
+    names = [one.name.partition(" ")[0] for one in found if one.stage < 2 or "lib" in one.name]
+    assert names == sorted(names, reverse=True)
 
 
 def test_a_mix_has_exercises_and_a_part_of_the_library(tmp_path: Path) -> None:

@@ -1,13 +1,14 @@
 """Documents packed into blocks of equal length, in an order that depends on the seed alone.
 
-Each epoch shuffles the documents and concatenates them, each between a begin and an end id. The
-stream is cut into blocks, which are shuffled again, so that a batch mixes documents. Batch number s
-is computed from s alone, so a resumed run, or one with another number of ranks, reads the same
-bytes. At most one block per epoch (the stream's remainder) is left out. Nothing is padded.
+Each epoch shuffles the documents, each between a begin and an end id, and lays them into blocks
+(see `layout`). The blocks are shuffled again, so that a batch mixes documents. If the split has
+stages, the first epoch reads one after the other, each shuffled by itself. Batch number s is
+computed from s alone, so a resumed run, or one with another number of ranks, reads the same bytes.
 
 Shapes: B batch row, T position in block, n prediction heads.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,9 +16,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from bytelm.alphabet import BOS, EOD
+from bytelm.alphabet import BOS, EOD, PAD
 from bytelm.base.errors import InputError
 from bytelm.shards import Split
+from bytelm.training.batches.layout import Layout, Stream, Whole
 
 IGNORE = -100
 
@@ -38,51 +40,68 @@ class Batch:
 class Packing:
     """Batches of `batch` blocks of `block` ids, with labels for `heads` heads.
 
-    With `apart`, batches have `starts_BT`. Raises InputError if the split is too small for a block.
+    With `apart`, batches have `starts_BT`. With `whole`, documents that fit in a block are not cut.
+    Without `stages`, the first epoch mixes them. Raises InputError if the split is too small for a
+    block.
     """
 
     def __init__(
-        self, split: Split, block: int, batch: int, heads: int, seed: int, apart: bool = False
+        self,
+        split: Split,
+        block: int,
+        batch: int,
+        heads: int,
+        seed: int,
+        apart: bool = False,
+        whole: bool = False,
+        stages: bool = True,
     ) -> None:
         self.split, self.block, self.batch, self.heads, self.seed = split, block, batch, heads, seed
-        self.apart = apart
+        self.apart, self.whole = apart, whole
+        self.stages = split.stages if stages else [len(split)]
         self.lengths = split.lengths_N + 2
-        self.stream = int(self.lengths.sum())
-        # The last label of the last head lies `heads` ids after the block's last id.
-        self.blocks = (self.stream - heads) // block
-        if self.blocks < 1:
+        if int(self.lengths.sum()) < block + heads:
             raise InputError(
                 f"{split.folder} holds {split.bytes} bytes of {split.split} data: too little for "
                 f"one block of {block}; add data or lower the block"
             )
-        self._epoch = -1
+        self._epoch, self._counts = -1, list[int]()
 
     def _enter(self, epoch: int) -> None:
         if epoch == self._epoch:
             return
         generator = np.random.Generator(np.random.PCG64([self.seed, epoch]))
-        self._documents = generator.permutation(len(self.lengths))
-        self._ends = np.cumsum(self.lengths[self._documents])
-        self._blocks = generator.permutation(self.blocks)
+        ends = np.cumsum(self.stages).tolist() if epoch == 0 else [len(self.lengths)]
+        self._documents = _shuffled(ends, generator)
+        kind = Whole if self.whole else Stream
+        self._layout: Layout = kind(self.lengths, self._documents, ends, self.block, self.heads)
+        self._blocks = _shuffled(self._layout.stops, generator)
         self._epoch = epoch
 
-    def _piece(
-        self, start: int, length: int
-    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Ids start..start+length-1 of the epoch's stream, and the document of each."""
-        ids = np.empty(length, dtype=np.int64)
-        owner = np.empty(length, dtype=np.int64)
-        order = int(np.searchsorted(self._ends, start, side="right"))
-        filled = 0
-        while filled < length:
-            size = int(self.lengths[self._documents[order]])
-            offset = start + filled - (int(self._ends[order]) - size)
-            take = min(size - offset, length - filled)
-            owner[filled : filled + take] = order
-            self._copy(self._documents[order], offset, ids[filled : filled + take])
+    def blocks_of(self, epoch: int) -> int:
+        """The number of blocks in an epoch. Without stages, all epochs have as many."""
+        later = min(epoch, 1)
+        while len(self._counts) <= later:
+            self._enter(len(self._counts))
+            self._counts.append(len(self._blocks))
+        return self._counts[later]
+
+    def _place(self, number: int) -> tuple[int, int]:
+        """The epoch of block `number`, which counts over all epochs, and its index in the epoch."""
+        if number < self.blocks_of(0):
+            return 0, number
+        epoch, index = divmod(number - self.blocks_of(0), self.blocks_of(1))
+        return epoch + 1, index
+
+    def _fill(self, block: int, ids: npt.NDArray[np.int64], owners: npt.NDArray[np.int64]) -> None:
+        """Write the ids of a block and those after it, and the piece that each belongs to."""
+        filled, owner = 0, 0
+        for owner, (document, offset, take) in enumerate(self._layout.pieces(block), start=1):
+            owners[filled : filled + take] = owner
+            self._copy(document, offset, ids[filled : filled + take])
             filled += take
-            order += 1
-        return ids, owner
+        # No label is read where nothing lies.
+        ids[filled:], owners[filled:] = PAD, owner + 1
 
     def _copy(self, document: int, offset: int, into: npt.NDArray[np.int64]) -> None:
         content = self.split.document(int(document))
@@ -102,16 +121,27 @@ class Packing:
         ids = np.empty((rows, T + n), dtype=np.int64)
         owners = np.empty((rows, T + n), dtype=np.int64)
         for row in range(rows):
-            epoch, index = divmod(step * self.batch + first + row, self.blocks)
+            epoch, index = self._place(step * self.batch + first + row)
             self._enter(epoch)
-            ids[row], owners[row] = self._piece(int(self._blocks[index]) * T, T + n)
+            self._fill(int(self._blocks[index]), ids[row], owners[row])
         labels = np.empty((n, rows, T), dtype=np.int64)
         for head in range(n):
             ahead = slice(head + 1, head + 1 + T)
-            same = owners[:, ahead] == owners[:, :T]
+            same = (owners[:, ahead] == owners[:, :T]) & (ids[:, ahead] != PAD)
             labels[head] = np.where(same, ids[:, ahead], IGNORE)
         starts = torch.from_numpy(_starts(owners[:, :T])) if self.apart else None
         return Batch(torch.from_numpy(ids[:, :T].copy()), torch.from_numpy(labels), starts)
+
+
+def _shuffled(
+    ends: Sequence[int] | npt.NDArray[np.int64], generator: np.random.Generator
+) -> npt.NDArray[np.int64]:
+    """The numbers below the last of `ends`; those below each end come before all others."""
+    starts = [0, *ends[:-1]]
+    parts = [
+        start + generator.permutation(end - start) for start, end in zip(starts, ends, strict=True)
+    ]
+    return np.concatenate(parts)
 
 
 def _starts(owners_BT: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -50,7 +50,7 @@ from bytelm.training.loop.stopping import Stopping, StopRequested
 from bytelm.training.loop.watching import Callback
 from bytelm.training.optim.guard import NotFiniteError
 from bytelm.training.optim.optimizer import kept_values
-from bytelm.training.optim.schedule import learning_rate_scale
+from bytelm.training.optim.schedule import head_weight_scale, learning_rate_scale
 
 
 class Trainer:
@@ -63,7 +63,14 @@ class Trainer:
         self.model, self.options = learner.model, learner.options
         options, heads = self.options, self.model.config.prediction_heads
         packing = Packing(
-            train, options.block, options.batch, heads, options.seed, options.document_masks
+            train,
+            options.block,
+            options.batch,
+            heads,
+            options.seed,
+            options.document_masks,
+            options.whole_documents,
+            options.stages,
         )
         execution = learner.execution
         self.loader = Loader(packing, execution.device, rank(), world_size(), execution.micro)
@@ -74,6 +81,7 @@ class Trainer:
         """The last step's row of metrics, until it is written. An evaluation may come first."""
         self._saved_step = -1
         self.rates: deque[float] = deque(maxlen=500)
+        """The last steps' operations per second."""
 
     def require_space(self) -> None:
         """Raise OSError if the disk has too little space for the run's checkpoints.
@@ -217,12 +225,15 @@ class Trainer:
     def _one_step(self, spent: float) -> None:
         scale = learning_rate_scale(spent, self.options.schedule)
         begun = time.monotonic()
-        found = self.learner.compute_gradients(self.loader.at(self.step))
+        heads = head_weight_scale(spent, self.options.schedule)
+        found = self.learner.compute_gradients(self.loader.at(self.step), heads)
         with self.stopping.protected():
             self.learner.apply_gradients(found, scale)
             self.step += 1
             took_s = time.monotonic() - begun
             losses = [_or_none(bits) for bits in found.losses_bits]
+            bytes_per_s = self.options.batch * self.options.block / took_s
+            flops = self.learner.flops_per_byte if heads else self.learner.flops_of_head_1
             self.pending = {
                 "step": self.step,
                 "bytes": self.bytes,
@@ -233,9 +244,10 @@ class Trainer:
                 "grad_norm": _or_none(found.norm),
                 "skipped": self.learner.guard.skipped,
                 "elapsed_s": round(self.elapsed_s, 3),
-                "bytes_per_s": round(self.options.batch * self.options.block / took_s, 1),
+                "bytes_per_s": round(bytes_per_s, 1),
+                "flops_per_s": round(flops * bytes_per_s),
             }
-            self.rates.append(self.pending["bytes_per_s"])
+            self.rates.append(flops * bytes_per_s)
 
     def _record(self) -> None:
         """Write the pending row of metrics, after an evaluation if one is due."""
@@ -302,9 +314,9 @@ def score_figures(score: Score) -> dict[str, Any]:
     }
 
 
-def _or_none(value: float) -> float | None:
+def _or_none(value: float | None) -> float | None:
     """`value`, or None if it is not finite: JSON has no NaN and no infinity."""
-    return value if math.isfinite(value) else None
+    return value if value is not None and math.isfinite(value) else None
 
 
 @contextlib.contextmanager

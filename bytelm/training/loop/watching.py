@@ -46,8 +46,8 @@ def forget_peak(device: str) -> None:
 class Bar:
     """A progress bar with rate, loss, FLOPs utilisation and time left."""
 
-    def __init__(self, share: float, flops_per_byte: int, matmul_flops_per_s: float) -> None:
-        self._flops_per_byte, self._most = flops_per_byte, matmul_flops_per_s
+    def __init__(self, share: float, matmul_flops_per_s: float) -> None:
+        self._most = matmul_flops_per_s
         self._bar = progress_bar(
             total=100,
             initial=round(100 * min(1, share), 1),
@@ -65,7 +65,7 @@ class Bar:
         self._bar.set_description_str("training", refresh=False)
         loss = f"{row['bpb']:.2f} bpb" if row["bpb"] is not None else "not finite"
         skipped = f", {row['skipped']} skipped" if row["skipped"] else ""
-        used = row["bytes_per_s"] * self._flops_per_byte / self._most
+        used = row["flops_per_s"] / self._most
         self._bar.set_postfix_str(
             f"step {row['step']}, {row['bytes'] / 1e6:.2f} MB, "
             f"{row['bytes_per_s'] / 1e3:.1f} KB/s, {100 * used:.0f}% MFU, {loss}{skipped}",

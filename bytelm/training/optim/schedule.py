@@ -1,4 +1,4 @@
-"""The learning rate schedule: a factor on the peak rates, by the share of the budget spent."""
+"""Schedules by the share of the budget spent: factors on learning rates and on heads' weights."""
 
 import math
 from dataclasses import dataclass
@@ -23,6 +23,9 @@ class ScheduleOptions:
     schedule stable."""
     floor: Share = 0.0
     """Final learning rate as a share of the peak (paper: 0.03)."""
+    head_schedule: Literal["constant", "falling", "late"] = "constant"
+    """How the weight of heads 2..n changes. falling: linearly to 0. late: 0, and heads 2..n not
+    computed, until the learning rates fall (the share `decay` at the end)."""
 
     def __post_init__(self) -> None:
         check_options(self, "train.")
@@ -39,3 +42,10 @@ def learning_rate_scale(spent: float, options: ScheduleOptions) -> float:
     fall = options.floor + (1 - options.floor) * fall
     # Never exactly 0: a step that changes nothing would be wasted.
     return max(min(climb, fall), 1e-3)
+
+
+def head_weight_scale(spent: float, options: ScheduleOptions) -> float:
+    """The factor (0 to 1) on the weight of heads 2..n after the share `spent` of the budget."""
+    if options.head_schedule == "falling":
+        return max(0.0, 1 - spent)
+    return float(options.head_schedule == "constant" or spent >= 1 - options.decay)

@@ -194,6 +194,7 @@ def test_accounting_of_flops_and_cache() -> None:
     norms = 3 * 16
     assert abs(model.flops_per_byte(0) - 2 * matrices) <= 2 * norms
     assert model.flops_per_byte(10) - model.flops_per_byte(0) == 4 * 16 * 10
+    assert model.flops_per_byte(0) - model.flops_per_byte(0, heads=1) == 2 * 264 * 16
     assert model.flops_per_byte(10, training=True) == 3 * model.flops_per_byte(10)
     assert model.kv_bytes_per_position() == 2 * 8 * 4
 

@@ -49,10 +49,12 @@ def test_after_a_stopped_training_the_next_one_can_compile() -> None:
 def test_the_bar_says_compiling_until_the_first_step(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    bar = Bar(0.0, 1000, 1e9)
+    bar = Bar(0.0, 1e9)
     bar.on_begin(compiling=True)
     assert "compiling:  " in capsys.readouterr().err.split("\r")[-1]
-    row = {"bpb": 8.0, "skipped": 0, "bytes_per_s": 1.0, "step": 1, "bytes": 10}
+    row = {"bpb": 8.0, "skipped": 0, "bytes_per_s": 1.0, "flops_per_s": 5e8, "step": 1, "bytes": 10}
     bar.on_step(row, 0.5)
     bar.close()
-    assert "training:  " in capsys.readouterr().err.split("\r")[-1]
+    shown = capsys.readouterr().err.split("\r")[-1]
+    assert "training:  " in shown
+    assert "50% MFU" in shown

@@ -74,6 +74,26 @@ def test_a_frozen_trunk_gets_no_gradients_and_changes_none(kind: str) -> None:
             torch.testing.assert_close(parameter.grad, expected[name], rtol=1e-4, atol=1e-7)
 
 
+@pytest.mark.parametrize("kind", HEAD_KINDS)
+@pytest.mark.parametrize("scale", [0.0, 0.25])
+def test_the_weight_of_the_other_heads_is_scaled(kind: str, scale: float) -> None:
+    """At 0, heads that head 1 needs none of are not computed."""
+    model = random_model(small_config(layers=6, head_kind=kind, prediction_heads=4))
+    model.requires_grad_(True)
+    batch = batch_of(4)
+    expected = plain_gradients(model, batch, 0.4 * scale)
+    model.zero_grad()
+    losses = Objective(model, 0.4).backward(batch, scale=scale)
+    resting = [] if scale or kind == "anticausal" else [1, 2, 3]
+    assert [head for head in range(4) if losses[head].isnan()] == resting
+    alone = {id(parameter) for parameter in model.heads.drafting_parameters()}
+    for name, parameter in model.named_parameters():
+        if resting and id(parameter) in alone:
+            assert parameter.grad is None, name
+        else:
+            torch.testing.assert_close(parameter.grad, expected[name], rtol=1e-4, atol=1e-7)
+
+
 def test_a_head_without_labels_costs_nothing() -> None:
     batch = batch_of(2)
     batch.labels_nBT[1] = IGNORE

@@ -1,4 +1,4 @@
-"""Schedule, metrics file, stopping, optimizers' state, and the choice of type."""
+"""Budget, metrics file, stopping, optimizers' state, and the choice of type."""
 
 import itertools
 import json
@@ -10,8 +10,6 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from support import ROOT, python, random_model, read_rows, small_config
 from torch.overrides import TorchFunctionMode
 from training import random_batch
@@ -24,18 +22,6 @@ from bytelm.training.loop.stopping import Stopping, StopRequested
 from bytelm.training.objective import Objective
 from bytelm.training.optim.optimizer import Optimizers
 from bytelm.training.optim.options import OptimizerOptions
-from bytelm.training.optim.schedule import ScheduleOptions, learning_rate_scale
-
-
-@given(st.floats(0, 2))
-def test_the_schedule_stays_between_zero_and_one(spent: float) -> None:
-    assert 0 < learning_rate_scale(spent, ScheduleOptions()) <= 1
-
-
-def test_warmup_stable_decay() -> None:
-    options = ScheduleOptions(warmup=0.1, decay=0.5)
-    scales = [learning_rate_scale(spent, options) for spent in (0.05, 0.1, 0.3, 0.5, 0.75, 0.9)]
-    assert scales == pytest.approx([0.5, 1, 1, 1, 0.5, 0.2])
 
 
 def test_the_budget_is_the_first_that_is_spent() -> None:

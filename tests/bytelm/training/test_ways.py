@@ -51,6 +51,23 @@ def test_micro_batches_and_recomputing_change_nothing(
 
 
 @pytest.mark.slow
+def test_late_heads_are_computed_only_while_rates_fall(
+    plain: list[list[float]], shards: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    assert train(shards, run, "--train.head-schedule", "late", "--train.decay", "0.5") == 0
+    rows = rows_of(run)
+    at = len(rows) // 2
+    assert {len(row["heads_bpb"]) for row in rows} == {8}
+    assert all(row["heads_bpb"][1:] == [None] * 7 for row in rows[:at])
+    assert all(None not in row["heads_bpb"] for row in rows[at:])
+    # The first step of both runs begins from the same weights.
+    assert rows[0]["bpb"] == pytest.approx(plain[0][0])
+    ratios = [row["flops_per_s"] / row["bytes_per_s"] for row in rows]
+    assert ratios[0] < 0.8 * ratios[-1]
+
+
+@pytest.mark.slow
 def test_documents_kept_apart_learn_something_else(tmp_path: Path) -> None:
     """Documents shorter than a block."""
     with ShardWriter(tmp_path / "short") as writer:

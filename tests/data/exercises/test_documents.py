@@ -12,7 +12,7 @@ from random import Random
 import pytest
 from support import ROOT, wait_until
 
-from data.exercises import documents
+from data.exercises import documents, generate
 from data.exercises.clean import Checks
 from data.exercises.code import STYLES
 from data.exercises.documents import block, kind_of
@@ -85,6 +85,21 @@ def test_blocks_hold_out_meanings_and_wordings() -> None:
     train = set(WORDINGS["train"])
     assert not train & set(WORDINGS["held_out"])
     assert not held.meanings & block(1, 1, Checks()).meanings
+
+
+def test_the_first_blocks_have_functions_of_one_operation() -> None:
+    alone = {"one number", "one word", "one character"}
+    assert set(block(5, 2, Checks(), operations=3).families) == alone
+    assert set(block(5, 3, Checks(), operations=3).families) > alone
+
+
+def test_the_text_comes_in_stages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(generate, "BYTES_PER_OPERATION_BLOCK", 250_000)
+    curriculum = Curriculum(700_000, 5, Checks(), 2)
+    assert curriculum.operations == 2
+    stages = [file.stage for file in curriculum.files()]
+    assert stages == sorted(stages)
+    assert set(stages) == {0, 1, 2}
 
 
 def test_two_seeds_differ() -> None:

@@ -95,7 +95,7 @@ def test_every_n_reads_the_same_bytes_in_the_same_order(tmp_path: Path, block: i
         assert (split.bytes + 2 * len(split)) % GRAIN >= FURTHEST
         wanted = [Packing(split, block, 4, 1, 0).batch_at(step) for step in range(command.steps)]
         # One epoch: nothing is read twice.
-        assert command.steps * 4 <= Packing(split, block, 4, FURTHEST, 0).blocks
+        assert command.steps * 4 <= Packing(split, block, 4, FURTHEST, 0).blocks_of(0)
         for n in (2, 8, FURTHEST):
             packing = Packing(split, block, 4, n, 0)
             for step, batch in enumerate(wanted):
