@@ -8,7 +8,7 @@ CORPUS ?= data/shards/$(RECIPE)
 LIBRARY ?= data/shards/stdlib
 PRESET ?= tiny
 RUN ?= runs/$(PRESET)
-MINUTES ?= 6
+MINUTES ?= 6.7
 TRAIN ?=
 CHECKPOINT ?= $(RUN)
 SUITE ?= humaneval
@@ -24,12 +24,19 @@ SWEEP ?= runs/sweep
 SWEEP_HEADS ?= 1 4 8 16
 SWEEP_BYTES ?= 6000000
 SWEEP_OUT ?= $(SWEEP)/sweep.json
-SPEED ?= --rounds 1
+TABLE1 ?= runs/table1
+TABLE1_HEADS ?= 1 2 4 8
+TABLE1_SEEDS ?= 0 1 2
+TABLE1_BYTES ?= 2500000
+TABLE1_SUITE ?= exercises
+TABLE1_TRAIN ?= --model.hidden 557
+TABLE1_COMPLETE ?= --samples 20 --temperatures 0.2 0.6
+SPEED ?= --rounds 1 --prompts 32
 PYTEST ?= -n 2 --dist worksteal --durations=25 --durations-min=1 -rs
 
 # Make splits names at white space, so that `runs/my run` would be two targets. PRESET, RECIPE and SUITE are
 # parts of paths.
-PATHS := PRESET RECIPE SUITE RUN CORPUS LIBRARY CHECKPOINT SAMPLES DRAFTS BENCH_CHECKPOINT BENCH_OUT SWEEP SWEEP_OUT
+PATHS := PRESET RECIPE SUITE RUN CORPUS LIBRARY CHECKPOINT SAMPLES DRAFTS BENCH_CHECKPOINT BENCH_OUT SWEEP SWEEP_OUT TABLE1 TABLE1_SUITE
 EMPTY :=
 SPACE := $(EMPTY) $(EMPTY)
 TAB := $(EMPTY)	$(EMPTY)
@@ -146,6 +153,19 @@ sweep: data ## Train PRESET with each of SWEEP_HEADS on SWEEP_BYTES at equal par
 		--bytes $(SWEEP_BYTES) --model.prediction-heads $$n --equal-parameters --resume $(TRAIN) || exit; done
 	$(PY) -m eval sweep --runs $(SWEEP_HEADS:%=$(SWEEP)/n%) --data $(CORPUS) --out $(SWEEP_OUT)
 
+# The paper's Table 1. All runs have the parameters of PRESET with one head, and so with a hidden layer of 557
+# those of tiny with eight. Each run goes on where it was stopped; what is done is not done again.
+table1: data ## Train PRESET with each of TABLE1_HEADS and TABLE1_SEEDS at equal parameters into TABLE1; compare pass@k
+	@for n in $(TABLE1_HEADS); do for seed in $(TABLE1_SEEDS); do run=$(TABLE1)/n$$n-seed$$seed; \
+		$(PY) -m bytelm train --preset $(PRESET) --data $(CORPUS) --run $$run --bytes $(TABLE1_BYTES) \
+			--model.prediction-heads $$n --train.seed $$seed --equal-parameters --resume $(TABLE1_TRAIN) $(TRAIN) && \
+		$(PY) -m eval complete --suite $(TABLE1_SUITE) --checkpoint $$run --out $$run/samples.jsonl $(TABLE1_COMPLETE) && \
+		$(PY) -m eval grade --suite $(TABLE1_SUITE) --samples $$run/samples.jsonl --out $$run/grade.json \
+		|| exit; done; done
+	$(PY) -m eval table1 --out $(TABLE1)/table1.json \
+		--results $(foreach n,$(TABLE1_HEADS),$(TABLE1_SEEDS:%=$(TABLE1)/n$(n)-seed%/samples.jsonl_results.jsonl)) \
+		--labels $(foreach n,$(TABLE1_HEADS),$(TABLE1_SEEDS:%=n=$(n)))
+
 # The other engines: the extra `peers`.
 INSTALL_PEERS := $(PY) -c 'import gguf, transformers, xllamacpp' 2>/dev/null || $(PY) -m pip install --quiet \
 	--disable-pip-version-check -c constraints.txt -e '.[peers]'
@@ -189,4 +209,4 @@ format: setup ## Format the code and fix what lint can fix
 clean: ## Remove runs, shards and caches; keep .venv
 	rm -rf runs data/shards .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help setup run data train drafts complete grade report sweep bench test test-slow test-peers lint check format clean readme sanitize suite
+.PHONY: help setup run data train drafts complete grade report sweep table1 bench test test-slow test-peers lint check format clean readme sanitize suite

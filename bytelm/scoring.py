@@ -1,8 +1,9 @@
 """Bits per byte of every head on documents, and a forecast of how many drafts are accepted.
 
-A long document is cut into segments of at most the context, which overlap by half. Each position is
-scored once, with at least half a segment of earlier positions in view, or all that there are. Head
-i is scored on every symbol that it predicts inside the document: its bytes and the end of document.
+A long document is cut into segments of at most the context, which overlap by the model's window or
+by half the context. Each position is scored once, with at least so many earlier positions in view,
+or all that there are. Head i is scored on every symbol that it predicts inside the document: its
+bytes and the end of document.
 
 The forecast is teacher-forced. It walks over the true text in blocks, as the decoder would. A block
 accepts head i's draft while it equals head 1's prediction for the same position. The mean size of
@@ -22,7 +23,9 @@ import torch.nn.functional as F
 from bytelm.alphabet import BOS, EOD, PAD
 from bytelm.base import ranks
 from bytelm.files.streams import progress_bar
+from bytelm.model.layers import Attend
 from bytelm.model.model import Model
+from bytelm.training.native.attend import native_attention
 
 LN2 = 0.6931471805599453
 
@@ -107,19 +110,22 @@ def score_documents(
     n = model.config.prediction_heads
     streams = [np.array([BOS, *text, EOD], dtype=np.int64) for text in documents]
     view = model.config.window or model.config.context // 2
-    size = min(2 * view, model.config.context)
-    segments = _segments([len(stream) - 1 for stream in streams], size, size // 2)
+    size = min(4 * view, model.config.context)
+    overlap = min(view, size // 2)
+    segments = _segments([len(stream) - 1 for stream in streams], size, overlap)
     score = Score(np.zeros((len(documents), n)), np.zeros((len(documents), n), dtype=np.int64))
     guesses = [np.zeros((n, len(stream) - 1), dtype=np.int16) for stream in streams]
     total = sum(segment.length - segment.skip for segment in segments)
     device = model.embedding.weight.device
+    # Sharded layers are run as they are in training.
+    attend = None if ranks.launched() else native_attention(model)
     with progress_bar(
         total=total, unit="B", unit_scale=True, desc="scoring", disable=not progress, leave=False
     ) as bar:
         for first in range(0, len(segments), batch):
             group = segments[first : first + batch]
             with torch.autocast(device.type, torch.bfloat16, dtype == torch.bfloat16):
-                bits_nBT, guesses_nBT = _run(model, streams, group, device)
+                bits_nBT, guesses_nBT = _run(model, streams, group, attend)
             for row, segment in enumerate(group):
                 _collect(score, guesses, streams, segment, bits_nBT[:, row], guesses_nBT[:, row])
             bar.update(sum(segment.length - segment.skip for segment in group))
@@ -169,15 +175,15 @@ def _run(
     model: Model,
     streams: Sequence[npt.NDArray[np.int64]],
     group: Sequence[_Segment],
-    device: torch.device,
+    attend: Attend | None,
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int16]]:
     n, T = model.config.prediction_heads, group[0].length
     ids = np.full((len(group), T + n), PAD, dtype=np.int64)
     for row, segment in enumerate(group):
         piece = streams[segment.document][segment.start : segment.start + T + n]
         ids[row, : len(piece)] = piece
-    ids_BT = torch.from_numpy(ids).to(device)
-    output = model(ids_BT[:, :T])
+    ids_BT = torch.from_numpy(ids).to(model.embedding.weight.device)
+    output = model(ids_BT[:, :T], attend=attend)
     bits, guesses = [], []
     for head in range(n):
         logits = model.logits(output, head).float()

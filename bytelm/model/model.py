@@ -99,16 +99,20 @@ class Model(nn.Module):
         return Cache.of(self.config, batch, slots, weight.dtype, weight.device)
 
     def forward(
-        self, ids_BT: Tensor, cache: Cache | None = None, positions_B: Tensor | None = None
+        self,
+        ids_BT: Tensor,
+        cache: Cache | None = None,
+        positions_B: Tensor | None = None,
+        attend: Attend | None = None,
     ) -> Output:
         """Run the trunk over a block `ids_BT` of T ids in each row; int64.
 
         Without a cache the block begins at position 0. With a cache, row b's block begins at
         `positions_B[b]`, attends to the earlier positions in the cache, and is written to the
-        cache. The result is the input of `logits`.
+        cache. The result is the input of `logits`. `attend` (see Place) is for blocks without one.
         """
         if cache is None:
-            place = self.place_alone(ids_BT)
+            place = self.place_alone(ids_BT, attend=attend)
             history_BL = None
         else:
             assert positions_B is not None

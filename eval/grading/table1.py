@@ -1,10 +1,12 @@
 """`python -m eval table1`: pass@k of checkpoints by the paper's protocol, from graded samples.
 
 The protocol is that of Table 1: many samples of each problem at several temperatures, the unbiased
-estimate of pass@k at each, and for each k the best temperature. Intervals are by bootstrap: the
-problems are drawn with replacement, and so are the same problems for all checkpoints.
+estimate of pass@k at each, and for each k the best temperature. Checkpoints of one label are runs
+of one recipe, which differ in their seeds: the label's pass@k is their mean. Intervals are by
+bootstrap: problems are drawn with replacement, the same ones for all labels, and so are a label's
+runs.
 
-Shapes: P problem, C column (a checkpoint at its best temperature for a k), R resample.
+Shapes: P problem, C column (a run at its label's best temperature for a k), R resample.
 """
 
 import time
@@ -34,11 +36,11 @@ from eval.grading.pass_at_k import Tally, mean_pass_at_k, pass_at_k
 from eval.records import Count, Interval, Number, Record, Sealed
 
 Tallies = dict[float, dict[str, Tally]]
-"""The tallies of a checkpoint, by temperature and problem."""
+"""The tallies of a run, by temperature and problem."""
 
 
 class Table1Cell(Record):
-    """pass@k of a checkpoint at the temperature that is best for this k."""
+    """pass@k of a label at the temperature that is best for this k."""
 
     k: Count
     pass_at_k: Number
@@ -49,25 +51,27 @@ class Table1Cell(Record):
     """The best temperature."""
     by_temperature: dict[str, Number]
     """pass@k at every temperature that has k samples of each problem."""
+    runs: list[Number] | None = None
+    """pass@k of each run at the best temperature, in the order of the checkpoints."""
     difference: Number | None = None
-    """This pass@k minus that of the first checkpoint; None for the first."""
+    """This pass@k minus that of the first label; None for the first."""
     difference_interval: Interval | None = None
     """Its 95 % interval, over the same resamples of problems."""
 
 
 class Table1Row(Record):
-    """A checkpoint's row of the table."""
+    """A label's row of the table."""
 
     label: str
     results: list[str]
     """The graded files."""
     results_sha256: list[str]
     checkpoint_sha256: list[str]
-    """The checkpoints that the samples name; one, unless samples of several were joined."""
+    """The checkpoints that the samples name: each is a run."""
     samples: Count
     """Samples in all."""
     samples_by_temperature: dict[str, Count]
-    """Samples that every problem has at least, by temperature."""
+    """Samples that every problem has at least of each run, by temperature."""
     cells: list[Table1Cell]
 
 
@@ -84,24 +88,24 @@ class Table1Result(Sealed):
 
 @dataclass(frozen=True)
 class Graded:
-    """The verdicts of a checkpoint's samples."""
+    """The verdicts of a label's samples: `runs` has those of each of its `checkpoints`."""
 
     label: str
     paths: list[Path]
     sha256s: list[str]
     checkpoints: list[str]
-    tallies: Tallies
+    runs: list[Tallies]
 
 
 def read_graded(label: str, paths: Sequence[Path]) -> Graded:
-    """Read the files that `eval grade` wrote for a checkpoint, as one set of samples.
+    """Read the files that `eval grade` wrote for a label.
 
-    A row without a temperature is greedy: its temperature is 0. Raises InputError for a row that
-    has no verdict, and for a sample that comes twice.
+    The checkpoint that a row names is its run. A row without a temperature is greedy: its
+    temperature is 0. Raises InputError for a row that has no verdict, and for a sample that comes
+    twice.
     """
-    counts: dict[float, dict[str, list[int]]] = {}
-    seen: set[tuple[str, float, int]] = set()
-    checkpoints: dict[str, None] = {}
+    counts: dict[str, dict[float, dict[str, list[int]]]] = {}
+    seen: set[tuple[str, str, float, int]] = set()
     sha256s = []
     for path in paths:
         lines = read_jsonl(path)
@@ -109,23 +113,27 @@ def read_graded(label: str, paths: Sequence[Path]) -> Graded:
         if not lines.rows:
             raise InputError(f"{path}: no samples in it; `eval grade` writes such files")
         for number, row in lines.rows:
-            key = _key_of(row, f"{path}:{number}")
-            if key[2] >= 0 and key in seen:
+            task, temperature, sample = _key_of(row, f"{path}:{number}")
+            named = row.get("checkpoint_sha256")
+            run = named if isinstance(named, str) else ""
+            if sample >= 0 and (run, task, temperature, sample) in seen:
                 raise InputError(
-                    f"{path}:{number}: sample {key[2]} of {key[0]} at temperature {key[1]:g} comes "
-                    f"a second time under the label {label}; give another checkpoint another label"
+                    f"{path}:{number}: sample {sample} of {task} at temperature {temperature:g} "
+                    f"comes a second time under the label {label}, of one checkpoint"
                 )
-            seen.add(key)
-            count = counts.setdefault(key[1], {}).setdefault(key[0], [0, 0])
+            seen.add((run, task, temperature, sample))
+            own = counts.setdefault(run, {}).setdefault(temperature, {})
+            count = own.setdefault(task, [0, 0])
             count[0] += 1
             count[1] += row["passed"]
-            if isinstance(row.get("checkpoint_sha256"), str):
-                checkpoints[row["checkpoint_sha256"]] = None
-    tallies = {
-        temperature: {task: Tally(*count) for task, count in sorted(own.items())}
-        for temperature, own in sorted(counts.items())
-    }
-    return Graded(label, list(paths), sha256s, list(checkpoints), tallies)
+    runs = [
+        {
+            temperature: {task: Tally(*count) for task, count in sorted(own.items())}
+            for temperature, own in sorted(of_run.items())
+        }
+        for of_run in counts.values()
+    ]
+    return Graded(label, list(paths), sha256s, [run for run in counts if run], runs)
 
 
 def _key_of(row: Mapping[str, Any], where: str) -> tuple[str, float, int]:
@@ -148,9 +156,9 @@ def _key_of(row: Mapping[str, Any], where: str) -> tuple[str, float, int]:
 def check_alike(graded: Sequence[Graded]) -> list[str]:
     """The problems, in order. Raises InputError unless all samples are of the same problems."""
     first = graded[0]
-    problems = set().union(*first.tallies.values())
+    problems = set().union(*first.runs[0].values())
     for one in graded:
-        for temperature, own in one.tallies.items():
+        for temperature, own in (pair for run in one.runs for pair in run.items()):
             here, there = f"{one.label} at temperature {temperature:g}", first.label
             for task in sorted(problems ^ set(own)):
                 has, lacks = (here, there) if task in own else (there, here)
@@ -175,19 +183,20 @@ def table1(
     columns = [
         [
             pass_at_k(tally.samples, tally.passed, cell.k)
-            for tally in one.tallies[float(cell.temperature)].values()
+            for tally in run[float(cell.temperature)].values()
         ]
         for one, own in zip(graded, cells, strict=True)
         for cell in own
+        for run in one.runs
     ]
     means_RC = bootstrap_means(np.array(columns).T, resamples, seed)
-    column = iter(means_RC.T)
+    column, random = iter(means_RC.T), np.random.default_rng([seed, 1])
     base: dict[int, tuple[Table1Cell, Floats]] = {}
     rows = []
     for one, own in zip(graded, cells, strict=True):
         done = []
         for cell in own:
-            means_R = next(column)
+            means_R = _drawn([next(column) for _ in one.runs], random)
             changes: dict[str, Any] = {"interval": interval_of(means_R)}
             if one is graded[0]:
                 base[cell.k] = cell, means_R
@@ -200,18 +209,29 @@ def table1(
     return Table1Result(rows=rows, problems=len(problems), resamples=resamples, seed=seed)
 
 
+def _drawn(means: Sequence[Floats], random: np.random.Generator) -> Floats:
+    """The mean of a label's runs, of which each resample draws as many as there are."""
+    if len(means) == 1:
+        return means[0]
+    means_NR = np.array(means)
+    runs, resamples = means_NR.shape
+    chosen_NR = random.integers(0, runs, (runs, resamples))
+    return np.asarray(np.take_along_axis(means_NR, chosen_NR, 0).mean(0))
+
+
 def best_cell(graded: Graded, k: int) -> Table1Cell | None:
     """pass@k at the temperature where it is highest, of equals the lowest; without its interval.
 
-    None if no temperature has k samples of every problem.
+    None if no temperature has k samples of every problem and run.
     """
-    found = {
-        temperature: mean_pass_at_k(list(own.values()), k)
-        for temperature, own in graded.tallies.items()
-        if min(tally.samples for tally in own.values()) >= k
+    each = {
+        temperature: [mean_pass_at_k(list(run[temperature].values()), k) for run in graded.runs]
+        for temperature, least in _least_samples(graded).items()
+        if least >= k
     }
-    if not found:
+    if not each:
         return None
+    found = {temperature: sum(values) / len(values) for temperature, values in each.items()}
     best = max(found, key=lambda temperature: (found[temperature], -temperature))
     by_temperature = {str(temperature): value for temperature, value in found.items()}
     return Table1Cell(
@@ -220,20 +240,33 @@ def best_cell(graded: Graded, k: int) -> Table1Cell | None:
         interval=(found[best], found[best]),
         temperature=best,
         by_temperature=by_temperature,
+        runs=[*each[best]],
     )
 
 
+def _least_samples(graded: Graded) -> dict[float, int]:
+    """How many samples every problem of every run has at least, by temperature."""
+    return {
+        temperature: min(
+            tally.samples for run in graded.runs for tally in run[temperature].values()
+        )
+        for temperature in graded.runs[0]
+        if all(temperature in run for run in graded.runs)
+    }
+
+
 def _row(graded: Graded, cells: list[Table1Cell]) -> Table1Row:
-    tallies = graded.tallies
+    runs = graded.runs
     return Table1Row(
         label=graded.label,
         results=[str(path) for path in graded.paths],
         results_sha256=graded.sha256s,
         checkpoint_sha256=graded.checkpoints,
-        samples=sum(tally.samples for own in tallies.values() for tally in own.values()),
+        samples=sum(
+            tally.samples for run in runs for own in run.values() for tally in own.values()
+        ),
         samples_by_temperature={
-            str(temperature): min(tally.samples for tally in own.values())
-            for temperature, own in tallies.items()
+            str(temperature): least for temperature, least in _least_samples(graded).items()
         },
         cells=cells,
     )
@@ -244,15 +277,16 @@ class Table1:
     """Make the paper's Table 1 of graded samples: pass@k at the temperature that is best for each.
 
     First `eval complete --samples 200 --temperatures ...` and `eval grade`, for each checkpoint.
-    Intervals are by bootstrap over the problems, at the best temperature. Checkpoints after the
-    first are also compared with it, problem by problem.
+    Checkpoints of one label are runs of one recipe: the mean counts. Intervals are by bootstrap
+    over problems and runs, at the best temperature. Labels after the first are also compared with
+    it, problem by problem.
     """
 
     results: tuple[Path, ...]
     """Graded samples, as `eval grade` writes them (SAMPLES_results.jsonl)."""
     labels: tuple[str, ...] = ()
-    """A name for the checkpoint of each file, in their order. Files of one name are joined.
-    Default: the files' names."""
+    """A name for the checkpoint of each file, in their order. Files of one name are joined, and
+    their checkpoints are runs of one recipe. Default: the files' names."""
     out: Annotated[Path, Out()] | None = None
     """Also write the figures to this JSON file, and a picture beside it (.png)."""
     k: tuple[Positive, ...] = (1, 10, 100)
@@ -321,7 +355,7 @@ def table_lines(result: Table1Result) -> list[str]:
         lines.append(f"{row.label:<{wide}}  {each:>7}{words}".rstrip())
     lines.append(
         f"{result.problems} problems; samples: of a problem at a temperature; t: the best "
-        f"temperature; intervals: {result.resamples} resamples of the problems"
+        f"temperature; intervals: {result.resamples} resamples of problems and runs"
     )
     return lines
 

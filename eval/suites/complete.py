@@ -148,6 +148,8 @@ class CompleteOptions:
             DecodeOptions(
                 self.max_bytes, heads, batch, stops,
                 sampling=self.sampling.at(temperature), samples=self.sampling.samples,
+                # Every draft is verified, so that forwards do not depend on what steps cost here.
+                gate=None if temperature else 0.0,
             )
             for temperature in self.sampling.temperatures
         ]  # fmt: skip

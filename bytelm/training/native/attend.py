@@ -131,7 +131,7 @@ def native_attention(model: Model) -> Attend | None:
             raise NoCompilerError(f"heads of more than {MAX_HEAD_SIZE} channels")
         attention_library()
     except NoCompilerError as error:
-        why = f"training without the C++ attention, which is several times faster: {error}"
+        why = f"without the C++ attention for whole blocks, which is several times faster: {error}"
         if why not in _said:
             _said.add(why)
             say(why)

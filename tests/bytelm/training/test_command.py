@@ -74,7 +74,7 @@ def test_resuming_with_other_options_is_refused(
 ) -> None:
     arguments = train(shards, run_folder, "--resume", "--train.matrix-lr", "0.5")
     assert bytelm_command(*arguments) == 2
-    assert "train.matrix_lr = 0.004, not 0.5" in capsys.readouterr().err
+    assert "train.matrix_lr = 0.006, not 0.5" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -91,7 +91,9 @@ def test_the_weight_of_the_other_heads_is_scaled(kind: str, scale: float) -> Non
         if resting and id(parameter) in alone:
             assert parameter.grad is None, name
         else:
-            torch.testing.assert_close(parameter.grad, expected[name], rtol=1e-4, atol=1e-7)
+            assert parameter.grad is not None
+            difference = (parameter.grad - expected[name]).abs().max()
+            assert difference <= 1e-5 * expected[name].abs().max(), name
 
 
 def test_a_head_without_labels_costs_nothing() -> None:

@@ -11,12 +11,14 @@ from support import bytelm_command, one_line, python
 
 import eval.__main__
 from bytelm.__main__ import COMMANDS
+from bytelm.base.errors import InputError
 from bytelm.base.options import range_of
 from bytelm.commands.cli import main
 from bytelm.config import ModelConfig
 from bytelm.plan.command import Plan
 from bytelm.training.options import PARTS, TrainOptions, read_preset
 from bytelm.training.run_options import RunOptions
+from bytelm.training.session import check_masks
 
 NAMES = [f"model.{field.name}" for field in dataclasses.fields(ModelConfig)]
 NAMES += [f"train.{name}" for name in TrainOptions().to_dict()]
@@ -203,3 +205,10 @@ def test_help_and_wrong_options_are_quick(words: list[str]) -> None:
     )
     done = python("-c", code)
     assert done.returncode == 0, done.stderr
+
+
+def test_masks_that_would_fill_a_gpu_are_refused() -> None:
+    check_masks(TrainOptions(document_masks=True, block=512), 4)
+    check_masks(TrainOptions(document_masks=False, block=8192), 64)
+    with pytest.raises(InputError, match=r"64 x 8192 x 8192 values, .* by micro_batch"):
+        check_masks(TrainOptions(document_masks=True, block=8192), 64)

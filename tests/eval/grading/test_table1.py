@@ -92,9 +92,29 @@ def test_intervals_are_the_bootstraps_and_repeat(graded: list[Graded]) -> None:
 
 
 def test_the_difference_is_taken_on_the_same_problems(graded: list[Graded]) -> None:
-    same = [graded[0], Graded("copy", [], [], [], graded[0].tallies)]
+    same = [graded[0], Graded("copy", [], [], [], graded[0].runs)]
     for cell in table1(same, (1, 10), 200).rows[1].cells:
         assert (cell.difference, cell.difference_interval) == (0.0, (0.0, 0.0))
+
+
+def test_checkpoints_of_a_label_are_runs_whose_mean_counts(tmp_path: Path) -> None:
+    paths = [
+        write_rows(tmp_path / f"{name}.jsonl", rows_of(counts, checkpoint_sha256=name))
+        for name, counts in (("one", MANY), ("two", FEW))
+    ]
+    found = read_graded("both", paths)
+    assert found.checkpoints == ["one", "two"]
+    [row] = table1([found], (1, 10), 4000).rows
+    for cell in row.cells:
+        of = {t: [exact(counts[t], cell.k) for counts in (MANY, FEW)] for t in MANY}
+        best = max(of, key=lambda t: sum(of[t]))
+        assert float(cell.temperature) == best
+        assert cell.runs == pytest.approx([float(value) for value in of[best]], abs=1e-12)
+        assert cell.pass_at_k == pytest.approx(float(sum(of[best]) / 2), abs=1e-12)
+    # A resample may have one run twice, so intervals are wider than over the problems alone.
+    alone = [table1([read_graded("one", [path])], (1,), 4000).rows[0].cells[0] for path in paths]
+    [low, high] = row.cells[0].interval
+    assert high - low > sum(cell.interval[1] - cell.interval[0] for cell in alone) / 2
 
 
 def test_the_command_writes_record_and_picture(
