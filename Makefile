@@ -8,7 +8,7 @@ CORPUS ?= data/shards/$(RECIPE)
 LIBRARY ?= data/shards/stdlib
 PRESET ?= tiny
 RUN ?= runs/$(PRESET)
-MINUTES ?= 6.7
+MINUTES ?= 6.6
 TRAIN ?=
 CHECKPOINT ?= $(RUN)
 SUITE ?= humaneval
@@ -76,6 +76,9 @@ $(STAMP): pyproject.toml constraints.txt
 		>&2; exit 2; }
 	@echo "Installing into .venv (some minutes the first time; torch is large) ..."
 	@$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@# Without a compiler, the commands that need it say so.
+	@$(PY) -c 'from bytelm.decode.native.library import decode_library; decode_library(); \
+		from bytelm.training.native.library import attention_library; attention_library()' 2>/dev/null || true
 	@touch $@
 
 run: data train $(RESULTS)/timings.json $(RESULTS)/bits.json $(RESULTS)/speed.json $(SCORES) ## Do everything: data, training, completions, scores, report

@@ -59,7 +59,7 @@ class Build:
     a part of the standard library."""
     megabytes: Annotated[float, Range(0, most=10**6, above=True)] = 10.0
     """How many megabytes of exercises to make."""
-    share: Annotated[float, Range(0, 100, above=True, below=True)] = 68.0
+    share: Annotated[float, Range(0, 100, above=True, below=True)] = 62.0
     """Percentage of exercises in the recipe mix."""
     seed: Seed = 1
     """The seed of the exercises: equal seeds give equal exercises."""
