@@ -51,6 +51,8 @@ class DataFigures(Record):
     folder: str | None = None
     train_bytes: Count | None = None
     train_documents: Count | None = None
+    train_stages: list[Count] | None = None
+    """The documents of each stage, if training reads them in stages."""
     held_out_bytes: Count | None = None
     held_out_documents: Count | None = None
     sha256: str | None = None

@@ -35,12 +35,16 @@ def claimed_by_first(folder: Path) -> Iterator[None]:
         yield
 
 
-def describe_data(train: Split, held_out: Split) -> dict[str, object]:
-    """The entry of config.json on the shards: folder, sizes and hashes."""
+def describe_data(train: Split, held_out: Split, stages: bool) -> dict[str, object]:
+    """The entry of config.json on the shards: folder, sizes and hashes.
+
+    `stages`: whether training reads their stages, if they have some.
+    """
     return {
         "folder": str(train.folder),
         "train_bytes": train.bytes,
         "train_documents": train.documents,
+        **({"train_stages": train.stages} if stages and len(train.stages) > 1 else {}),
         "held_out_bytes": held_out.bytes,
         "held_out_documents": held_out.documents,
         "sha256": train.sha256,

@@ -111,7 +111,7 @@ class _Session:
             "preset": self.preset,
             "model": self.model.to_dict(),
             "train": self.train_options.to_dict(),
-            "data": describe_data(train, held_out),
+            "data": describe_data(train, held_out, self.train_options.stages),
             "start": start,
         }
         stored = begun_config(self.run, wanted, self.options.resume)

@@ -62,6 +62,18 @@ def test_output_that_differs_is_noted_and_crossed(run: Path) -> None:
 
 
 @pytest.mark.medium
+def test_the_loss_curve_says_why_it_jumps(run: Path) -> None:
+    said = "The text comes in 3 stages, and the loss jumps where one begins."
+    ReportCommand(run).run()
+    assert said not in (run / "report.html").read_text()
+    path = run / "config.json"
+    data = json.loads(path.read_text())["data"]
+    edit(path, data={**data, "train_stages": [1, 1, 1]})
+    ReportCommand(run).run()
+    assert said in (run / "report.html").read_text()
+
+
+@pytest.mark.medium
 def test_prompts_are_left_out_where_a_suite_is_not_installed(
     run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
