@@ -16,7 +16,7 @@ from support import ROOT, TRAIN, wait_until
 from bytelm.checkpoint import list_checkpoints
 from bytelm.training.batches.packing import Batch
 
-CLOCK = ("elapsed_s", "bytes_per_s")
+CLOCK = ("elapsed_s", "bytes_per_s", "flops_per_s")
 
 
 def train(shards: Path, run: Path, *more: str) -> list[str]:
