@@ -37,14 +37,19 @@ class Spoiler:
         self.weights: list[Tensor] = []
 
     def backward(
-        self, original: Callable[..., Tensor], model: Objective, batch: Batch, counts_n: Tensor
+        self,
+        original: Callable[..., Tensor],
+        model: Objective,
+        batch: Batch,
+        counts_n: Tensor,
+        scale: float,
     ) -> Tensor:
         self.step += 1
         if self.step == self.killed_at:
             raise Killed
         flat = [p.detach().flatten() for p in model.model.parameters()]
         self.weights.append(torch.cat(flat).clone())
-        losses_n = original(model, batch, counts_n)
+        losses_n = original(model, batch, counts_n, scale)
         if self.step in self.steps:
             for parameter in model.model.parameters():
                 if parameter.grad is not None:
@@ -58,7 +63,7 @@ def spoil(monkeypatch: pytest.MonkeyPatch, spoiler: Spoiler) -> Spoiler:
     monkeypatch.setattr(
         Objective,
         "backward",
-        lambda model, batch, counts_n: spoiler.backward(original, model, batch, counts_n),
+        lambda model, *arguments: spoiler.backward(original, model, *arguments),
     )
     return spoiler
 
