@@ -133,6 +133,11 @@ def read_graded(label: str, paths: Sequence[Path]) -> Graded:
         }
         for of_run in counts.values()
     ]
+    if not set.intersection(*(set(run) for run in runs)):
+        raise InputError(
+            f"the {len(runs)} checkpoints of {label} have no temperature in common; give each a "
+            "label of its own, or sample all of them at the same temperatures"
+        )
     return Graded(label, list(paths), sha256s, [run for run in counts if run], runs)
 
 

@@ -117,6 +117,19 @@ def test_checkpoints_of_a_label_are_runs_whose_mean_counts(tmp_path: Path) -> No
     assert high - low > sum(cell.interval[1] - cell.interval[0] for cell in alone) / 2
 
 
+def test_runs_of_a_label_need_a_temperature_in_common(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = [
+        str(write_rows(tmp_path / f"{t}.jsonl", rows_of({t: [1]}, 2, checkpoint_sha256=str(t))))
+        for t in (0.2, 0.8)
+    ]
+    words = ("--labels", "both", "both", "--k", "1")
+    status, _, said = eval_command(capsys, "table1", "--results", *paths, *words)
+    assert status == 2
+    assert "the 2 checkpoints of both have no temperature in common" in one_line(said)
+
+
 def test_the_command_writes_record_and_picture(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -14,10 +14,12 @@ from bytelm.shards import ShardWriter, Split
 from bytelm.training.batches.packing import IGNORE, Packing
 
 
-def split_of(folder: Path, documents: list[bytes]) -> Split:
+def split_of(folder: Path, *stages: list[bytes]) -> Split:
     with ShardWriter(folder / "shards", shard_bytes=64) as writer:
-        for index, document in enumerate(documents):
-            writer.add("train", str(index), document)
+        for documents in stages:
+            writer.begin_stage("train")
+            for index, document in enumerate(documents):
+                writer.add("train", str(index), document)
         writer.finish({})
     return Split(folder / "shards", "train")
 
@@ -110,13 +112,7 @@ def test_the_end_of_a_document_is_predicted_and_nothing_after_it(tmp_path: Path)
 
 def staged(folder: Path, sizes: list[int]) -> Split:
     """Documents of 11 equal bytes each, the number of their stage."""
-    with ShardWriter(folder / "shards", shard_bytes=64) as writer:
-        for stage, size in enumerate(sizes):
-            writer.begin_stage("train")
-            for index in range(size):
-                writer.add("train", f"{stage}-{index}", bytes([stage]) * 11)
-        writer.finish({})
-    return Split(folder / "shards", "train")
+    return split_of(folder, *([bytes([stage]) * 11] * size for stage, size in enumerate(sizes)))
 
 
 @pytest.mark.medium
