@@ -148,7 +148,7 @@ $(RESULTS)/speed.json: $(RUN)/summary.json
 report: setup ## Make report.html and report.json of RUN
 	$(PY) -m eval report --run $(RUN)
 
-readme: setup ## Make the tables of README.md and docs/results.md from results/
+readme: setup ## Make the tables of README.md and docs from results/
 	$(PY) -m eval readme
 
 sweep: data ## Train PRESET with each of SWEEP_HEADS on SWEEP_BYTES at equal parameters into SWEEP; compare

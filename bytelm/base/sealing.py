@@ -51,19 +51,22 @@ def vector_units() -> list[str]:
 
 
 def machine() -> dict[str, Any]:
-    """The processor and its units, the cores that this process may use, the GPU, the ranks."""
-    import torch
+    """The processor and its units, the cores that this process may use, the GPU, the ranks.
 
-    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
-    return {
+    Of a result that was made without torch, neither threads nor GPU: torch takes seconds to load.
+    """
+    torch = sys.modules.get("torch")
+    figures: dict[str, Any] = {
         "processor": _processor(),
         "vector_units": vector_units(),
         "cores": usable_cores(),
-        "threads": torch.get_num_threads(),
-        "gpu": gpu,
         "ranks": ranks.world_size(),
         "system": platform.platform(),
     }
+    if torch is not None:
+        figures["threads"] = torch.get_num_threads()
+        figures["gpu"] = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    return figures
 
 
 def versions() -> dict[str, str]:

@@ -32,7 +32,10 @@ class Command(Protocol):
 
 
 class Stopped(BaseException):
-    """A signal ended the command, which has saved its work. `status`: 128 + the signal's number."""
+    """The command ended before its work was done, and has saved what is done.
+
+    `status`: 128 + the number of the signal that ended it, or 1.
+    """
 
     def __init__(self, figures: dict[str, Any], status: int) -> None:
         super().__init__(figures, status)
@@ -77,9 +80,9 @@ def main(
 ) -> int:
     """Parse the arguments, run the command, print its JSON line; returns the exit status.
 
-    `arguments`: sys.argv[1:] if None. The status is 0 (done), 1 (failed), 2 (wrong input), or
-    128 + the number of the signal that ended the command. Of `commands` only the named one is
-    looked up, so that the others need not be imported.
+    `arguments`: sys.argv[1:] if None. The status is 0 (done), 1 (failed), 2 (wrong input), 3 (the
+    command refused to work here), or 128 + the number of the signal that ended the command. Of
+    `commands` only the named one is looked up, so that the others need not be imported.
     """
     try:
         fill_closed_streams()
@@ -110,7 +113,7 @@ def _run(
         return command.run(), 0
     except InputError as error:
         _complain(str(error))
-        status = 2
+        status = error.status
     except Stopped as stopped:
         return stopped.figures, stopped.status
     except BrokenPipeError:

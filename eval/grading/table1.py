@@ -31,8 +31,8 @@ from bytelm.toolkit import (
     write_json_result,
 )
 from eval.bootstrap import Floats, bootstrap_means, interval_of
-from eval.grading.grade import is_temperature
 from eval.grading.pass_at_k import Tally, mean_pass_at_k, pass_at_k
+from eval.grading.scores import is_temperature
 from eval.records import Count, Interval, Number, Record, Sealed
 
 Tallies = dict[float, dict[str, Tally]]

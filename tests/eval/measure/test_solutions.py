@@ -152,7 +152,7 @@ def test_the_text_of_the_figures() -> None:
         (["--suite", "micro", "shards"], "--suite scores solutions of problems, not files: "),
         (["--problems", "{good}", "a", "b"], "--problems scores .* leave out --problems, or a, b"),
         (["--suite", "micro", "--problems", "{good}"], "give either --suite "),
-        (["--suite", "mbpp"], "--suite: unknown suite 'mbpp': the suites are "),
+        (["--suite", "nope"], "--suite: unknown suite 'nope': the suites are "),
         (["--problems", "{lacking}"], r"lacking\.jsonl:1: .* canonical_solution .* --problems "),
         (["--problems", "{empty}"], r"--problems .*empty\.jsonl: problem t/1 has no canonical_sol"),
         (["--problems", "{long}"], "--problems .*: no solution fits the model's context of 256"),

@@ -13,7 +13,7 @@ from eval.report.readme import BLOCKS, Readme, filled, made_block, marks, with_b
 from eval.report.tables import peers
 
 RESULTS = ROOT / "results"
-PAGES = ("README.md", "docs/results.md")
+PAGES = ("README.md", "docs/results.md", "docs/evaluation.md")
 BEGIN, END = marks("measured")
 
 

@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
-from support import ROOT, eval_command, one_line, python, read_rows, torchrun
+from support import ROOT, eval_command, one_line, python, read_rows, torchrun, write_rows
 
-from bytelm.toolkit import DecodeOptions, generate, load_checkpoint
+from bytelm.toolkit import DecodeOptions, Journal, generate, load_checkpoint
 from eval.suites.complete import STOPS, form_prompt
 from eval.suites.problems import load_problems
 
@@ -128,3 +128,99 @@ def test_plain_decoding_gives_one_byte_a_forward_whatever_stops_cut(
     samples = read_rows(out)
     assert sum(row["bytes"] for row in samples) == figures["bytes"]
     assert [row["accepted_bytes"] for row in samples] == [row["forwards"] for row in samples]
+
+
+def _line(number: int, **changes: str) -> dict[str, str]:
+    row = {
+        "task_id": f"SingleLineInfilling/Own/{number}/L0",
+        # The small model goes on with a newline.
+        "prompt": f"def f{number}(x):",
+        "suffix": "    return y\n",
+        "canonical_solution": "    y = x\n",
+        "entry_point": f"f{number}",
+        "test": "def check(f):\n    pass\n",
+    }
+    return {**row, **changes}
+
+
+@pytest.mark.medium
+def test_a_line_to_fill_in_ends_with_its_newline(
+    run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # The middle problem is a span: it has no stops, and so the others are not decoded together.
+    rows = [_line(0), _line(1, task_id="MultiLineInfilling/Own/1/L0_L1"), _line(2)]
+    problems, out = write_rows(tmp_path / "p.jsonl", rows), tmp_path / "out.jsonl"
+    base = ["complete", "--problems", str(problems), "--checkpoint", str(run_folder)]
+    base += ["--max-bytes", "200", "--heads", "1"]
+    status, figures, said = eval_command(capsys, *base, "--out", str(out))
+    assert status == 0, said
+    assert (figures["stops"], figures["prompt_form"]) == ("own", "prefix raw")
+    samples = read_rows(out)
+    assert [row["task_id"] for row in samples] == [row["task_id"] for row in rows]
+    assert {row["prompt_form"] for row in samples} == {"prefix raw"}
+    model = load_checkpoint(run_folder).model
+    for row, sample in zip(rows, samples, strict=True):
+        line = row["task_id"].startswith("Single")
+        options = DecodeOptions(200, 1, 1, (b"\n",) if line else ())
+        [alone] = generate(model, [row["prompt"].encode()], options)
+        text = alone.text.decode("utf-8", "replace")
+        ended = line and sample["finish_reason"] == "stop"
+        assert sample["completion"] == text + "\n" * ended
+        # As ever, without the stop.
+        assert sample["bytes"] == len(alone.text)
+    assert figures["bytes"] == sum(row["bytes"] for row in samples)
+    assert [row["finish_reason"] for row in samples[::2]] == ["stop", "stop"]
+    # Another list is taken as it is.
+    other = tmp_path / "other.jsonl"
+    status, figures, _ = eval_command(capsys, *base, "--stops", "none", "--out", str(other))
+    assert (status, figures["stops"]) == (0, "none")
+    assert all(row["finish_reason"] != "stop" for row in read_rows(other))
+
+
+@pytest.mark.medium
+def test_a_suite_decides_prompt_and_stops_and_its_name_is_the_works(
+    run_folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    row = {"code": "def f(x):\n    return x", "input": "1", "output": "1", "id": "sample_0"}
+    problems, out = write_rows(tmp_path / "p.jsonl", [row]), tmp_path / "out.jsonl"
+    base = ["complete", "--problems", str(problems), "--checkpoint", str(run_folder)]
+    base += ["--max-bytes", "8", "--out", str(out)]
+    append = Journal.append
+
+    def stopping(journal: Journal, row: dict[str, object]) -> None:
+        append(journal, row)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Journal, "append", stopping)
+    assert eval_command(capsys, *base, "--suite", "cruxeval-input")[0] == 130
+    monkeypatch.setattr(Journal, "append", append)
+    # The same file is another suite too, with another prompt. Its work is not gone on with.
+    status, figures, said = eval_command(capsys, *base, "--suite", "cruxeval-output")
+    assert status == 0, said
+    assert "has another suite, and is kept as" in said
+    assert figures["suite"] == "cruxeval-output"
+    status, figures, said = eval_command(capsys, *base, "--suite", "cruxeval-input")
+    assert status == 0, said
+    assert [figures[key] for key in ("suite", "stops", "prompt_form")] == [
+        "cruxeval-input", "own", "assert raw",
+    ]  # fmt: skip
+
+
+@pytest.mark.medium
+def test_a_prompt_longer_than_the_context_is_shortened_and_counted(
+    run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    context = load_checkpoint(run_folder).config.context
+    rows = [_line(0), _line(1, prompt="# long\n" * context + "def f1(x):")]
+    problems, out = write_rows(tmp_path / "p.jsonl", rows), tmp_path / "out.jsonl"
+    base = ["complete", "--problems", str(problems), "--checkpoint", str(run_folder)]
+    status, figures, said = eval_command(capsys, *base, "--max-bytes", "8", "--out", str(out))
+    assert status == 0, said
+    assert f"1 prompts lose their beginning, to fit the context of {context} bytes" in said
+    assert (figures["shortened"], figures["completions"]) == (1, 2)
+    model, end = load_checkpoint(run_folder).model, rows[1]["prompt"].encode()[-(context - 9) :]
+    [alone] = generate(model, [end], DecodeOptions(8, 1, 1, (b"\n",)))
+    assert read_rows(out)[1]["completion"].encode().rstrip(b"\n") == alone.text

@@ -1,15 +1,17 @@
 import gzip
+import hashlib
 import json
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
+from support import one_line, write_rows
 
 from bytelm.toolkit import InputError, read_jsonl
-from eval.grading.grade import grade_programs, program_of
-from eval.suites.problems import Problem, load_problems, suite_path
+from eval.suites.problems import SUITES, Problem, load_problems, load_suite, suite_path
 
-ROW = {
+ROW: dict[str, Any] = {
     "task_id": "t/0",
     "prompt": "def f():\n",
     "canonical_solution": "    return 1\n",
@@ -93,9 +95,9 @@ def test_missing_file_and_folder_are_said(tmp_path: Path) -> None:
 
 def test_suite_must_be_known_and_given_once() -> None:
     with pytest.raises(
-        InputError, match="unknown suite 'mbpp': the suites are exercises, humaneval, micro"
+        InputError, match="unknown suite 'nope': the suites are exercises, humaneval, micro"
     ):
-        suite_path("mbpp", None)
+        suite_path("nope", None)
     for suite, problems in ((None, None), ("micro", Path("p.jsonl"))):
         with pytest.raises(InputError, match="give either --suite"):
             suite_path(suite, problems)
@@ -112,22 +114,10 @@ def test_micro_has_twenty_problems_in_the_format() -> None:
         assert problem.test.startswith("def check(candidate):\n")
 
 
-@pytest.mark.medium
-def test_micro_references_pass_and_empty_completions_fail() -> None:
-    problems = load_problems("micro")
-    right = [program_of(p, {"completion": p.canonical_solution}) for p in problems]
-    empty = [program_of(p, {"completion": ""}) for p in problems]
-    results = grade_programs(right + empty)
-    assert results[:20] == ["passed"] * 20
-    assert all(result.startswith("failed: ") for result in results[20:])
-
-
-def _passes(problem: Problem, completion: str) -> bool:
-    try:
-        exec(program_of(problem, {"completion": completion}), {})  # our own one-liners below
-    except Exception:
-        return False
-    return True
+def test_micro_references_pass_and_empty_completions_fail(passes: Any) -> None:
+    for problem in load_problems("micro"):
+        assert passes(problem, problem.canonical_solution), problem.task_id
+        assert not passes(problem, ""), problem.task_id
 
 
 @pytest.mark.parametrize(
@@ -157,8 +147,8 @@ def _passes(problem: Problem, completion: str) -> bool:
         "x = 1",
     ],
 )
-def test_no_single_trivial_completion_does_much_of_micro(completion: str) -> None:
-    passed = [p.task_id for p in load_problems("micro") if _passes(p, f"    {completion}\n")]
+def test_no_single_trivial_completion_does_much_of_micro(completion: str, passes: Any) -> None:
+    passed = [p.task_id for p in load_problems("micro") if passes(p, f"    {completion}\n")]
     assert len(passed) <= 3, passed
 
 
@@ -166,3 +156,89 @@ def test_micro_references_differ() -> None:
     # One lucky habit (say, to always call len) must not earn several problems.
     bodies = Counter(p.canonical_solution for p in load_problems("micro"))
     assert max(bodies.values()) == 1
+
+
+MBPP: dict[str, Any] = {
+    "task_id": 11,
+    "text": "Write a function to add one.",
+    "code": "def plus(x):\r\n  return x + 1",
+    "test_setup_code": "",
+    "test_list": ["assert plus(1) == 2"],
+    "challenge_test_list": [],
+}
+CRUX = {"code": "def f(x):\n    return x", "input": "1", "output": "1", "id": "sample_0"}
+
+
+def test_todays_suites_have_the_prompts_and_stops_of_always() -> None:
+    for name in SUITES:
+        suite = load_suite(name)
+        assert (suite.name, suite.prompt, suite.stops) == (name, "human-eval", "paper")
+        assert {(p.kind, p.suffix, p.frame) for p in suite.problems} == {("check", "", None)}
+
+
+def test_a_file_is_read_in_the_format_of_its_first_row(tmp_path: Path) -> None:
+    path = write_rows(tmp_path / "some.jsonl", [MBPP, {**MBPP, "task_id": 2}])
+    suite = load_suite(None, path)
+    assert (suite.name, suite.prompt, suite.stops) == (str(path), "paper", "done")
+    assert [p.task_id for p in suite.problems] == ["Mbpp/11", "Mbpp/2"]
+    assert suite.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    lines = [json.dumps(MBPP), json.dumps({"task_id": 12, "prompt": "x"})]
+    path.write_text("\n".join(lines))
+    with pytest.raises(InputError, match=r"some\.jsonl:2: .* text under code .*MBPP's format"):
+        load_suite(None, path)
+
+
+def test_a_suite_and_its_file_may_be_given_together(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_rows(tmp_path / "any.jsonl", [MBPP, {**MBPP, "task_id": 600}])
+    suite = load_suite("mbpp-signature-test", path)
+    assert (suite.name, suite.prompt, suite.stops) == (
+        "mbpp-signature-test", "signature", "evalplus",
+    )  # fmt: skip
+    assert [p.prompt.partition("\n")[0] for p in suite.problems] == ["def plus(x):"]
+    assert "any.jsonl has 1 problems of 500" in one_line(capsys.readouterr().err)
+    assert suite_path("mbpp-signature-test", path) == path
+    crux = write_rows(tmp_path / "crux.jsonl", [CRUX])
+    [given, printed] = [
+        load_suite(name, crux).problems[0] for name in ("cruxeval-input", "cruxeval-output")
+    ]
+    assert given.prompt.endswith("assert f(")
+    assert printed == load_suite(None, crux).problems[0]
+    for name in SUITES:
+        with pytest.raises(InputError, match="give either --suite"):
+            load_suite(name, path)
+
+
+def test_a_suite_reads_its_own_format_alone(tmp_path: Path) -> None:
+    path = write_rows(tmp_path / "crux.jsonl", [CRUX])
+    with pytest.raises(InputError, match=r"crux\.jsonl:1: .* test_list \(MBPP's format\)"):
+        load_suite("mbpp", path)
+
+
+def test_what_is_left_out_is_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    row = {"question": "Add.", "difficulty": "introductory", "solutions": "", "id": 0}
+    calls = json.dumps({"inputs": [[1]], "outputs": [2], "fn_name": "f"})
+    prints = json.dumps({"inputs": ["1"], "outputs": ["2"]})
+    rows = [
+        {**row, "input_output": tests, "id": number}
+        for number, tests in enumerate([calls, prints, calls, ""])
+    ]
+    rows += [{**row, "difficulty": "interview", "id": 9, "input_output": prints}]
+    path = write_rows(tmp_path / "test.jsonl", rows)
+    assert [p.task_id for p in load_suite("apps-introductory", path).problems] == ["APPS/1"]
+    assert capsys.readouterr().err.splitlines() == [
+        "apps-introductory: 2 problems are left out: their tests call a function",
+        "apps-introductory: 1 problems are left out: they have no tests",
+    ]
+    assert len(load_problems(None, path)) == 2
+    write_rows(path, [rows[-1]])
+    with pytest.raises(InputError, match=r"test\.jsonl: none of its 1 problems is used; give "):
+        load_suite("apps-introductory", path)
+
+
+def test_names_are_unique_in_every_format(tmp_path: Path) -> None:
+    for row, name in ((MBPP, "Mbpp/11"), (CRUX, "sample_0")):
+        path = write_rows(tmp_path / "p.jsonl", [row, row])
+        with pytest.raises(InputError, match=rf"p\.jsonl:2: task_id '{name}' comes a second time"):
+            load_suite(None, path)

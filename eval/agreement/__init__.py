@@ -1,0 +1,1 @@
+"""Our verdicts beside those of other graders, on the same programs."""

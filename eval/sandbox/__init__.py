@@ -1,0 +1,1 @@
+"""Walls around model-written programs: backends, the walled-in interpreter, and its data."""

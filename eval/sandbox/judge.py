@@ -1,0 +1,197 @@
+"""The trusted side of a check: a problem's test runs here, and calls the program next door.
+
+One process a program, forked from the warden, so that whatever a program's answers do to it is its
+program's loss alone. The test's code is run unchanged; the function is a proxy that sends plain
+arguments and receives plain results, so comparisons are made of exact built-in values here.
+"""
+
+import types
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+from eval.sandbox.talk.channel import Channel, ChannelClosedError
+from eval.sandbox.talk.peer import NoAnswerError, Peer
+
+REASON_BYTES = 500
+LINE_CHARS = 2_000
+
+
+class VanishedError(BaseException):
+    """The program's process ended, or spoke no sense, where it owed an answer."""
+
+
+class Remote(Peer):
+    """The program next door. Raises VanishedError wherever it does not answer."""
+
+    def __init__(self, channel: Channel) -> None:
+        super().__init__(channel)
+        self.line = ""
+
+    def ready(self) -> str:
+        """Wait until the program's process stands behind its walls. Empty, or why it does not."""
+        try:
+            return str(self._channel.receive().get("refused", ""))
+        except (ChannelClosedError, AttributeError):
+            return "the program's process did not start"
+
+    def load(self, source: str, entry: str) -> str:
+        """Let the program run. Empty, or why it has no entry point."""
+        return str(self.ask({"load": source, "entry": entry}).get("missing"))
+
+    def find(self, names: list[str]) -> dict[str, Any]:
+        """What the program has under these names."""
+        found = self.ask({"find": names}).get("found")
+        if not isinstance(found, dict):
+            raise VanishedError
+        return {name: self.value({"value": found[name]}) for name in names if name in found}
+
+    def script(self, source: str) -> int:
+        """The exit status of a whole program."""
+        status = self.ask({"script": source}).get("ended")
+        return status if isinstance(status, int) else 1
+
+    def entry(self, name: str) -> Callable[..., Any]:
+        """A function that calls the program's entry point."""
+
+        def function(*args: Any, **kwargs: Any) -> Any:
+            return self.call("", args, kwargs)
+
+        function.__name__ = function.__qualname__ = name
+        return function
+
+    def ask(self, message: dict[str, Any]) -> dict[str, Any]:
+        try:
+            return super().ask(message)
+        except (ChannelClosedError, NoAnswerError) as error:
+            raise VanishedError from error
+
+    def value(self, reply: dict[str, Any], arguments: list[Any] | None = None) -> Any:
+        try:
+            return super().value(reply, arguments)
+        except NoAnswerError as error:
+            raise VanishedError from error
+
+    def exception(self, raised: Any) -> BaseException:
+        error = super().exception(raised)
+        line = raised.get("line")
+        self.line = line[:LINE_CHARS] if isinstance(line, str) else ""
+        return error
+
+
+def judge(job: dict[str, Any], channel: Channel) -> dict[str, Any]:
+    """The verdict of a program: "kind", "reason" and, of a failed assertion, "line"."""
+    remote = Remote(channel)
+    refused = remote.ready()
+    if refused:
+        return {"kind": "infra_error", "reason": refused}
+    warnings.simplefilter("ignore")
+    try:
+        compile(job["joined"], "<string>", "exec")
+        _check(job, remote)
+    except VanishedError:
+        return {"kind": "vanished", "reason": ""}
+    except BaseException as error:
+        return {**told(error), "line": remote.line or _failed_line(error, job["test"])}
+    return {"kind": "passed", "reason": ""}
+
+
+def _check(job: dict[str, Any], remote: Remote) -> None:
+    entry, test = job["entry"], compile(job["test"], "<test>", "exec")
+    space: dict[str, Any] = {}
+    if job["helpers"]:
+        exec(compile(job["helpers"], "<prompt>", "exec"), space)
+    missing = remote.load(job["source"], entry)
+    function = None
+    if entry and not missing:
+        function = space[entry] = remote.entry(entry)
+    # A program may have names of built-in functions, too.
+    space.update(remote.find(sorted(_names(test) - space.keys())))
+    exec(test, space)
+    if job["check"]:
+        if function is None:
+            raise NameError(missing)
+        space["check"](function)
+
+
+def _names(code: types.CodeType) -> set[str]:
+    """The names that code uses, its functions' included."""
+    inner = (c for c in code.co_consts if isinstance(c, types.CodeType))
+    return set(code.co_names).union(*map(_names, inner))
+
+
+def told(error: BaseException) -> dict[str, Any]:
+    """An exception as a verdict."""
+    kind = "failed"
+    if isinstance(error, MemoryError):
+        kind = "memory"
+    elif isinstance(error, PermissionError):
+        kind = "denied"
+    return {"kind": kind, "reason": cut(str(error), REASON_BYTES)}
+
+
+def cut(text: str, most_bytes: int) -> str:
+    """The beginning of a text, of at most so many bytes as UTF-8."""
+    octets = text.encode("utf-8", "surrogatepass")
+    if len(octets) <= most_bytes:
+        return text
+    whole = octets[:most_bytes].decode("utf-8", "ignore")
+    # "ignore" drops what is cut, but lone surrogates too: those are kept by a slower way.
+    if len(whole.encode()) >= most_bytes - 3:
+        return whole
+    while len(octets) > most_bytes:
+        text = text[: len(text) - max(1, (len(octets) - most_bytes) // 4)]
+        octets = text.encode("utf-8", "surrogatepass")
+    return text
+
+
+def _failed_line(error: BaseException, test: str) -> str:
+    """The line of the test's assertion that does not hold; empty for other errors."""
+    number, trace = 0, error.__traceback__
+    if not isinstance(error, AssertionError):
+        return ""
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == "<test>":
+            number = trace.tb_lineno
+        trace = trace.tb_next
+    lines = test.splitlines()
+    return lines[number - 1].strip()[:LINE_CHARS] if 0 < number <= len(lines) else ""
+
+
+def run_script(source: str, channel: Channel) -> dict[str, Any]:
+    """How a program that reads its standard input ended: "kind" is "ended" with a "status"."""
+    remote = Remote(channel)
+    refused = remote.ready()
+    if refused:
+        return {"kind": "infra_error", "reason": refused}
+    try:
+        status = remote.script(source)
+    except VanishedError:
+        return {"kind": "vanished", "reason": ""}
+    return {"kind": "ended", "reason": "", "status": status}
+
+
+def run_commands(job: dict[str, Any], channel: Channel) -> dict[str, Any]:
+    """How the commands that compile and run a program of another language ended."""
+    remote = Remote(channel)
+    refused = remote.ready()
+    if refused:
+        return {"kind": "infra_error", "reason": refused}
+    language = job["commands"]
+    message = {
+        "run": language["commands"],
+        "file": language["file"],
+        "source": job["source"],
+        "libraries": language["libraries"],
+    }
+    try:
+        answer = remote.ask(message)
+    except VanishedError:
+        return {"kind": "vanished", "reason": ""}
+    except BaseException as error:
+        return told(error)
+    status, number = answer.get("ended"), answer.get("command")
+    if status == 0:
+        return {"kind": "passed", "reason": ""}
+    compiling = number != len(language["commands"]) - 1
+    return {"kind": "failed", "reason": f"exit status {status}" + " of the compiler" * compiling}

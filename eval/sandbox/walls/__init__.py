@@ -1,0 +1,1 @@
+"""Walls around a process: namespaces with a root of their own, Landlock, and system calls."""

@@ -1,0 +1,1 @@
+"""Formats of published problems: a module for each, which turns rows of a file into problems."""

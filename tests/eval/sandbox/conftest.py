@@ -1,0 +1,39 @@
+"""Runners that tests share: one of each backend a session, as each takes a while to start."""
+
+from collections.abc import Iterator
+
+import pytest
+from walls import BACKENDS, works
+
+from eval.sandbox.runner import Backend, Runner
+
+
+def _started(backend: Backend) -> Iterator[Runner]:
+    if not works(backend):
+        pytest.skip("these walls cannot be put up here")
+    with Runner(backend) as runner:
+        yield runner
+
+
+@pytest.fixture(scope="session", params=BACKENDS)
+def runner(request: pytest.FixtureRequest) -> Iterator[Runner]:
+    """A runner of each backend that works here, one after another."""
+    yield from _started(request.param)
+
+
+@pytest.fixture(scope="session", params=["namespaces", "landlock"])
+def walled(request: pytest.FixtureRequest) -> Iterator[Runner]:
+    """A runner of each backend that has walls and works here, one after another."""
+    yield from _started(request.param)
+
+
+@pytest.fixture(scope="session")
+def namespaces() -> Iterator[Runner]:
+    """A runner behind namespaces."""
+    yield from _started("namespaces")
+
+
+@pytest.fixture(scope="session")
+def landlock() -> Iterator[Runner]:
+    """A runner behind Landlock."""
+    yield from _started("landlock")
