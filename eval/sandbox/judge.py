@@ -14,7 +14,7 @@ from eval.sandbox.talk.channel import Channel, ChannelClosedError
 from eval.sandbox.talk.peer import NoAnswerError, Peer
 
 REASON_BYTES = 500
-LINE_CHARS = 2_000
+LINE_CHARS = 500
 
 
 class VanishedError(BaseException):

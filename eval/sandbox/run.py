@@ -12,13 +12,14 @@ import sys
 import time
 from typing import Any
 
-from eval.sandbox.judge import cut, judge, run_commands, run_script
+from eval.sandbox.judge import judge, run_commands, run_script
 from eval.sandbox.scratch import Scratch
 from eval.sandbox.talk.channel import Channel
 from eval.sandbox.walls import kernel
 from eval.sandbox.watch import Clock, Output
 
 TICK_S = 0.05
+START_S = 60.0  # for a program's process to be there: long, as the machine may be very busy
 END_S = 10.0  # for a killed program to be dead
 WALL_SLACK_S = 1.0
 JUDGE_MEMORY_BYTES = 4 << 30
@@ -63,6 +64,7 @@ class Run:
         sent = [theirs.fileno(), out_w, err_w, control.fileno()]
         socket.send_fds(jobs, [json.dumps(options).encode()], sent)
         self._clock = Clock(limits["seconds"], WALL_SLACK_S)
+        self._start_by = time.monotonic() + START_S
         self._judge_pid = os.fork()
         if self._judge_pid == 0:
             self._become_judge(channel.fileno(), verdict_w)
@@ -148,6 +150,7 @@ class Run:
         told = json.loads(message) if message else {"refused": "the walled-in interpreter ended"}
         if "started" in told:
             self._pid = int(told["started"])
+            self._clock.start()
         elif "ended" in told:
             self._ended = told
         elif self._ended is None:
@@ -155,10 +158,12 @@ class Run:
         return bool(message)
 
     def _tick(self) -> None:
-        if self._kind or not self._pid or self._ended is not None:
-            pids = [self._judge_pid]
-        else:
-            pids = [self._pid, self._judge_pid]
+        if not self._pid:
+            if time.monotonic() > self._start_by:
+                raise WornOutError("a program does not start")
+            return
+        alive = self._ended is None and not self._kind
+        pids = [self._pid, self._judge_pid] if alive else [self._judge_pid]
         if self._clock.is_over(pids):
             self._kind = self._kind or "timed_out"
         if self._scratch.is_full():
@@ -197,7 +202,7 @@ class Run:
         if kind in ("timed_out", "output_limit") or (
             kind != "passed" and self._job.get("commands")
         ):
-            report["printed"] = cut(self._output.kept(), 3 * 2048)
+            report["printed"] = self._output.kept()
         return report
 
     def _kind_of(self, found: str) -> str:

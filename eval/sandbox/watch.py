@@ -1,10 +1,12 @@
 """What a warden watches of a program: the time that it uses, and what it prints."""
 
 import contextlib
+import json
 import os
 import time
 
 KEPT_BYTES = 2048
+KEPT_JSON_BYTES = 4096
 _CLOCK_OF_PROCESS = 2  # CPUCLOCK_SCHED: Linux, include/linux/posix-timers.h
 _MOST_WAIT = 10.0  # times the limit: even where every moment is one of waiting, this ends it
 
@@ -16,6 +18,10 @@ class Clock:
         self._limit_s, self._slack_s = limit_s, slack_s
         self._start = time.monotonic()
         self.judge_s = 0.0
+
+    def start(self) -> None:
+        """The program's process is there: its time begins now, however long that took."""
+        self._start = time.monotonic()
 
     def is_over(self, pids: list[int]) -> bool:
         """Whether one of the processes has used up its time; the judge's is the last."""
@@ -96,9 +102,15 @@ class Output:
         return bytes(self._all)
 
     def kept(self) -> str:
-        """The beginning and the end, with a word on what lies between."""
+        """The beginning and the end, with a word on what lies between.
+
+        Each has at most KEPT_JSON_BYTES in JSON, where some bytes take six.
+        """
         between = self._count - len(self._head) - len(self._tail)
-        text = bytes(self._head).decode("utf-8", "replace")
-        if between > 0:
-            text += f"\n... {between} bytes ...\n"
-        return text + bytes(self._tail).decode("utf-8", "replace")
+        head = bytes(self._head).decode("utf-8", "replace")
+        tail = bytes(self._tail).decode("utf-8", "replace")
+        while len(json.dumps(head)) > KEPT_JSON_BYTES:
+            head = head[: len(head) * 3 // 4]
+        while len(json.dumps(tail)) > KEPT_JSON_BYTES:
+            tail = tail[len(tail) // 4 + 1 :]
+        return head + (f"\n... {between} bytes ...\n" if between > 0 else "") + tail

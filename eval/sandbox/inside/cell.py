@@ -55,8 +55,10 @@ _CELL_NAMESPACES = (
     kernel.CLONE_NEWNS | kernel.CLONE_NEWNET | kernel.CLONE_NEWIPC | kernel.CLONE_NEWUTS
 )
 _INSIDE_ID = 1000
-# As root, each cell's programs belong to a user of their own: limits count processes by user.
-_FIRST_OWN_ID = 1_900_000_000
+# As root, each cell's programs belong to a user of their own: limits count processes by user. In
+# a user namespace, as of a container, there may be few users: then a lower number, or this one.
+_FIRST_OWN_IDS = (1_900_000_000, 60_000)
+_OWN_IDS = 5_000
 
 
 class Cell:
@@ -68,7 +70,7 @@ class Cell:
         self.tools: list[str] | None = config["tools"]
         self.jobs = jobs
         self.proc = -1
-        self.own_id = os.geteuid()
+        self.own_id: int | None = None
         self.folders: list[str] = []
 
     def enter(self) -> None:
@@ -91,7 +93,11 @@ class Cell:
             kernel.unshare(_CELL_NAMESPACES)
         except OSError:
             return False  # root of a container without the capability
-        self.own_id = _FIRST_OWN_ID + os.getpid()
+        for first in _FIRST_OWN_IDS:
+            wanted = first + os.getpid() % _OWN_IDS
+            if all(_is_mapped(wanted, name) for name in ("uid_map", "gid_map")):
+                self.own_id = wanted
+                break
         return True
 
     def map_ids(self, uid: int, outer_uid: int, gid: int, outer_gid: int) -> None:
@@ -121,6 +127,13 @@ class Cell:
                 Job(self, json.loads(message), descriptors).run()
             for descriptor in descriptors:
                 os.close(descriptor)
+
+
+def _is_mapped(number: int, name: str) -> bool:
+    """Whether this user namespace has a user or group of this number."""
+    with open(f"/proc/self/{name}") as file:
+        ranges = [line.split() for line in file]
+    return any(int(first) <= number < int(first) + int(count) for first, _, count in ranges)
 
 
 class Job:
@@ -154,7 +167,7 @@ class Job:
 
     def _leave_namespaces(self) -> None:
         uid, gid = os.geteuid(), os.getegid()
-        if self.cell.own_id >= _FIRST_OWN_ID:
+        if self.cell.own_id is not None:
             uid = gid = self.cell.own_id
             os.setgroups([])
             os.setresgid(gid, gid, gid)
