@@ -162,9 +162,10 @@ class Run:
             if time.monotonic() > self._start_by:
                 raise WornOutError("a program does not start")
             return
-        alive = self._ended is None and not self._kind
-        pids = [self._pid, self._judge_pid] if alive else [self._judge_pid]
-        if self._clock.is_over(pids):
+        # The number of a process that is gone may be another's.
+        pids = [self._judge_pid] if self._ended else [self._pid, self._judge_pid]
+        # Once the judge has spoken, there is only the end to wait for.
+        if not self._verdict and self._clock.is_over(pids):
             self._kind = self._kind or "timed_out"
         if self._scratch.is_full():
             self._kind = self._kind or "output_limit"

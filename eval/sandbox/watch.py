@@ -18,6 +18,7 @@ class Clock:
         self._limit_s, self._slack_s = limit_s, slack_s
         self._start = time.monotonic()
         self.judge_s = 0.0
+        self._waited_s: dict[int, float] = {}
 
     def start(self) -> None:
         """The program's process is there: its time begins now, however long that took."""
@@ -32,8 +33,10 @@ class Clock:
         wall_s = time.monotonic() - self._start
         if wall_s < self._limit_s + self._slack_s:
             return False
-        waited_s = sum(waited_for_cpu_s(pid) for pid in pids)
-        if wall_s - waited_s >= self._limit_s + self._slack_s:
+        for pid in pids:
+            # What a process has waited counts when it is gone, too.
+            self._waited_s[pid] = max(self._waited_s.get(pid, 0.0), waited_for_cpu_s(pid))
+        if wall_s - sum(self._waited_s.values()) >= self._limit_s + self._slack_s:
             return True
         return wall_s >= _MOST_WAIT * (self._limit_s + self._slack_s)
 
