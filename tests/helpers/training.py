@@ -82,6 +82,18 @@ class Running:
         """Until it has said `words` on stderr."""
         self.wait_until(lambda: words in self.said)
 
+    def wait_for_handlers(self) -> None:
+        """Until it catches SIGTERM, and so SIGINT in its own way too."""
+        status = Path(f"/proc/{self.process.pid}/status")
+
+        def caught() -> bool:
+            masks = [
+                line.split()[1] for line in status.read_text().splitlines() if "SigCgt" in line
+            ]
+            return bool(int(masks[0], 16) >> (signal.SIGTERM - 1) & 1)
+
+        self.wait_until(caught)
+
     def wait_for_rows(self, count: int) -> None:
         """Until metrics.jsonl has so many rows."""
         path = self.run / "metrics.jsonl"

@@ -104,6 +104,8 @@ def test_while_saving_and_while_loading(
     # From importing torch, which takes a second or more, to stepping.
     for wait_s in (0.5, 2.0) if number == signal.SIGTERM else (1.0, 4.0):
         running = start(few_shards, run, *options)
+        # Before the command has its handlers, a signal is the system's to answer.
+        running.wait_for_handlers()
         time.sleep(wait_s)
         leave(running, number)
         assert int(newest(run).name.removeprefix("step-")) >= step
