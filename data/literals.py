@@ -28,11 +28,13 @@ def literal_share(content: bytes) -> float:
     while True:
         node = cursor.node
         assert node is not None
-        size = _table_bytes(node)
-        covered += size
-        # The nodes inside a table are already counted with it.
-        if size == 0 and cursor.goto_first_child():
-            continue
+        # Most nodes are too small to be a table or to hold one.
+        if node.end_byte - node.start_byte >= MANY_LITERALS:
+            size = _table_bytes(node)
+            covered += size
+            # The nodes inside a table are already counted with it.
+            if size == 0 and cursor.goto_first_child():
+                continue
         while not cursor.goto_next_sibling():
             if not cursor.goto_parent():
                 return covered / max(1, len(content))

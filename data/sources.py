@@ -1,4 +1,4 @@
-"""Sources of documents: the standard library, a folder, a local dataset, exercises."""
+"""Sources of documents: the standard library, a folder, a local dataset, exercises, packages."""
 
 import hashlib
 import sysconfig
@@ -12,6 +12,7 @@ from bytelm.toolkit import InputError
 from data.dataset import Dataset
 from data.exercises.clean import benchmark_checks
 from data.exercises.generate import LAST_STAGE, Curriculum
+from data.packages.source import Packages, WithoutNear
 from data.walk import Found, Walk
 
 TESTS = frozenset({"test", "tests", "idle_test"})
@@ -28,7 +29,7 @@ class Source:
     """
 
     about: dict[str, Any]
-    read: "Walk | Dataset | Curriculum | Chain"
+    read: "Walk | Dataset | Curriculum | Chain | Packages | WithoutNear"
 
     @property
     def rejected(self) -> Counter[str]:
@@ -41,7 +42,7 @@ class Source:
     @property
     def passed_over(self) -> int:
         """Files that nobody asked for, by their endings."""
-        return self.read.passed_over if isinstance(self.read, Walk | Chain) else 0
+        return getattr(self.read, "passed_over", 0)
 
     def documents(self) -> Iterator[Found]:
         return self.read.files()

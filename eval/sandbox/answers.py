@@ -1,5 +1,7 @@
 """Whether a program that reads its standard input printed what was wanted."""
 
+import math
+
 
 def same_output(wanted: str, printed: str) -> bool:
     """Whether a program printed what was wanted: word for word, numbers within 1e-6.
@@ -16,6 +18,8 @@ def _same_word(one: str, other: str) -> bool:
     try:
         wanted, got = float(one), float(other)
     except ValueError:
+        return False
+    if math.isinf(wanted) or math.isinf(got) or "_" in one + other:
         return False
     # An integer has one spelling only.
     if one.lstrip("+-").isdecimal() and other.lstrip("+-").isdecimal():

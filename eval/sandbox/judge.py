@@ -46,11 +46,6 @@ class Remote(Peer):
             raise VanishedError
         return {name: self.value({"value": found[name]}) for name in names if name in found}
 
-    def script(self, source: str) -> int:
-        """The exit status of a whole program."""
-        status = self.ask({"script": source}).get("ended")
-        return status if isinstance(status, int) else 1
-
     def entry(self, name: str) -> Callable[..., Any]:
         """A function that calls the program's entry point."""
 
@@ -158,17 +153,19 @@ def _failed_line(error: BaseException, test: str) -> str:
     return lines[number - 1].strip()[:LINE_CHARS] if 0 < number <= len(lines) else ""
 
 
-def run_script(source: str, channel: Channel) -> dict[str, Any]:
-    """How a program that reads its standard input ended: "kind" is "ended" with a "status"."""
+def run_script(source: str, stdin: str, channel: Channel) -> dict[str, Any]:
+    """Let a program that reads its standard input run; it tells nothing but its exit status."""
     remote = Remote(channel)
     refused = remote.ready()
     if refused:
         return {"kind": "infra_error", "reason": refused}
     try:
-        status = remote.script(source)
+        remote.ask({"script": source, "stdin": stdin})
     except VanishedError:
         return {"kind": "vanished", "reason": ""}
-    return {"kind": "ended", "reason": "", "status": status}
+    except BaseException as error:
+        return told(error)
+    return {"kind": "failed", "reason": "it answered instead of ending"}
 
 
 def run_commands(job: dict[str, Any], channel: Channel) -> dict[str, Any]:

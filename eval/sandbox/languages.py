@@ -40,6 +40,8 @@ class Language:
 
 
 def _real_path(tool: str) -> str:
+    if tool.startswith("./"):  # what the compiler will have made
+        return tool
     found = shutil.which(tool)
     return str(Path(found).resolve()) if found else tool
 

@@ -59,7 +59,7 @@ class Run:
             "scratch_files": limits["scratch_files"],
             "cpu_s": int(limits["seconds"]) + 3,
             "scratch": self._scratch.path,
-            "stdin": self._stdin,
+            "script": self._stdin is not None,
         }
         sent = [theirs.fileno(), out_w, err_w, control.fileno()]
         socket.send_fds(jobs, [json.dumps(options).encode()], sent)
@@ -97,7 +97,7 @@ class Run:
             if self._job.get("commands"):
                 found = run_commands(self._job, Channel(3))
             elif self._stdin is not None:
-                found = run_script(self._job["source"], Channel(3))
+                found = run_script(self._job["source"], self._stdin, Channel(3))
             else:
                 found = judge(self._job, Channel(3))
             os.write(4, json.dumps(found).encode())
@@ -185,6 +185,10 @@ class Run:
             found = json.loads(self._verdict)
         except ValueError:
             found = {"kind": "vanished", "reason": ""}
+        if self._stdin is not None and found["kind"] == "vanished" and not self._kind:
+            status = self._ended["ended"]
+            if os.WIFEXITED(status):
+                found = {"kind": "ended", "reason": "", "status": os.WEXITSTATUS(status)}
         if found["kind"] == "infra_error":
             raise WornOutError(found["reason"])
         kind = self._kind or self._kind_of(found["kind"])
@@ -210,7 +214,7 @@ class Run:
         if found != "vanished":
             return found
         status = self._ended["ended"] if self._ended else 0
-        if not self._killed and os.WIFSIGNALED(status):
+        if os.WIFSIGNALED(status):  # not by this process, which would have set the kind
             number = os.WTERMSIG(status)
             if number == signal.SIGKILL:  # by the kernel, which ran out of memory
                 return "memory"

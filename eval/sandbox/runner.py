@@ -21,6 +21,7 @@ from typing import Any, Literal
 
 from bytelm.toolkit import InputError
 from eval.sandbox.languages import LANGUAGES, LEAST_SECONDS, tool_folders
+from eval.sandbox.scratch import remove
 from eval.sandbox.verdict import Verdict, verdict_of_report
 
 Backend = Literal["namespaces", "landlock", "none"]
@@ -104,7 +105,7 @@ class Runner:
         judge_modules: Sequence[str] = (),
     ) -> None:
         cell = {"backend": backend, "packages": list(packages), "preload": list(preload)}
-        self._config = {
+        self._config: dict[str, Any] = {
             "cell": cell,
             "judge_preload": list(judge_modules),
             "tools": tool_folders(),
@@ -124,6 +125,8 @@ class Runner:
             return
         # Tests may import installed packages; an interpreter without them starts faster.
         bare = [] if self._config["judge_preload"] else ["-S"]
+        # Scratches lie in here, so that those of a killed warden go as well.
+        self._scratch = tempfile.mkdtemp(prefix="bytelm-programs-")
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the warden
         self._process = subprocess.Popen(
             [sys.executable, "-s", "-P", *bare, str(_WARDEN), json.dumps(self._config)],
@@ -131,7 +134,7 @@ class Runner:
             stdout=subprocess.PIPE,
             stderr=self._errors,
             bufsize=0,
-            env=_environment(),
+            env={**_environment(), "TMPDIR": self._scratch},
             start_new_session=True,  # a Ctrl-C is for the grader alone
         )
         try:
@@ -147,9 +150,12 @@ class Runner:
 
         Raises CancelledError once `stop` is set, RefusedError where no wall can be put up.
         """
-        self._stop = stop or self._stop
+        self._stop = stop or threading.Event()
         job = {**asdict(program), "commands": None}
         if program.language != "python":
+            if self._config["cell"]["backend"] == "landlock":
+                why = "infra error: programs of other languages need namespaces"
+                return Verdict(why, "infra_error")
             language = LANGUAGES[program.language]
             job["commands"] = {
                 "file": language.file,
@@ -191,6 +197,8 @@ class Runner:
             process.wait()
         process.stdout.close()
         self._errors.close()
+        with contextlib.suppress(OSError):
+            remove(self._scratch)
 
     def _send(self, job: dict[str, Any]) -> None:
         assert self._process is not None
@@ -239,7 +247,7 @@ class Runner:
 
 def _environment() -> dict[str, str]:
     """What the warden needs of ours; programs get nothing of it."""
-    kept = ("PATH", "LD_LIBRARY_PATH", "PYTHONHOME", "TMPDIR")
+    kept = ("PATH", "LD_LIBRARY_PATH", "PYTHONHOME")
     return {
         **{name: os.environ[name] for name in kept if name in os.environ},
         "PYTHONHASHSEED": "0",  # tests see sets in the same order every time

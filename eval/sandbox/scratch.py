@@ -5,6 +5,7 @@ is measured while the program runs and removed when it is dead.
 """
 
 import os
+import secrets
 import tempfile
 import time
 from types import TracebackType
@@ -71,19 +72,18 @@ def remove(folder: str) -> None:
     """
     top = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
-        count = 0
         while names := os.listdir(top):
             for name in names:
-                count = _remove_entry(top, name, count)
+                _remove_entry(top, name)
     finally:
         os.close(top)
     os.rmdir(folder)
 
 
-def _remove_entry(top: int, name: str, count: int) -> int:
+def _remove_entry(top: int, name: str) -> None:
     try:
         os.unlink(name, dir_fd=top)
-        return count
+        return
     except OSError:
         pass  # a folder
     # Opened by its name only to name it in /proc: one without permissions can be opened so.
@@ -96,9 +96,8 @@ def _remove_entry(top: int, name: str, count: int) -> int:
             try:
                 os.unlink(entry, dir_fd=inner)
             except OSError:
-                os.rename(entry, f".{os.getpid()}-{count}", src_dir_fd=inner, dst_dir_fd=top)
-                count += 1
+                # A name that the program cannot have foreseen.
+                os.rename(entry, f".{secrets.token_hex(16)}", src_dir_fd=inner, dst_dir_fd=top)
     finally:
         os.close(inner)
     os.rmdir(name, dir_fd=top)
-    return count

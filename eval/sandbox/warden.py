@@ -93,7 +93,7 @@ class Warden:
 
     def _examples(self, job: dict[str, Any]) -> dict[str, Any]:
         """A program that reads its stdin is run on each example until one fails."""
-        report: dict[str, Any] = {}
+        report: dict[str, Any] = {"kind": "failed", "reason": "the problem has no examples"}
         for number, (given, wanted) in enumerate(job["examples"]):
             report = self._once(job, given)
             if report["kind"] == "ended":

@@ -18,7 +18,8 @@ from pyarrow import parquet
 from support import ROOT, data_command, python, wait_until, write_rows
 
 from bytelm.shards import ShardWriter, Split, read_manifest
-from data.build import Build, split_of
+from data.build import Build
+from data.splits import split_of
 
 
 def corpus(folder: Path, count: int = 60) -> Path:

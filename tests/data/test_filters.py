@@ -102,14 +102,15 @@ def parse(text: str) -> List[str]:
 '''
 
 
-def test_benchmark_texts_are_found_whole_however_spaced() -> None:
+def test_benchmark_texts_are_found_however_spaced() -> None:
     benchmarks = Benchmarks([PROBLEM])
     assert len(benchmarks) == 1
     assert benchmarks.found_in(CODE + PROBLEM + CODE)
     indented = b"\n".join(b"        " + line for line in PROBLEM.splitlines())
     assert benchmarks.found_in(indented.replace(b"\n", b"\r\n\r\n"))
     assert not benchmarks.found_in(CODE)
-    assert not benchmarks.found_in(PROBLEM.replace(b"return found", b"return None"))
+    # A part of 50 tokens is enough, and one of fewer is not.
+    assert benchmarks.found_in(PROBLEM.replace(b"return found", b"return None"))
     assert not benchmarks.found_in(PROBLEM[: len(PROBLEM) // 2])
 
 

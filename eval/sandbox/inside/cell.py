@@ -213,7 +213,7 @@ class Job:
         os.chdir(scratch)
         os.environ.clear()
         sys.argv[:] = [""]
-        self._prepare_python(scratch)
+        self._prepare_python()
         os.setsid()
         self._limit()
         if self.cell.backend != NONE:
@@ -228,16 +228,14 @@ class Job:
     def _scratch(self) -> str:
         return root.SCRATCH if self.cell.backend == NAMESPACES else str(self.options["scratch"])
 
-    def _prepare_python(self, scratch: str) -> None:
+    def _prepare_python(self) -> None:
         import random
 
         random.seed(0)  # the same program has the same verdict every time
         if self.cell.tools is not None:
             tools.prepare()
-        elif self.options["stdin"] is None:
+        elif not self.options["script"]:
             guard.apply()
-        else:
-            candidate.give_stdin(self.options["stdin"], scratch)
         for name in [n for n in sys.modules if n == "eval" or n.startswith("eval.")]:
             del sys.modules[name]
 

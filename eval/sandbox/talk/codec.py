@@ -6,6 +6,7 @@ out as their base, iterators are drained, and what is no data comes out as a sta
 or false and equal to nothing.
 
     None, bool, float, str, int        themselves (an int of over 64 bits: ["i", HEX])
+    str with lone surrogates           ["S", HEX]
     list, tuple, set, frozenset        ["l", ...], ["t", ...], ["s", ...], ["f", ...]
     dict                               ["d", KEY, VALUE, KEY, VALUE, ...]
     bytes, bytearray                   ["b", HEX], ["B", HEX]
@@ -19,8 +20,8 @@ or false and equal to nothing.
 """
 
 import builtins
+import contextlib
 import json
-import math
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -32,10 +33,23 @@ MOST_BYTES = 16 << 20
 MOST_VALUES = 1_000_000
 MOST_DEPTH = 400
 NAME_CHARS = 100
+_FRAMES = 20_000
+_set_limit = sys.setrecursionlimit  # a program may replace it
 
 
 class CodecError(ValueError):
     """Data that is too large or too deep, or, when decoding, not of the form above."""
+
+
+@contextlib.contextmanager
+def _room() -> Iterator[None]:
+    """More frames for a while: MOST_DEPTH is what bounds the depth of values."""
+    limit = sys.getrecursionlimit()
+    _set_limit(max(limit, _FRAMES))
+    try:
+        yield
+    finally:
+        _set_limit(limit)
 
 
 class Encoder:
@@ -56,12 +70,18 @@ class Encoder:
 
     def encode(self, value: Any, depth: int = 0) -> Any:
         """`value` as JSON data."""
+        if depth == 0:
+            with _room():
+                return self._encode(value, 0)
+        return self._encode(value, depth)
+
+    def _encode(self, value: Any, depth: int) -> Any:
         kind = type(value)
-        if kind in _PLAIN:
-            if kind is str:
-                self._spend(len(value))
-            return value
         self._values -= 1
+        if kind in _PLAIN:
+            if self._values < 0:
+                raise CodecError("too many values")
+            return self._text(value) if kind is str else value
         if depth > MOST_DEPTH or self._values < 0:
             raise CodecError("too deeply nested" if depth > MOST_DEPTH else "too many values")
         if kind is int:
@@ -73,6 +93,14 @@ class Encoder:
                 number = self._arguments.get(id(value))
                 return data if number is None else ["=", number, data]
         return self._other(value, kind, depth + 1)
+
+    def _text(self, value: str) -> Any:
+        self._spend(len(value))
+        try:
+            value.encode()
+        except UnicodeEncodeError:  # JSON would join two halves of a surrogate pair
+            return ["S", value.encode("utf-8", "surrogatepass").hex()]
+        return value
 
     def _other(self, value: Any, kind: Any, depth: int) -> Any:
         numpy = sys.modules.get("numpy")
@@ -109,8 +137,9 @@ class Encoder:
             raise CodecError("too many bytes")
 
     def _octets(self, value: bytes | bytearray) -> str:
-        self._spend(2 * len(value))
-        return bytes(value).hex()
+        whole = bytes(memoryview(value))
+        self._spend(2 * len(whole))
+        return whole.hex()
 
 
 _Encode = Callable[[Encoder, Any, int], Any]
@@ -121,7 +150,11 @@ def _items_of(tag: str, base: Any) -> _Encode:
     return lambda own, value, depth: [tag, *own._all(base.__iter__(value), depth)]
 
 
-# A subclass may redefine every method: the base's own are called.
+# A subclass may redefine every method and property: the base's own are called.
+_REAL, _IMAG = complex.real.__get__, complex.imag.__get__
+_TOP, _BOTTOM = Fraction.numerator.fget, Fraction.denominator.fget  # type: ignore[attr-defined]
+_MAXLEN = deque.maxlen.__get__
+
 _ENCODERS: dict[type, _Encode] = {
     str: lambda own, value, depth: own.encode("".__add__(value), depth),
     float: lambda own, value, depth: float.__pos__(value),
@@ -133,15 +166,15 @@ _ENCODERS: dict[type, _Encode] = {
     dict: lambda own, value, depth: ["d", *own._pairs(dict.items(value), depth)],
     bytes: lambda own, value, depth: ["b", own._octets(value)],
     bytearray: lambda own, value, depth: ["B", own._octets(value)],
-    complex: lambda own, value, depth: ["c", value.real, value.imag],
+    complex: lambda own, value, depth: ["c", _REAL(value), _IMAG(value)],
     Decimal: lambda own, value, depth: ["D", Decimal.__str__(value)],
     Fraction: lambda own, value, depth: [
         "F",
-        own._hex(value.numerator),
-        own._hex(value.denominator),
+        own._hex(_TOP(value)),
+        own._hex(_BOTTOM(value)),
     ],
     range: lambda own, value, depth: ["r", *map(own._hex, (value.start, value.stop, value.step))],
-    deque: lambda own, value, depth: ["q", value.maxlen, *own._all(deque.__iter__(value), depth)],
+    deque: lambda own, value, depth: ["q", _MAXLEN(value), *own._all(deque.__iter__(value), depth)],
     type({}.keys()): lambda own, value, depth: ["K", *own._all(value, depth)],
     type({}.values()): lambda own, value, depth: ["V", *own._all(value, depth)],
     type({}.items()): lambda own, value, depth: ["I", *own._pairs(value, depth)],
@@ -168,6 +201,12 @@ class Decoder:
 
     def decode(self, data: Any, depth: int = 0) -> Any:
         """The value of JSON data."""
+        if depth == 0:
+            with _room():
+                return self._decode(data, 0)
+        return self._decode(data, depth)
+
+    def _decode(self, data: Any, depth: int) -> Any:
         kind = type(data)
         if kind in _PLAIN or kind is int:
             return data
@@ -191,7 +230,7 @@ class Decoder:
     def _argument(self, data: list[Any], depth: int) -> Any:
         _, number, content = data
         value, sent = self.decode(content, depth), self._arguments[_natural(number)]
-        return sent if same(value, sent) else value
+        return sent if json.dumps(_as_data(sent)) == json.dumps(content) else value
 
     def _object(self, data: list[Any], _depth: int) -> Any:
         _, number, name, truth = data
@@ -207,17 +246,16 @@ def _builtin_type(name: Any) -> type:
     return found
 
 
-def same(one: Any, other: Any) -> bool:
-    """Whether two plain values are equal in types too, whatever NaNs they hold."""
-    if type(one) is not type(other):
-        return False
-    if type(one) in (list, tuple):
-        return len(one) == len(other) and all(map(same, one, other))
-    if type(one) is dict:
-        return same(list(one.items()), list(other.items()))
-    if type(one) is float:
-        return one == other or (math.isnan(one) and math.isnan(other))
-    return bool(one == other)
+def _as_data(value: Any) -> Any:
+    """The data of a value, without objects; None where it has some, which no argument's data is."""
+    try:
+        return Encoder(_no_objects)._encode(value, 1)
+    except CodecError:
+        return None
+
+
+def _no_objects(_value: Any, _name: str, _truth: bool) -> Any:
+    raise CodecError("no plain data")
 
 
 def _natural(number: Any) -> int:
@@ -237,6 +275,7 @@ _DECODERS: dict[str, Callable[[Decoder, list[Any], int], Any]] = {
     "s": lambda own, data, depth: set(own._all(data, depth)),
     "f": lambda own, data, depth: frozenset(own._all(data, depth)),
     "d": lambda own, data, depth: own._dict(data, depth),
+    "S": lambda own, data, depth: bytes.fromhex(data[1]).decode("utf-8", "surrogatepass"),
     "b": lambda own, data, depth: bytes.fromhex(data[1]),
     "B": lambda own, data, depth: bytearray.fromhex(data[1]),
     "c": lambda own, data, depth: complex(float(data[1]), float(data[2])),

@@ -158,7 +158,7 @@ class Peer:
             raise NoAnswerError
         base = next((found for kind in kinds if (found := _exception_class(kind))), Exception)
         own: Any = type(base.__name__, (base,), {"__str__": lambda self: text})
-        error = own.__new__(own)
+        error = own.__new__(own, text)
         assert isinstance(error, BaseException)
         return error
 

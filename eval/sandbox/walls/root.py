@@ -82,12 +82,13 @@ def enter(packages: list[str], tools: list[str] | None = None) -> None:
         os.symlink(target, path)
     for path in packages:
         _show(path, path)
+        os.chmod(os.path.dirname(path), 0o555)  # an import looks through the folder
     for path in hidden:
         kernel.mount("tmpfs", path, "tmpfs", safe | kernel.MS_RDONLY, "size=4k")
     for path in DEVICES:
         _make_place(path, is_folder=False)
         kernel.mount(f"/old{path}", path, "", kernel.MS_BIND)
-    os.makedirs(SCRATCH)
+    os.makedirs(SCRATCH, exist_ok=True)
     kernel.detach("/old")
     os.rmdir("/old")
     kernel.mount("none", "/", "", kernel.MS_REMOUNT | kernel.MS_BIND | kernel.MS_RDONLY | safe)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from walls import BACKENDS, works
+from sandboxes import BACKENDS, works
 
 from eval.sandbox.runner import Backend, Runner
 
@@ -24,6 +24,19 @@ def runner(request: pytest.FixtureRequest) -> Iterator[Runner]:
 @pytest.fixture(scope="session", params=["namespaces", "landlock"])
 def walled(request: pytest.FixtureRequest) -> Iterator[Runner]:
     """A runner of each backend that has walls and works here, one after another."""
+    yield from _started(request.param)
+
+
+@pytest.fixture(
+    scope="session",
+    params=[
+        "namespaces",
+        pytest.param("landlock", marks=pytest.mark.slow),
+        pytest.param("none", marks=pytest.mark.slow),
+    ],
+)
+def thorough(request: pytest.FixtureRequest) -> Iterator[Runner]:
+    """As `runner`, for tests that take a while: the other backends are for make test-slow."""
     yield from _started(request.param)
 
 

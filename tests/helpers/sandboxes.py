@@ -1,7 +1,6 @@
 """What tests of the sandbox share: runners, programs without a test, and the processes of both."""
 
 import functools
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from eval.sandbox.runner import Backend, Limits, Program, Runner
 from eval.sandbox.verdict import Verdict
 
 BACKENDS: tuple[Backend, ...] = ("namespaces", "landlock", "none")
-SHORT = Limits(0.5)
+SHORT = Limits(0.25)
 
 
 @functools.cache
@@ -37,17 +36,28 @@ def run_function(
 
 
 def warden_of(runner: Runner) -> int:
-    """The process number of a runner's warden, which is started if need be."""
-    runner.start()
+    """The process number of a runner's warden, which must have been started."""
     process = runner._process
     assert process is not None
     return process.pid
 
 
-def cell_of(runner: Runner) -> int:
-    """The process number of a runner's walled-in interpreter."""
-    [cell] = [pid for pid in descendants(warden_of(runner)) if b"cell.py" in _read(pid, "cmdline")]
+def cell_of(warden: int) -> int:
+    """The process number of a warden's walled-in interpreter."""
+    children = [child for child, parent, _ in _processes() if parent == warden]
+    [cell] = [child for child in children if b"cell.py" in _read(child, "cmdline")]
     return cell
+
+
+def programs_of(warden: int) -> set[int]:
+    """The processes of a warden's programs, and their judges."""
+    return descendants(warden) - {cell_of(warden)}
+
+
+def parent_of(pid: int) -> int:
+    """The process number of a living process's parent."""
+    [parent] = [parent for child, parent, _ in _processes() if child == pid]
+    return parent
 
 
 def descendants(pid: int) -> set[int]:
@@ -57,18 +67,6 @@ def descendants(pid: int) -> set[int]:
     while new:
         new = {child for child, parent in parents.items() if parent in new} - found
         found |= new
-    return found
-
-
-def users_processes(user: int) -> set[int]:
-    """All processes of a user."""
-    found = set()
-    for pid, _, _ in _processes():
-        try:
-            if os.stat(f"/proc/{pid}").st_uid == user:
-                found.add(pid)
-        except OSError:
-            continue  # gone meanwhile
     return found
 
 
