@@ -79,14 +79,14 @@ def test_whole_programs_are_evalplus_samples(tmp_path: Path) -> None:
     ids=["mark", "mark in the middle", "blank lines", "\\r\\n", "no last line end"],
 )
 def test_what_is_no_fault(tmp_path: Path, content: bytes) -> None:
-    for name, packed in (("s.jsonl", content), ("s.jsonl.gz", gzip.compress(content))):
+    for name, packed in (("s.jsonl", content), ("s.jsonl.gz", gzip.compress(content, mtime=0))):
         found = load(tmp_path / name, packed)
         assert (found.rows, found.broken) == (GOOD, [])
         assert found.sha256 == hashlib.sha256(packed).hexdigest()
 
 
 def test_gzip_is_seen_by_its_bytes_and_may_have_many_members(tmp_path: Path) -> None:
-    packed = b"".join(gzip.compress(lines(row)) for row in GOOD)
+    packed = b"".join(gzip.compress(lines(row), mtime=0) for row in GOOD)
     assert load(tmp_path / "s.jsonl", packed + b"\0" * 512).rows == GOOD
 
 
@@ -158,7 +158,7 @@ def test_all_broken_lines_are_told_at_once_and_the_first_in_full(tmp_path: Path)
     assert said[-1] == f"  and {len(BROKEN) + 30 - MOST_SHOWN} more"
 
 
-@pytest.mark.parametrize("content", [b"", b"\n\n", BOM, b"[]", gzip.compress(b"")])
+@pytest.mark.parametrize("content", [b"", b"\n\n", BOM, b"[]", gzip.compress(b"", mtime=0)])
 def test_nothing_is_an_error_in_both_ways(tmp_path: Path, content: bytes) -> None:
     for skip_broken in (False, True):
         with pytest.raises(InputError, match="no samples in it; a sample is one line of JSON"):
@@ -210,7 +210,7 @@ def test_a_sample_with_a_number_comes_once(tmp_path: Path) -> None:
 def test_of_a_gzip_file_that_is_cut_the_whole_lines_are_used(tmp_path: Path) -> None:
     path, generator = tmp_path / "s.jsonl.gz", random.Random(1)
     rows = [{"task_id": f"own/{n % 3}", "completion": f"{generator.random()}"} for n in range(9000)]
-    packed = gzip.compress(lines(*rows))
+    packed = gzip.compress(lines(*rows), mtime=0)
     found = load(path, packed[: len(packed) // 2], skip_broken=True)
     kept = len(found.rows)
     assert 1000 < kept < 8000
@@ -227,7 +227,7 @@ def test_of_a_gzip_file_that_is_cut_the_whole_lines_are_used(tmp_path: Path) -> 
 
 
 def test_of_a_damaged_gzip_file_the_whole_members_are_used(tmp_path: Path) -> None:
-    first, second = gzip.compress(lines(GOOD[0])), bytearray(gzip.compress(lines(*GOOD)))
+    first, second = gzip.compress(lines(GOOD[0]), mtime=0), bytearray(gzip.compress(lines(*GOOD)))
     second[-6] ^= 1  # the check of the data
     path = tmp_path / "s.jsonl.gz"
     found = load(path, first + second, skip_broken=True)
@@ -269,7 +269,7 @@ def test_files_of_multipl_e(tmp_path: Path) -> None:
     value = multipl_e("own_1_name", "    return 1", "    return 2", sample=1, completion="")
     for indent in (None, 2):
         content = json.dumps(value, indent=indent).encode()
-        for name, packed in (("a.json", content), ("a.json.gz", gzip.compress(content))):
+        for name, packed in (("a.json", content), ("a.json.gz", gzip.compress(content, mtime=0))):
             found = load(tmp_path / name, packed)
             assert found.format == "multipl-e"
             assert found.rows[1] == {
@@ -299,9 +299,9 @@ def test_a_folder_of_multipl_e(tmp_path: Path) -> None:
         "notes.txt": "x",
     }
     for name, text in texts.items():
-        packed = gzip.compress(text.encode()) if name.endswith(".gz") else text.encode()
+        packed = gzip.compress(text.encode(), mtime=0) if name.endswith(".gz") else text.encode()
         (folder / name).write_bytes(packed)
-    (folder / "own_7.json.gz").write_bytes(gzip.compress(b"x" * 99)[:-9])
+    (folder / "own_7.json.gz").write_bytes(gzip.compress(b"x" * 99, mtime=0)[:-9])
     found = load_samples(folder, PROBLEMS, skip_broken=True)
     assert [(row["task_id"], row["solution"]) for row in found.rows] == [
         ("own/0", "def g():\nb"),
@@ -395,6 +395,6 @@ def test_any_bytes_are_samples_or_an_input_error(
     tmp_path_factory: pytest.TempPathFactory, content: bytes
 ) -> None:
     path = tmp_path_factory.mktemp("any") / "s.jsonl"
-    for packed in (content, b"\x1f\x8b" + content, gzip.compress(content)[: len(content)]):
+    for packed in (content, b"\x1f\x8b" + content, gzip.compress(content, mtime=0)[: len(content)]):
         with contextlib.suppress(InputError):
             assert load(path, packed, skip_broken=True).rows
