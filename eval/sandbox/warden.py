@@ -166,6 +166,9 @@ def main() -> int:
     finally:
         for warden in wardens.values():
             warden.close()
+        # The runner's folder for scratches: it may be gone, or the runner may be.
+        with contextlib.suppress(OSError):
+            os.rmdir(os.environ["TMPDIR"])
     return 0
 
 

@@ -54,6 +54,12 @@ def programs_of(warden: int) -> set[int]:
     return descendants(warden) - {cell_of(warden)}
 
 
+def left_in(folder: Path) -> list[Path]:
+    """What programs have left in a folder for temporary files; runners have folders in it."""
+    own = {path for path in folder.iterdir() if path.name.startswith("bytelm-programs-")}
+    return [path for path in folder.rglob("*") if path not in own]
+
+
 def parent_of(pid: int) -> int:
     """The process number of a living process's parent."""
     [parent] = [parent for child, parent, _ in _processes() if child == pid]

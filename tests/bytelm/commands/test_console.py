@@ -41,7 +41,11 @@ def folder(tmp_path: Path) -> Path:
 
 def test_pip_makes_the_script() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert project["scripts"] == {"bytelm": "bytelm.commands.console:run"}
+    assert project["scripts"] == {
+        "bytelm": "bytelm.commands.console:run",
+        "bytelm-functional-correctness": "bytelm.commands.console:functional_correctness",
+        "bytelm-evalplus": "bytelm.commands.console:evalplus",
+    }
     assert callable(bytelm.commands.console.run)
 
 

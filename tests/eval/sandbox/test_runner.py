@@ -100,6 +100,8 @@ KINDS: dict[str, tuple[str, str]] = {
     "import ctypes; ctypes.string_at(0)": ("timed out", "timed_out"),
     "import os; os._exit(0)": ("timed out", "timed_out"),
     "import os; os.write(3, b'passed')": ("timed out", "timed_out"),
+    "import os; os.close(3)\nwhile True: pass": ("timed out", "timed_out"),
+    "import os; os.write(3, b'passed' * 99)\nwhile True: pass": ("timed out", "timed_out"),
     "1 / 0": ("failed: division by zero", "failed"),
 }
 

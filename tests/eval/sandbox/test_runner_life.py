@@ -16,6 +16,7 @@ from sandboxes import (
     alive,
     cell_of,
     descendants,
+    left_in,
     parent_of,
     programs_of,
     run_alone,
@@ -92,7 +93,9 @@ def test_nothing_of_a_program_is_left(own: Runner, tmp_path: Path) -> None:
     for source in ("x = 1", "open('a', 'w').write('x')", "import os; os._exit(1)", LOOP, "1 / 0"):
         run_alone(own, source, SHORT)
         all_dead(own)
-        assert list(tmp_path.iterdir()) == []
+        assert left_in(tmp_path) == []
+    own.close()
+    assert list(tmp_path.iterdir()) == []
 
 
 def opened(pid: int) -> list[str]:
@@ -184,7 +187,7 @@ def test_a_killed_warden_is_started_anew(own: Runner) -> None:
 def test_a_killed_warden_leaves_no_scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if not works("landlock"):
         pytest.skip("these walls cannot be put up here")
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with Runner("landlock") as runner:
         assert run_alone(runner, "x = 1") == "passed"
         with running(runner, f"open('a', 'w').write('x')\n{LOOP}", SHORT):
