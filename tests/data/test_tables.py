@@ -1,5 +1,6 @@
 """Rows of tables: cells are texts as they are written, and other columns do not matter."""
 
+import csv
 import datetime
 import io
 from typing import Any
@@ -11,6 +12,14 @@ from pyarrow import parquet
 from data import tables as module
 from data.rows import DamagedFileError, LeftOut, NoColumnError
 from data.tables import csv_rows, parquet_rows, tsv_rows
+
+
+@pytest.fixture(autouse=True)
+def _limit_of_fields() -> Iterator[None]:
+    """The limit is the whole process's: importlib.metadata reads tables too."""
+    before = csv.field_size_limit()
+    yield
+    csv.field_size_limit(before)
 
 
 def read_csv(content: bytes, column: str = "t", read: Any = csv_rows) -> list[bytes | str]:
