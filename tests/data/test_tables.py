@@ -3,6 +3,7 @@
 import csv
 import datetime
 import io
+from collections.abc import Iterator
 from typing import Any
 
 import pyarrow as pa
