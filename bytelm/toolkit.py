@@ -77,9 +77,6 @@ if TYPE_CHECKING:
     from bytelm.files.streams import progress_bar as progress_bar
     from bytelm.files.streams import say as say
     from bytelm.files.streams import write_stdout as write_stdout
-    from bytelm.infilling import Gap as Gap
-    from bytelm.infilling import Prompt as Prompt
-    from bytelm.infilling import check_infilling as check_infilling
     from bytelm.model.model import Model as Model
     from bytelm.records import RUN_AGAIN as RUN_AGAIN
     from bytelm.records import Count as Count
@@ -123,7 +120,6 @@ _HOME = {
     "FIM_MIDDLE": "bytelm.alphabet",
     "FIM_PREFIX": "bytelm.alphabet",
     "FIM_SUFFIX": "bytelm.alphabet",
-    "Gap": "bytelm.infilling",
     "HeadCount": "bytelm.base.options",
     "InputError": "bytelm.base.errors",
     "Journal": "bytelm.files.journal",
@@ -136,7 +132,6 @@ _HOME = {
     "PAD": "bytelm.alphabet",
     "Positive": "bytelm.base.options",
     "ProgressBar": "bytelm.files.streams",
-    "Prompt": "bytelm.infilling",
     "R": "bytelm.records",
     "RUN_AGAIN": "bytelm.records",
     "Range": "bytelm.base.options",
@@ -152,7 +147,6 @@ _HOME = {
     "as_record": "bytelm.records",
     "bandwidth_bytes_per_s": "bytelm.base.rates",
     "bytes_per_forward": "bytelm.decode.row",
-    "check_infilling": "bytelm.infilling",
     "check_options": "bytelm.base.options",
     "claimed": "bytelm.files.claims",
     "check_place": "bytelm.files.places",

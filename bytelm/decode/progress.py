@@ -10,13 +10,12 @@ from bytelm.decode.options import DecodeOptions
 from bytelm.decode.row import Completion
 from bytelm.files.journal import Journal
 from bytelm.files.streams import progress_bar
-from bytelm.infilling import Prompt
 from bytelm.model.model import Model
 
 
 def generate_with_progress(
     model: Model,
-    prompts: Sequence[Prompt],
+    prompts: Sequence[bytes],
     options: DecodeOptions,
     label: str = "completing",
     journal: Journal | None = None,

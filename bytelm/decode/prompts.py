@@ -1,4 +1,4 @@
-"""Read prompts from JSON lines; fit a gap into the context."""
+"""Read prompts from JSON lines."""
 
 import base64
 import binascii
@@ -8,8 +8,6 @@ from typing import Any
 
 from bytelm.base.errors import InputError
 from bytelm.files.jsonl import read_jsonl, text_of
-from bytelm.files.streams import say
-from bytelm.infilling import Gap
 
 
 @dataclass(frozen=True)
@@ -45,18 +43,3 @@ def _text(row: dict[str, Any], where: str) -> bytes:
         return base64.b64decode(text_of(row, "prompt_base64", where), validate=True)
     except (binascii.Error, ValueError) as error:
         raise InputError(f"{where}: prompt_base64 cannot be read: {error}") from error
-
-
-def fitted_gap(gap: Gap, context: int, max_bytes: int) -> Gap:
-    """`Gap.fitted`, and a message on stderr if text is left out."""
-    found = gap.fitted(context, max_bytes)
-    if found != gap:
-        before, after = (
-            len(whole) - len(kept)
-            for whole, kept in ((gap.prefix, found.prefix), (gap.suffix, found.suffix))
-        )
-        say(
-            f"the first {before} bytes of the prefix and the last {after} of the suffix are left "
-            f"out, to fit the context of {context} bytes"
-        )
-    return found
