@@ -213,8 +213,9 @@ class Run:
     def _kind_of(self, found: str) -> str:
         if found != "vanished":
             return found
-        status = self._ended["ended"] if self._ended else 0
-        if os.WIFSIGNALED(status):  # not by this process, which would have set the kind
+        ended = self._ended or {"ended": 0, "killed": True}
+        status = ended["ended"]
+        if os.WIFSIGNALED(status) and not ended["killed"]:
             number = os.WTERMSIG(status)
             if number == signal.SIGKILL:  # by the kernel, which ran out of memory
                 return "memory"

@@ -6,7 +6,8 @@ messages whole. A job is JSON with four descriptors: the program's channel, its 
 and a control socket, on which this process says
 
     {"started": PID}                                    the program's process is there
-    {"ended": STATUS, "cpu_s": S, "memory_kb": KB}      it is dead, with all that it began
+    {"ended": STATUS, "cpu_s": S, "memory_kb": KB, "killed": whether this process killed it}
+                                                        it is dead, with all that it began
     {"refused": TEXT}                                   a wall could not be put up; nothing ran
 
 and reads one byte, or the end: kill it now.
@@ -267,12 +268,14 @@ class Job:
         poll.register(process, select.POLLIN)
         poll.register(self.control, select.POLLIN | select.POLLHUP)
         ready = [descriptor for descriptor, _ in poll.poll()]
-        if process not in ready:
+        killed = process not in ready
+        if killed:
             signal.pidfd_send_signal(process, signal.SIGKILL)
         # The kernel lets a namespace's first process end only after all others of it.
         _, status, used = os.wait4(pid, 0)
         seconds = used.ru_utime + used.ru_stime
-        self._say({"ended": status, "cpu_s": seconds, "memory_kb": used.ru_maxrss})
+        figures = {"cpu_s": seconds, "memory_kb": used.ru_maxrss, "killed": killed}
+        self._say({"ended": status, **figures})
 
 
 def main() -> int:

@@ -246,7 +246,7 @@ def test_nobody_wears_out_the_grader(own: Runner, outside: Outside, name: str) -
 
 @on_backends(*files("honest"), *files("forge"))
 def test_programs_that_take_a_while(own: Runner, outside: Outside, name: str) -> None:
-    limits = HONEST if name.startswith("honest") else OTHERS
+    limits = Limits(15.0) if name.startswith("honest") else OTHERS
     run_file(name, own, outside, limits, heavy=True)
 
 

@@ -229,7 +229,8 @@ def test_a_grader_that_is_killed_leaves_no_process(tmp_path: Path) -> None:
         f"r.start()\nPath({str(seen)!r}).write_text(str(r._process.pid))\n"
         f"r.run(Program({LOOP!r}, joined={LOOP!r}, check=False), Limits(3600.0))"
     )
-    grader = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT)
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}  # its runner's folder is left
+    grader = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, env=environment)
     try:
         wait_until(lambda: seen.exists() and bool(seen.read_text()))
         warden = int(seen.read_text())
