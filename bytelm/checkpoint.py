@@ -2,7 +2,8 @@
 
 A checkpoint is a folder `step-000001234` with the files
 
-    checkpoint.json         model configuration, progress, and size and SHA-256 of each file
+    checkpoint.json         model configuration, progress, and size and SHA-256 of each file;
+                            "infilling", if it was trained to fill gaps
     model.safetensors       the weights
     optimizer.safetensors   the optimizers' state, for resuming
 
@@ -48,7 +49,8 @@ class Checkpoint:
     """A loaded checkpoint.
 
     `step`: the training step. `progress`: how far training had come, as the trainer stored it.
-    `sha256`: identifies the weights; see `weights_sha256`.
+    `sha256`: identifies the weights; see `weights_sha256`. `infilling`: the share of documents that
+    were rearranged in training; 0 for a model that cannot fill gaps.
     """
 
     folder: Path
@@ -57,6 +59,7 @@ class Checkpoint:
     step: int
     progress: dict[str, Any]
     sha256: str
+    infilling: float = 0.0
 
 
 def save_checkpoint(
@@ -66,6 +69,7 @@ def save_checkpoint(
     weights: dict[str, Tensor],
     optimizer: dict[str, Tensor],
     progress: dict[str, Any],
+    infilling: float = 0.0,
 ) -> Path:
     """Write the checkpoint `parent/step-…` and return its folder.
 
@@ -73,7 +77,7 @@ def save_checkpoint(
     writing fails, as on a full disk. No part of the checkpoint is left then.
     """
     folder = parent / f"step-{step:09d}"
-    about = {"step": step, "model": config.to_dict(), "progress": progress}
+    about = _about(step, config, progress, infilling)
     if launched():
         from bytelm.checkpoint_parts import save_sharded
 
@@ -154,12 +158,20 @@ def _copy(target: Tensor, whole: Tensor) -> None:
 
 def save_weights(folder: Path, checkpoint: "Checkpoint") -> None:
     """Write a checkpoint's weights to `folder`, in their present type, without optimizer state."""
-    about = {
-        "step": checkpoint.step,
-        "model": checkpoint.config.to_dict(),
-        "progress": checkpoint.progress,
-    }
+    about = _about(checkpoint.step, checkpoint.config, checkpoint.progress, checkpoint.infilling)
     _write(folder, {"model.safetensors": checkpoint.model.state_dict()}, about)
+
+
+def _about(
+    step: int, config: ModelConfig, progress: dict[str, Any], infilling: float
+) -> dict[str, Any]:
+    trained = {"infilling": infilling} if infilling else {}
+    return {"step": step, "model": config.to_dict(), **trained, "progress": progress}
+
+
+def infilling_of(about: dict[str, Any]) -> float:
+    """The share of documents that were rearranged in training, given checkpoint.json."""
+    return float(about.get("infilling", 0.0))
 
 
 def _write(folder: Path, files: dict[str, dict[str, Tensor]], about: dict[str, Any]) -> None:
@@ -347,7 +359,8 @@ def load_checkpoint(
     for parameter in model.parameters():
         parameter.data = parameter.data.to(dtype)
     step, progress = int(about.get("step", 0)), about["progress"]
-    return Checkpoint(folder, config, model, step, progress, weights_sha256(about))
+    sha256 = weights_sha256(about)
+    return Checkpoint(folder, config, model, step, progress, sha256, infilling_of(about))
 
 
 def load_weights(model: Model, folder: Path) -> None:

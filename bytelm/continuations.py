@@ -1,6 +1,7 @@
 """Bits per byte of every head on texts, given the prompts that they go on from.
 
-A model reads BOS, the prompt and the text at once, as it reads a prompt that it completes. Head i
+A model reads BOS, the prompt and the text at once, as it reads a prompt that it completes. The
+prompt may be a gap that the text fills; its marks count for its length, but not as text. Head i
 at position t predicts the id at t + i. It is scored where that id is a byte of the text, wherever
 it looks from: head 2 predicts the text's first byte at the last but one of the prompt.
 
@@ -15,8 +16,9 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 
-from bytelm.alphabet import BOS, PAD
+from bytelm.alphabet import PAD
 from bytelm.base import ranks
+from bytelm.decode.prompts import MARKS, Gap, Prompt, prompt_ids
 from bytelm.files.streams import progress_bar
 from bytelm.model.model import Model
 from bytelm.scoring import LN2, Score, divided
@@ -26,23 +28,26 @@ from bytelm.scoring import LN2, Score, divided
 class Continuation:
     """A text, and the prompt that stands before it."""
 
-    prompt: bytes
+    prompt: Prompt
     text: bytes
 
     @property
     def size(self) -> int:
-        """Bytes of both."""
+        """Ids of both."""
         return len(self.prompt) + len(self.text)
 
     def fitted(self, context: int) -> "Continuation | None":
         """With the beginning of the prompt cut off, so that a model with `context` can read it.
 
-        None if the text alone does not fit. The last byte is only predicted and takes no place, but
-        BOS does: a prompt and a text of `context` bytes together are the longest that fit.
+        Around a gap, the suffix loses its end too. None if the text alone does not fit. The last
+        byte is only predicted and takes no place, but BOS does: a prompt and a text of `context`
+        ids together are the longest that fit.
         """
         room = context - len(self.text)
-        if room < 0:
+        if room < (MARKS if isinstance(self.prompt, Gap) else 0):
             return None
+        if isinstance(self.prompt, Gap):
+            return Continuation(self.prompt.within(room), self.text)
         return Continuation(self.prompt[max(0, len(self.prompt) - room) :], self.text)
 
 
@@ -77,9 +82,8 @@ def _run(
     """The bits and the symbols (B, n) of texts side by side, the longest first."""
     B, n, T = len(group), model.config.prediction_heads, group[0].size
     ids = np.full((B, T + 1), PAD, dtype=np.int64)
-    ids[:, 0] = BOS
     for row, one in enumerate(group):
-        ids[row, 1 : one.size + 1] = np.frombuffer(one.prompt + one.text, dtype=np.uint8)
+        ids[row, : one.size + 1] = [*prompt_ids(one.prompt), *one.text]
     ids_BT = torch.from_numpy(ids).to(model.embedding.weight.device)
     # The last byte of the longest is only predicted.
     output = model(ids_BT[:, :T])

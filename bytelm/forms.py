@@ -68,10 +68,17 @@ def _seconds(value: object) -> int | float:
     return value
 
 
+def _share(value: object) -> int | float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise ValueError("a number from 0 to 1 is needed")
+    return value
+
+
 FileName = Annotated[str, AfterValidator(_plain_name)]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Positive = Annotated[int, Field(ge=1)]
 Seconds = Annotated[int | float, PlainValidator(_seconds)]
+Share = Annotated[int | float, PlainValidator(_share)]
 
 
 class FileEntry(Record):
@@ -88,6 +95,8 @@ class CheckpointFile(Record):
     step: Annotated[int, Field(ge=0, le=MOST_STEPS)] = 0
     model: dict[str, object]
     """Options of the model; ModelConfig checks them."""
+    infilling: Share = 0
+    """The share of documents that were rearranged in training."""
     progress: dict[str, object]
     """How far training had come; see TrainingProgress."""
     files: Annotated[dict[FileName, FileEntry], Field(min_length=1)]

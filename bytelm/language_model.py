@@ -20,6 +20,7 @@ from bytelm.checkpoint import Checkpoint, load_checkpoint
 from bytelm.config import ModelConfig
 from bytelm.decode.generate import generate, stream
 from bytelm.decode.options import DecodeOptions, DraftRule, Engine, SamplingOptions
+from bytelm.decode.prompts import Gap, check_infilling, fitted_gap
 from bytelm.decode.row import Completion
 from bytelm.model.head_logits import HeadLogits
 from bytelm.scoring import score_documents
@@ -51,7 +52,8 @@ class LanguageModel:
     """A loaded model. `bytelm.load` returns one.
 
     `module`: a torch.nn.Module that returns the logits of all heads; see HeadLogits. `config`: the
-    model's sizes. `folder`: the checkpoint that was loaded. `step`: its training step.
+    model's sizes. `folder`: the checkpoint that was loaded. `step`: its training step. `infilling`:
+    the share of documents that were rearranged in training; 0: it cannot fill gaps.
 
     Text is bytes. Methods also accept a str and encode it as UTF-8.
     Head 1 alone decides the text, whatever the options. The other heads only draft, which makes
@@ -63,6 +65,7 @@ class LanguageModel:
         self.config: ModelConfig = checkpoint.config
         self.folder: Path = checkpoint.folder
         self.step: int = checkpoint.step
+        self.infilling: float = checkpoint.infilling
 
     def __repr__(self) -> str:
         weight = self.module.model.embedding.weight
@@ -118,6 +121,42 @@ class LanguageModel:
             sampling=sampling, samples=1, gate=gate, engine=engine, exact=exact,
         )  # fmt: skip
         return generate(self.module.model, [text], options)[0].text
+
+    def infill(
+        self,
+        prefix: bytes | str,
+        suffix: bytes | str,
+        *,
+        max_bytes: int = 1024,
+        stops: Iterable[bytes | str] = (),
+        heads: int | None = None,
+        temperature: float = 0.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        seed: int = 0,
+        engine: Engine = "auto",
+        gate: float | None = None,
+        draft_rule: DraftRule = "argmax",
+        exact: bool = False,
+    ) -> bytes:
+        """Write the text between `prefix` and `suffix`; returns it alone.
+
+        It ends where the model ends it, or as a completion does. If both texts are too long for the
+        context, the prefix loses its beginning and the suffix its end, and stderr says so.
+
+        The options are those of `complete`. Raises InputError if the model was trained without
+        infilling (`infilling` is 0).
+        """
+        gap = Gap(_as_bytes(prefix, "prefix"), _as_bytes(suffix, "suffix"))
+        check_infilling(self.infilling, self.folder)
+        sampling = SamplingOptions(temperature, top_k, top_p, seed, draft_rule)
+        options = DecodeOptions(
+            max_bytes, heads, 1, tuple(_all_as_bytes(stops, "stops")),
+            sampling=sampling, samples=1, gate=gate, engine=engine, exact=exact,
+        )  # fmt: skip
+        options.check(self.config.prediction_heads)
+        gap = fitted_gap(gap, self.config.context, max_bytes)
+        return generate(self.module.model, [gap], options)[0].text
 
     def stream(
         self,

@@ -57,6 +57,9 @@ if TYPE_CHECKING:
     from bytelm.decode.options import SamplingOptions as SamplingOptions
     from bytelm.decode.progress import generate_with_progress as generate_with_progress
     from bytelm.decode.progress import kept_completions as kept_completions
+    from bytelm.decode.prompts import Gap as Gap
+    from bytelm.decode.prompts import Prompt as Prompt
+    from bytelm.decode.prompts import check_infilling as check_infilling
     from bytelm.decode.prompts import read_prompts as read_prompts
     from bytelm.decode.row import Completion as Completion
     from bytelm.decode.row import bytes_per_forward as bytes_per_forward
@@ -120,6 +123,7 @@ _HOME = {
     "FIM_MIDDLE": "bytelm.alphabet",
     "FIM_PREFIX": "bytelm.alphabet",
     "FIM_SUFFIX": "bytelm.alphabet",
+    "Gap": "bytelm.decode.prompts",
     "HeadCount": "bytelm.base.options",
     "InputError": "bytelm.base.errors",
     "Journal": "bytelm.files.journal",
@@ -132,6 +136,7 @@ _HOME = {
     "PAD": "bytelm.alphabet",
     "Positive": "bytelm.base.options",
     "ProgressBar": "bytelm.files.streams",
+    "Prompt": "bytelm.decode.prompts",
     "R": "bytelm.records",
     "RUN_AGAIN": "bytelm.records",
     "Range": "bytelm.base.options",
@@ -147,6 +152,7 @@ _HOME = {
     "as_record": "bytelm.records",
     "bandwidth_bytes_per_s": "bytelm.base.rates",
     "bytes_per_forward": "bytelm.decode.row",
+    "check_infilling": "bytelm.decode.prompts",
     "check_options": "bytelm.base.options",
     "claimed": "bytelm.files.claims",
     "check_place": "bytelm.files.places",

@@ -16,7 +16,7 @@ from bytelm.base.errors import InputError
 from bytelm.base.options import BatchSize, ByteCount, HeadCount, Positive, Range
 from bytelm.decode.endings import Utf8Gate
 from bytelm.decode.options import DecodeOptions, Engine, SamplingOptions
-from bytelm.decode.prompts import Prompts, read_prompts
+from bytelm.decode.prompts import Gap, Prompt, Prompts, check_infilling, fitted_gap, read_prompts
 from bytelm.decode.row import Completion, bytes_per_forward
 from bytelm.files.journal import Journal
 from bytelm.files.places import Out, write_result
@@ -34,8 +34,9 @@ class Generate:
     Greedy by default. The text is exactly what head 1 alone would write, byte by byte.
 
     With --prompt-file, the completion's bytes are written to stdout as they are accepted. With
-    --prompts, one JSON row per completion is written to --out (or stdout), in the order of the
-    prompts. The ranks of torchrun divide these prompts among them.
+    --suffix-file too, the model fills the gap between the two files. With --prompts, one JSON row
+    per completion is written to --out (or stdout), in the order of the prompts. The ranks of
+    torchrun divide these prompts among them.
     A command with --out that was stopped goes on where it ended.
     """
 
@@ -45,6 +46,9 @@ class Generate:
     """A run folder, or one of its checkpoints."""
     prompt_file: Path | None = None
     """A file whose bytes are the prompt; - is standard input."""
+    suffix_file: Path | None = None
+    """With --prompt-file: a file whose bytes follow the completion. The model must have been
+    trained with infilling."""
     prompts: Path | None = None
     """A JSONL file; each row has "id" and "prompt" (or "prompt_base64")."""
     out: Annotated[Path, Out()] | None = None
@@ -105,9 +109,11 @@ class Generate:
             raise InputError("--prompt-file is for one process: start it without torchrun")
         if self.prompt_file is not None and self.out is not None:
             raise InputError("--out goes with --prompts; with --prompt-file, redirect stdout")
+        if self.suffix_file is not None and self.prompt_file is None:
+            raise InputError("--suffix-file goes with --prompt-file")
         # Read the prompts first, so that a wrong file is reported before the model is loaded.
         prompts = read_prompts(self.prompts) if self.prompts is not None else None
-        prompt = _read_prompt(self.prompt_file) if self.prompt_file is not None else b""
+        prompt = self._prompt()
         options = self.options()
         options.check()
         options.check_count(len(prompts.texts) if prompts else 1)
@@ -118,10 +124,24 @@ class Generate:
             raise InputError("--samples and --with-prompt go with --prompts")
         checkpoint = load_checkpoint(self.checkpoint, device, getattr(torch, self.dtype))
         options.check(checkpoint.config.prediction_heads)
+        if isinstance(prompt, Gap):
+            check_infilling(checkpoint.infilling, checkpoint.folder)
+            prompt = fitted_gap(prompt, checkpoint.config.context, self.max_bytes)
         if prompts is None:
             _stream(checkpoint.model, prompt, options)
             return None
         return self._many(checkpoint, prompts, options)
+
+    def _prompt(self) -> Prompt:
+        """What --prompt-file and --suffix-file give; without them, an empty prompt."""
+        if self.prompt_file is None:
+            return b""
+        if self.suffix_file is None:
+            return _read_file("--prompt-file", self.prompt_file)
+        if str(self.prompt_file) == str(self.suffix_file) == "-":
+            raise InputError("--prompt-file and --suffix-file cannot both be standard input")
+        prefix = _read_file("--prompt-file", self.prompt_file)
+        return Gap(prefix, _read_file("--suffix-file", self.suffix_file))
 
     def _many(
         self, checkpoint: "Checkpoint", prompts: Prompts, options: DecodeOptions
@@ -198,7 +218,7 @@ def _text(content: bytes) -> str:
     return content.decode("utf-8", "replace")
 
 
-def _stream(model: "Model", prompt: bytes, options: DecodeOptions) -> None:
+def _stream(model: "Model", prompt: Prompt, options: DecodeOptions) -> None:
     from bytelm.decode.generate import generate
 
     gate = Utf8Gate()
@@ -231,10 +251,10 @@ def unescape(text: str) -> bytes:
         raise InputError(f"--stop {text!r}: {error}; write a backslash as \\\\") from error
 
 
-def _read_prompt(path: Path) -> bytes:
+def _read_file(name: str, path: Path) -> bytes:
     if str(path) == "-":
         return read_stdin()
     try:
         return path.read_bytes()
     except OSError as error:
-        raise InputError(f"--prompt-file {path}: {error.strerror}") from error
+        raise InputError(f"{name} {path}: {error.strerror}") from error

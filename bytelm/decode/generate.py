@@ -8,11 +8,11 @@ limits. Every few steps the host reads the new bytes, searches them for stops, a
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 
-from bytelm.alphabet import BOS
 from bytelm.base.device import check_memory
 from bytelm.base.errors import InputError, setting
 from bytelm.decode.native.stepper import NativeStepper
 from bytelm.decode.options import DecodeOptions
+from bytelm.decode.prompts import Prompt, prompt_ids, text_before
 from bytelm.decode.row import Completion, Row
 from bytelm.decode.step import Drafter
 from bytelm.decode.stepper import Stepper, TorchStepper
@@ -31,7 +31,7 @@ _said: set[str] = set()
 
 def generate(
     model: Model,
-    prompts: Sequence[bytes],
+    prompts: Sequence[Prompt],
     options: DecodeOptions,
     show: Callable[[int, bytes], None] | None = None,
     drafter: Drafter | None = None,
@@ -47,7 +47,7 @@ def generate(
 
 def generate_rows(
     model: Model,
-    prompts: Sequence[bytes],
+    prompts: Sequence[Prompt],
     options: DecodeOptions,
     show: Callable[[int, bytes], None] | None = None,
     drafter: Drafter | None = None,
@@ -57,7 +57,7 @@ def generate_rows(
 
     With `options.samples` of n, sample i of prompt p has the index p * n + i. Head 1 alone decides
     the text: greedy text is its argmax, and sampled text follows its distribution, whatever
-    `options.heads` and `options.batch` are.
+    `options.heads` and `options.batch` are. A prompt may be a Gap, which is then filled.
 
     `show`: called with (index, piece) as soon as a piece is final, that is, cannot belong to a
     stop. `drafter`: makes the drafts instead of the model's own heads. `only`: the indices to
@@ -73,7 +73,7 @@ def generate_rows(
 
 
 def stream(
-    model: Model, prompt: bytes, options: DecodeOptions, drafter: Drafter | None = None
+    model: Model, prompt: Prompt, options: DecodeOptions, drafter: Drafter | None = None
 ) -> Generator[bytes, None, None]:
     """Complete one prompt; yields its bytes in pieces, as soon as they cannot belong to a stop.
 
@@ -93,7 +93,7 @@ def _pieces(loop: "_Loop", pieces: list[bytes]) -> Generator[bytes, None, None]:
             pieces.clear()
 
 
-def check_request(model: Model, prompts: Sequence[bytes], options: DecodeOptions) -> None:
+def check_request(model: Model, prompts: Sequence[Prompt], options: DecodeOptions) -> None:
     """Raise InputError if this model cannot complete these prompts with these options."""
     options.check(model.config.prediction_heads)
     options.check_count(len(prompts))
@@ -149,7 +149,7 @@ class _Loop:
     def __init__(
         self,
         model: Model,
-        prompts: Sequence[bytes],
+        prompts: Sequence[Prompt],
         options: DecodeOptions,
         show: Callable[[int, bytes], None] | None,
         drafter: Drafter | None,
@@ -163,8 +163,8 @@ class _Loop:
         self.rows: list[Row | None] = [None] * batch
         self.queue = deque(indices)
 
-    def _limit(self, prompt: bytes) -> int:
-        """The last position that a row may reach. The prompt's last byte is at len(prompt)."""
+    def _limit(self, prompt: Prompt) -> int:
+        """The last position that a row may reach. The prompt's last id is at len(prompt)."""
         return min(len(prompt) + self.options.max_bytes, self.model.config.context - 1)
 
     def run(self) -> Iterator[tuple[int, Completion]]:
@@ -186,8 +186,8 @@ class _Loop:
     def _start(self, slot: int, index: int) -> None:
         prompt = self.prompts[index // self.options.samples]
         limit = self._limit(prompt)
-        self.stepper.admit(slot, [BOS, *prompt], limit, index)
-        spanned = prompt if self.options.stops_span_prompt else b""
+        self.stepper.admit(slot, prompt_ids(prompt), limit, index)
+        spanned = text_before(prompt) if self.options.stops_span_prompt else b""
         self.rows[slot] = Row(
             index, limit - len(prompt), self.options.stops, self.show, before=spanned
         )

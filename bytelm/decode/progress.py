@@ -7,6 +7,7 @@ from typing import Any
 from bytelm.base import ranks
 from bytelm.decode.generate import check_request, generate_rows
 from bytelm.decode.options import DecodeOptions
+from bytelm.decode.prompts import Prompt
 from bytelm.decode.row import Completion
 from bytelm.files.journal import Journal
 from bytelm.files.streams import progress_bar
@@ -15,7 +16,7 @@ from bytelm.model.model import Model
 
 def generate_with_progress(
     model: Model,
-    prompts: Sequence[bytes],
+    prompts: Sequence[Prompt],
     options: DecodeOptions,
     label: str = "completing",
     journal: Journal | None = None,

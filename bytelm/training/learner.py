@@ -15,6 +15,7 @@ from torch.utils.checkpoint import checkpoint
 from bytelm.base.device import check_memory
 from bytelm.base.errors import InputError, option, setting
 from bytelm.base.ranks import is_lost, launched, local_rank, world_size
+from bytelm.checkpoint import infilling_of, read_about
 from bytelm.config import ModelConfig
 from bytelm.files.streams import say
 from bytelm.model.layers import Compute, Layer
@@ -79,7 +80,8 @@ class Learner:
     """A model in training, on this rank and together with the other ranks.
 
     `init` is a checkpoint to start from. `drafts_only` freezes all parameters but those that belong
-    to heads 2..n alone.
+    to heads 2..n alone. `infilling`: the share of documents that are rearranged, here or in the
+    training of `init`, whichever is more.
     """
 
     objective_kind: type[Objective] = Objective
@@ -100,8 +102,10 @@ class Learner:
         attended = options.block // 2
         self.flops_per_byte = self.model.flops_per_byte(attended, training=True)
         self.flops_of_head_1 = self.model.flops_per_byte(attended, training=True, heads=1)
+        self.infilling = options.infilling
         if init is not None:
             begin_with(self.model, init)
+            self.infilling = max(self.infilling, infilling_of(read_about(init)))
         if drafts_only:
             self.model.requires_grad_(False)
             for parameter in self.model.heads.drafting_parameters():

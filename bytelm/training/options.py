@@ -45,8 +45,14 @@ class TrainOptions:
     stages: bool = True
     """If the data has stages, read one after the other in the first epoch. Later epochs mix them.
     """
+    infilling: Annotated[float, Range(0, 1)] = 0.0
+    """The share of documents that are rearranged, so that the model learns to fill a gap between
+    two texts. 0: none. Best with --train.whole-documents, since blocks then cut no gap."""
+    infilling_spm_share: Annotated[float, Range(0, 1)] = 0.5
+    """Of the rearranged documents, the share with the suffix before the prefix (SPM). In the others
+    the prefix comes first (PSM), as in prompts."""
     seed: Seed = 0
-    """Seed of the initial weights and of the order of the data."""
+    """Seed of the initial weights, of the order of the data, and of the gaps."""
     optimizer: Annotated[OptimizerOptions, _FLAT] = field(default_factory=OptimizerOptions)
     schedule: Annotated[ScheduleOptions, _FLAT] = field(default_factory=ScheduleOptions)
     guard: Annotated[GuardOptions, _FLAT] = field(default_factory=GuardOptions)

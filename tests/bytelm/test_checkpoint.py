@@ -20,6 +20,7 @@ from bytelm.checkpoint import (
     newest_whole,
     prune_checkpoints,
     save_checkpoint,
+    save_weights,
 )
 from bytelm.files.atomic import sha256_of
 
@@ -43,6 +44,17 @@ def test_what_is_saved_comes_back_bit_for_bit(tmp_path: Path) -> None:
         model.state_dict().items(), loaded.model.state_dict().values(), strict=True
     ):
         assert torch.equal(old, new), name
+
+
+def test_infilling_is_kept_and_0_is_not_written(tmp_path: Path) -> None:
+    assert "infilling" not in json.loads((save(tmp_path, 1) / "checkpoint.json").read_bytes())
+    assert load_checkpoint(tmp_path).infilling == 0
+    model = random_model(small_config())
+    save_checkpoint(tmp_path / "one", 1, model.config, model.state_dict(), {}, {}, 0.5)
+    loaded = load_checkpoint(tmp_path / "one")
+    assert loaded.infilling == 0.5
+    save_weights(tmp_path / "other", loaded)
+    assert load_checkpoint(tmp_path / "other").infilling == 0.5
 
 
 def test_a_run_folder_means_its_newest_checkpoint(tmp_path: Path) -> None:

@@ -7,12 +7,12 @@ import pytest
 import torch
 from support import random_model, small_config
 
-from bytelm.alphabet import BOS
 from bytelm.continuations import (
     Continuation,
     score_continuations,
     score_continuations_on_ranks,
 )
+from bytelm.decode.prompts import Gap, prompt_ids
 from bytelm.model.head_logits import HeadLogits
 
 MODEL = random_model(small_config(window=24, layers=1))
@@ -22,12 +22,14 @@ PAIRS = [
     Continuation(b"ab", b"\x00\xff" * 40),
     Continuation(bytes(range(200)), b"z"),
     Continuation("é ".encode() * 30, "ü\n".encode() * 9),
+    Continuation(Gap(b"def f(x):\n", b"    return y\n"), b"    y = x\n"),
+    Continuation(Gap(b"", b""), b"\xff"),
 ]
 
 
 def by_hand(one: Continuation) -> tuple[list[float], list[int]]:
     """Bits and symbols of each head: one softmax a byte."""
-    ids = [BOS, *one.prompt, *one.text]
+    ids = [*prompt_ids(one.prompt), *one.text]
     logits = HeadLogits(MODEL)(torch.tensor([ids[:-1]]))[0].double()
     bits, symbols = [0.0] * 8, [0] * 8
     for at in range(1 + len(one.prompt), len(ids)):
@@ -74,6 +76,15 @@ def test_the_prompt_loses_its_beginning() -> None:
     score = score_continuations(MODEL, [full])
     np.testing.assert_allclose(score.bits_DN[0], bits, rtol=1e-5)
     assert symbols == [20] * 8
+
+
+def test_around_a_gap_both_outer_ends_are_lost() -> None:
+    one = Continuation(Gap(b"before", b"after"), b"text")
+    assert one.fitted(18) == one
+    assert one.fitted(17) == Continuation(Gap(b"efore", b"after"), b"text")
+    assert one.fitted(13) == Continuation(Gap(b"ore", b"aft"), b"text")
+    assert one.fitted(7) == Continuation(Gap(b"", b""), b"text")
+    assert one.fitted(6) is None
 
 
 def test_ranks_score_what_one_process_scores(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -71,6 +71,8 @@ class Trainer:
             options.document_masks,
             options.whole_documents,
             options.stages,
+            options.infilling,
+            options.infilling_spm_share,
         )
         execution = learner.execution
         self.loader = Loader(packing, execution.device, rank(), world_size(), execution.micro)
@@ -298,8 +300,10 @@ class Trainer:
             "pending": self.pending,
         }
         with self.stopping.protected():
-            config = self.model.config
-            save_checkpoint(self.checkpoints, self.step, config, weights, tensors, progress)
+            save_checkpoint(
+                self.checkpoints, self.step, self.model.config, weights, tensors, progress,
+                self.learner.infilling,
+            )  # fmt: skip
             self._saved_step = self.step
             if is_first():
                 prune_checkpoints(self.checkpoints, self.cadence.keep)

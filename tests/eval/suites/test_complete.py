@@ -7,8 +7,8 @@ import pytest
 from support import ROOT, eval_command, one_line, python, read_rows, torchrun, write_rows
 
 from bytelm.toolkit import DecodeOptions, Journal, generate, load_checkpoint
-from eval.suites.complete import STOPS, form_prompt
 from eval.suites.problems import load_problems
+from eval.suites.stops import STOPS, form_prompt
 
 
 @pytest.mark.medium

@@ -7,7 +7,8 @@ import pytest
 from support import eval_command, one_line, read_rows, write_rows
 
 from bytelm.toolkit import DecodeOptions, InputError, Journal, generate, load_checkpoint
-from eval.suites.complete import STOPS, SuiteSampling
+from eval.suites.complete import SuiteSampling
+from eval.suites.stops import STOPS
 
 SAMPLES, WARM, HOT = 3, 0.4, 1.0
 DRAWN = ["--samples", str(SAMPLES), "--temperatures", str(WARM), str(HOT), "--max-bytes", "24"]
