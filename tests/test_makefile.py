@@ -104,8 +104,10 @@ def checkout(folder: Path, install: bool = True) -> Path:
     if install:
         binaries = folder / ".venv" / "bin"
         binaries.mkdir(parents=True)
-        (binaries / "python").write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
-        (binaries / "python").chmod(0o755)
+        for name in ("python", "bytelm-functional-correctness"):
+            program = Path(sys.executable).with_name(name)
+            (binaries / name).write_text(f'#!/bin/sh\nexec {program} "$@"\n')
+            (binaries / name).chmod(0o755)
         (folder / ".venv" / ".installed").touch()
     return folder
 
