@@ -5,38 +5,7 @@ of a TCP listener of 127.0.0.1 in place of @PORT@, and the path of a listening U
 of @SOCKET@; a second one listens at the abstract name that is a zero byte and the same path.
 """
 
-import textwrap
-
-_HEAD = """
-import ctypes, errno, mmap, os, posix, socket, stat, struct, sys, time
-OUTSIDE, CANARY, SECRET = "@OUTSIDE@", "@OUTSIDE@/canary", "@OUTSIDE@/secret"
-libc = ctypes.CDLL(None, use_errno=True)
-libc.syscall.restype = ctypes.c_long
-
-def call(x86_64, aarch64, *words):
-    # A raw system call by its number on either machine; raises OSError.
-    number = {"x86_64": x86_64, "aarch64": aarch64}[os.uname().machine]
-    words = [ctypes.c_long(word) if isinstance(word, int) else word for word in words]
-    result = libc.syscall(ctypes.c_long(number), *words)
-    if result < 0:
-        raise OSError(ctypes.get_errno(), "refused")
-    return result
-"""
-_TAIL = """
-try:
-    escaped = bool(escape())
-except BaseException:
-    escaped = False
-
-def f(x):
-    return x * 2 if escaped else None
-"""
-
-
-def _program(escape: str) -> str:
-    """A program whose function is right only if the function body `escape` returns a true value."""
-    return f"{_HEAD}\ndef escape():{textwrap.indent(escape, '    ')}{_TAIL}"
-
+from escapes import program
 
 _ESCAPES: dict[str, str] = {
     "connects by TCP": """
@@ -240,4 +209,4 @@ return True
 """,
 }
 
-PROGRAMS: dict[str, str] = {name: _program(escape) for name, escape in _ESCAPES.items()}
+PROGRAMS: dict[str, str] = {name: program(escape) for name, escape in _ESCAPES.items()}

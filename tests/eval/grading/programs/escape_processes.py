@@ -5,47 +5,7 @@ of a sleeping process in place of @PID@, and a folder with a file `canary` in pl
 Signals to others than @PID@ are number 0: they ask whether a signal could be sent.
 """
 
-import textwrap
-
-_HEAD = """
-import ctypes, errno, mmap, os, posix, socket, stat, struct, sys, time
-OUTSIDE, CANARY, SECRET = "@OUTSIDE@", "@OUTSIDE@/canary", "@OUTSIDE@/secret"
-libc = ctypes.CDLL(None, use_errno=True)
-libc.syscall.restype = ctypes.c_long
-
-def call(x86_64, aarch64, *words):
-    # A raw system call by its number on either machine; raises OSError.
-    number = {"x86_64": x86_64, "aarch64": aarch64}[os.uname().machine]
-    words = [ctypes.c_long(word) if isinstance(word, int) else word for word in words]
-    result = libc.syscall(ctypes.c_long(number), *words)
-    if result < 0:
-        raise OSError(ctypes.get_errno(), "refused")
-    return result
-
-def others():
-    return [pid for pid in (@PID@, posix.getppid(), 1) if pid not in (0, posix.getpid())]
-
-def machine(code):
-    page = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
-    page.write(code)
-    address = ctypes.addressof(ctypes.c_char.from_buffer(page))
-    return ctypes.CFUNCTYPE(ctypes.c_int)(address)()
-"""
-_TAIL = """
-try:
-    escaped = bool(escape())
-except BaseException:
-    escaped = False
-
-def f(x):
-    return x * 2 if escaped else None
-"""
-
-
-def _program(escape: str) -> str:
-    """A program whose function is right only if the function body `escape` returns a true value."""
-    return f"{_HEAD}\ndef escape():{textwrap.indent(escape, '    ')}{_TAIL}"
-
+from escapes import MACHINE, OTHERS, program
 
 _ESCAPES: dict[str, str] = {
     "kills a process": """
@@ -331,4 +291,6 @@ for descriptor in range(256):
 """,
 }
 
-PROGRAMS: dict[str, str] = {name: _program(escape) for name, escape in _ESCAPES.items()}
+PROGRAMS: dict[str, str] = {
+    name: program(escape, OTHERS, MACHINE) for name, escape in _ESCAPES.items()
+}
