@@ -11,10 +11,9 @@ from collections.abc import Callable
 from typing import Any
 
 from eval.sandbox.talk.channel import Channel, ChannelClosedError
-from eval.sandbox.talk.peer import NoAnswerError, Peer
+from eval.sandbox.talk.peer import LINE_CHARS, NoAnswerError, Peer, failed_line
 
 REASON_BYTES = 500
-LINE_CHARS = 500
 
 
 class VanishedError(BaseException):
@@ -87,7 +86,7 @@ def judge(job: dict[str, Any], channel: Channel) -> dict[str, Any]:
     except VanishedError:
         return {"kind": "vanished", "reason": ""}
     except BaseException as error:
-        return {**told(error), "line": remote.line or _failed_line(error, job["test"])}
+        return {**told(error), "line": remote.line or failed_line(error, "<test>", job["test"])}
     return {"kind": "passed", "reason": ""}
 
 
@@ -138,19 +137,6 @@ def cut(text: str, most_bytes: int) -> str:
         text = text[: len(text) - max(1, (len(octets) - most_bytes) // 4)]
         octets = text.encode("utf-8", "surrogatepass")
     return text
-
-
-def _failed_line(error: BaseException, test: str) -> str:
-    """The line of the test's assertion that does not hold; empty for other errors."""
-    number, trace = 0, error.__traceback__
-    if not isinstance(error, AssertionError):
-        return ""
-    while trace is not None:
-        if trace.tb_frame.f_code.co_filename == "<test>":
-            number = trace.tb_lineno
-        trace = trace.tb_next
-    lines = test.splitlines()
-    return lines[number - 1].strip()[:LINE_CHARS] if 0 < number <= len(lines) else ""
 
 
 def run_script(source: str, stdin: str, channel: Channel) -> dict[str, Any]:

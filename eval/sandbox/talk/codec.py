@@ -34,7 +34,10 @@ MOST_VALUES = 1_000_000
 MOST_DEPTH = 400
 NAME_CHARS = 100
 _FRAMES = 20_000
-_set_limit = sys.setrecursionlimit  # a program may replace it
+# A program may replace what it finds in modules.
+_set_limit = sys.setrecursionlimit
+_to_json = json.JSONEncoder(separators=(",", ":")).encode
+_from_json = json.JSONDecoder().decode
 
 
 class CodecError(ValueError):
@@ -296,7 +299,7 @@ _DECODERS: dict[str, Callable[[Decoder, list[Any], int], Any]] = {
 
 def dump(message: Any) -> bytes:
     """A message as bytes, its length in front. Raises CodecError if it is too long."""
-    body = json.dumps(message, separators=(",", ":")).encode("ascii")
+    body = _to_json(message).encode("ascii")
     if len(body) > MOST_BYTES:
         raise CodecError("too many bytes")
     return len(body).to_bytes(4, "little") + body
@@ -305,6 +308,6 @@ def dump(message: Any) -> bytes:
 def load(body: bytes) -> Any:
     """The message in bytes from the other side. Raises CodecError for anything that is none."""
     try:
-        return json.loads(body)
+        return _from_json(body.decode("ascii"))
     except (ValueError, RecursionError) as error:
         raise CodecError("no message") from error

@@ -17,6 +17,7 @@ from eval.sandbox.talk.channel import Channel
 from eval.sandbox.talk.codec import CodecError, Decoder, Encoder
 
 TEXT_CHARS = 2_000
+LINE_CHARS = 500
 MOST_OBJECTS = 100_000
 _REQUESTS = {"call", "get", "set"}
 
@@ -179,6 +180,22 @@ class Peer:
             raise CodecError("too many objects")
         self._objects.append(value)
         return ["o", len(self._objects) - 1, name, truth]
+
+
+def failed_line(error: BaseException, file: str, source: str) -> str:
+    """The line of the assertion in `source`, run as `file`, that does not hold.
+
+    Empty for other errors, and for an assertion of other code.
+    """
+    number, trace = 0, error.__traceback__
+    if not isinstance(error, AssertionError):
+        return ""
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == file:
+            number = trace.tb_lineno
+        trace = trace.tb_next
+    lines = source.splitlines()
+    return lines[number - 1].strip()[:LINE_CHARS] if 0 < number <= len(lines) else ""
 
 
 def _exception_class(name: Any) -> type[BaseException] | None:

@@ -7,26 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sandboxes import left_in, run_alone, run_function, works
+from sandboxes import TRY, left_in, run_alone, run_function, works
 
 from eval.sandbox.runner import Limits, Runner
 from eval.sandbox.walls import kernel
 from eval.sandbox.walls import landlock as rules
-
-TRY = """
-import errno, os, posix, socket
-
-def errors(*actions):
-    found = []
-    for action in actions:
-        try:
-            action()
-        except OSError as error:
-            found.append(errno.errorcode[error.errno])
-        else:
-            found.append("done")
-    return found
-"""
 
 
 def test_what_is_not_shown_can_be_neither_read_nor_listed(landlock: Runner) -> None:

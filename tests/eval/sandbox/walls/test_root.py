@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sandboxes import run_alone, run_function, works
+from sandboxes import TRY, run_alone, run_function, works
 
 from eval.sandbox.runner import Limits, Runner
 from eval.sandbox.walls import root
@@ -81,23 +81,6 @@ def test_links_of_the_old_root_are_followed_in_it(monkeypatch: pytest.MonkeyPatc
     assert root._without_links("/lib/a/b") == "/srv/a/b"
     with pytest.raises(OSError, match="too many links: /loop/x"):
         root._without_links("/loop/x")
-
-
-# `errors(action, ...)`: the error numbers, by name, of what is tried.
-TRY = """
-import errno, mmap, os, posix, socket, sys, time
-
-def errors(*actions):
-    found = []
-    for action in actions:
-        try:
-            action()
-        except OSError as error:
-            found.append(errno.errorcode[error.errno])
-        else:
-            found.append("done")
-    return found
-"""
 
 
 def test_there_is_no_machine_around_the_program(namespaces: Runner) -> None:
