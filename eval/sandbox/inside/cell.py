@@ -63,7 +63,11 @@ _OWN_IDS = 5_000
 
 
 class Cell:
-    """The state that all jobs share. `config`: see `warden.CellConfig`."""
+    """The state that all jobs share.
+
+    `config`: "backend", "packages" (paths that are shown), "preload" (modules of them), and
+    "tools" (folders that are shown to programs of other languages; None: Python alone).
+    """
 
     def __init__(self, config: dict[str, Any], jobs: socket.socket) -> None:
         self.backend: str = config["backend"]

@@ -11,6 +11,7 @@ test may pass a function of its own, which the program calls.
 
 import builtins
 import keyword
+import types
 from typing import Any
 
 from eval.sandbox.talk.channel import Channel
@@ -20,6 +21,15 @@ TEXT_CHARS = 2_000
 LINE_CHARS = 500
 MOST_OBJECTS = 100_000
 _REQUESTS = {"call", "get", "set"}
+# Their public attributes lead to frames, and so to a test's variables.
+_INNER = (
+    types.CodeType,
+    types.FrameType,
+    types.TracebackType,
+    types.GeneratorType,
+    types.CoroutineType,
+    types.AsyncGeneratorType,
+)
 
 
 class NoAnswerError(Exception):
@@ -109,12 +119,13 @@ class Peer:
         decoder = self._decoder([])
         if "call" not in message:
             name = message["name"]
-            if not isinstance(name, str) or name.startswith("_"):
+            owner = self.target(message["set"] if "set" in message else message["get"])
+            if not isinstance(name, str) or name.startswith("_") or isinstance(owner, _INNER):
                 raise AttributeError(name)
             if "set" in message:
-                setattr(self.target(message["set"]), name, decoder.decode(message["to"]))
+                setattr(owner, name, decoder.decode(message["to"]))
                 return {}
-            value = getattr(self.target(message["get"]), name)
+            value = getattr(owner, name)
             return {"value": Encoder(self._sent).encode(value)}
         args = [decoder.decode(item) for item in message["args"]]
         kwargs = {name: decoder.decode(item) for name, item in message["kwargs"].items()}

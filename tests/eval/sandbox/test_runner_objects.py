@@ -208,3 +208,22 @@ def f(x):
 """
     test = "assert candidate(2) == [], candidate(2)\nassert candidate(3) != 'hunter2'"
     assert run_function(walled, source, test) == "passed"
+
+
+def test_no_object_leads_to_the_tests_frames(walled: Runner) -> None:
+    """A coroutine that a test passes has its frame as a public attribute."""
+    source = """
+def f(x):
+    try:
+        return "found" if x.cr_frame.f_globals else "nothing"
+    except AttributeError:
+        return "hidden"
+"""
+    test = """
+async def wait():
+    pass
+secret = wait()
+assert candidate(secret) == "hidden"
+secret.close()
+"""
+    assert run_function(walled, source, test) == "passed"
