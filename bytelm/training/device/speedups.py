@@ -1,6 +1,7 @@
 """Speedups that depend on the machine: bfloat16 if it is faster, compiled code if possible."""
 
 import contextlib
+import functools
 import sys
 import threading
 import time
@@ -98,7 +99,26 @@ def begin_compiling(device: str) -> None:
     plain = torch.backends.cpu.get_cpu_capability() == "AVX2"
     if plain and torch._inductor.config.cpp.vec_isa_ok is None:
         torch._inductor.config.cpp.vec_isa_ok = True
+    _check_instructions_in_one_thread()
     threading.Thread(target=_compile_empty_kernel, daemon=True, name="compiler").start()
+
+
+@functools.cache
+def _check_instructions_in_one_thread() -> None:
+    """Make torch's check of the vector instructions safe to call from several threads.
+
+    The check changes the compiler's options for a moment. A second thread would take these for the
+    options of its own kernels. A run would then use other machine code than the same run later.
+    """
+    from torch._inductor import cpu_vec_isa
+
+    check, lock = cpu_vec_isa.valid_vec_isa_list, threading.Lock()
+
+    def check_in_turn() -> Any:
+        with lock:
+            return check()
+
+    cpu_vec_isa.valid_vec_isa_list = check_in_turn
 
 
 def _compile_empty_kernel() -> None:
