@@ -14,6 +14,7 @@ from eval.sandbox.talk.channel import Channel, ChannelClosedError
 from eval.sandbox.talk.peer import LINE_CHARS, NoAnswerError, Peer, failed_line
 
 REASON_BYTES = 500
+VANISHED = {"kind": "vanished", "reason": ""}
 
 
 class VanishedError(BaseException):
@@ -84,7 +85,7 @@ def judge(job: dict[str, Any], channel: Channel) -> dict[str, Any]:
         compile(job["joined"], "<string>", "exec")
         _check(job, remote)
     except VanishedError:
-        return {"kind": "vanished", "reason": ""}
+        return dict(VANISHED)
     except BaseException as error:
         return {**told(error), "line": remote.line or failed_line(error, "<test>", job["test"])}
     return {"kind": "passed", "reason": ""}
@@ -148,7 +149,7 @@ def run_script(source: str, stdin: str, channel: Channel) -> dict[str, Any]:
     try:
         remote.ask({"script": source, "stdin": stdin})
     except VanishedError:
-        return {"kind": "vanished", "reason": ""}
+        return dict(VANISHED)
     except BaseException as error:
         return told(error)
     return {"kind": "failed", "reason": "it answered instead of ending"}
@@ -170,7 +171,7 @@ def run_commands(job: dict[str, Any], channel: Channel) -> dict[str, Any]:
     try:
         answer = remote.ask(message)
     except VanishedError:
-        return {"kind": "vanished", "reason": ""}
+        return dict(VANISHED)
     except BaseException as error:
         return told(error)
     status, number = answer.get("ended"), answer.get("command")

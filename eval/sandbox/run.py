@@ -12,9 +12,9 @@ import sys
 import time
 from typing import Any
 
-from eval.sandbox.judge import judge, run_commands, run_script
+from eval.sandbox.judge import VANISHED, judge, run_commands, run_script
 from eval.sandbox.scratch import Scratch
-from eval.sandbox.talk.channel import Channel
+from eval.sandbox.talk.channel import GONE, KILL, Channel
 from eval.sandbox.walls import kernel
 from eval.sandbox.watch import Clock, Output
 
@@ -173,18 +173,23 @@ class Run:
     def _kill(self) -> None:
         self._killed = True
         with contextlib.suppress(OSError):
-            self._control.send(b"k")
+            self._control.send(KILL if self._kind or self._found() != VANISHED else GONE)
         if not self._judged:
             os.kill(self._judge_pid, signal.SIGKILL)
+
+    def _found(self) -> dict[str, Any]:
+        """What the judge said; nothing if it died before."""
+        try:
+            found: dict[str, Any] = json.loads(self._verdict)
+        except ValueError:
+            return {}
+        return found
 
     def end(self) -> dict[str, Any]:
         """The report. Every process of the program is dead."""
         assert self._ended is not None
         self._output.drain()
-        try:
-            found = json.loads(self._verdict)
-        except ValueError:
-            found = {"kind": "vanished", "reason": ""}
+        found = self._found() or VANISHED
         if self._stdin is not None and found["kind"] == "vanished" and not self._kind:
             status = self._ended["ended"]
             if os.WIFEXITED(status):

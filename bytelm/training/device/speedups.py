@@ -114,7 +114,8 @@ def _check_instructions_in_one_thread() -> None:
 
     check, lock = cpu_vec_isa.valid_vec_isa_list, threading.Lock()
 
-    def check_in_turn() -> Any:
+    @functools.cache
+    def check_in_turn() -> list[cpu_vec_isa.VecISA]:
         with lock:
             return check()
 

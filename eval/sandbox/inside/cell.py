@@ -10,7 +10,8 @@ and a control socket, on which this process says
                                                         it is dead, with all that it began
     {"refused": TEXT}                                   a wall could not be put up; nothing ran
 
-and reads one byte, or the end: kill it now.
+and reads KILL, or the end: kill it now; or GONE: it has left its channel, so kill it unless it ends
+by itself at once.
 
 Of each program's two processes, the outer one leaves this one's namespaces for new ones and waits;
 the inner one, number 1 in them, drops what it may do, and runs the program.
@@ -31,11 +32,12 @@ if __name__ == "__main__":  # a file of the package, run by its path
     sys.path.insert(0, os.path.abspath(__file__).removesuffix("/eval/sandbox/inside/cell.py"))
 
 from eval.sandbox.inside import candidate, guard, tools
-from eval.sandbox.talk.channel import Channel, ChannelClosedError
+from eval.sandbox.talk.channel import GONE, Channel, ChannelClosedError
 from eval.sandbox.walls import kernel, landlock, root, seccomp
 
 NAMESPACES, LANDLOCK, NONE = "namespaces", "landlock", "none"
 MESSAGE_BYTES = 1 << 16
+GONE_MS = 500
 # What programs often import: loaded once, before the fork.
 COMMON_MODULES = (
     "abc array base64 bisect calendar cmath collections contextlib copy dataclasses datetime "
@@ -267,19 +269,36 @@ class Job:
     def _await(self, pid: int) -> None:
         """Wait for the inner process; kill it when told to."""
         self._say({"started": pid})
-        process = os.pidfd_open(pid)
-        poll = select.poll()
-        poll.register(process, select.POLLIN)
-        poll.register(self.control, select.POLLIN | select.POLLHUP)
-        ready = [descriptor for descriptor, _ in poll.poll()]
-        killed = process not in ready
-        if killed:
-            signal.pidfd_send_signal(process, signal.SIGKILL)
-        # The kernel lets a namespace's first process end only after all others of it.
-        _, status, used = os.wait4(pid, 0)
-        seconds = used.ru_utime + used.ru_stime
-        figures = {"cpu_s": seconds, "memory_kb": used.ru_maxrss, "killed": killed}
-        self._say({"ended": status, **figures})
+        self._say(await_end(pid, self.control.fileno()))
+
+
+def await_end(pid: int, control: int) -> dict[str, Any]:
+    """Wait for a child; kill it when told to. Returns what to say of its end."""
+    process = os.pidfd_open(pid)
+    poll = select.poll()
+    poll.register(process, select.POLLIN)
+    poll.register(control, select.POLLIN | select.POLLHUP)
+    ready = [descriptor for descriptor, _ in poll.poll()]
+    if process not in ready and _read(control) == GONE:
+        # The kernel closes the files of a process a moment before others can see that it ended. Its
+        # own status tells why.
+        poll.unregister(control)
+        ready = [descriptor for descriptor, _ in poll.poll(GONE_MS)]
+    killed = process not in ready
+    if killed:
+        signal.pidfd_send_signal(process, signal.SIGKILL)
+    # The kernel lets a namespace's first process end only after all others of it.
+    _, status, used = os.wait4(pid, 0)
+    seconds = used.ru_utime + used.ru_stime
+    figures = {"cpu_s": seconds, "memory_kb": used.ru_maxrss, "killed": killed}
+    return {"ended": status, **figures}
+
+
+def _read(control: int) -> bytes:
+    try:
+        return os.read(control, 1)
+    except ConnectionResetError:  # it left without reading what was said
+        return b""
 
 
 def main() -> int:

@@ -8,6 +8,9 @@ from typing import Any
 
 from eval.sandbox.talk import codec
 
+# What the warden tells the process that waits for a program: kill it, or that it left its channel.
+KILL, GONE = b"k", b"g"
+
 
 class ChannelClosedError(Exception):
     """The other side is gone, or sent what is no message."""
