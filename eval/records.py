@@ -213,10 +213,12 @@ class SpeedRow(Record):
     """Item i counts the forwards that accepted i + 1 bytes, the end of document as one."""
     distinct_windows: Number | None = None
     """The share (0 to 1) of distinct 32-byte windows in the completions; low where they loop."""
+    ended: Number | None = None
+    """The share (0 to 1) of completions that the model or a stop ended, before `max_bytes`."""
     prompts: Count | None = None
     """How many prompts were completed."""
     prompt_bytes: object = None
-    """Bytes of a prompt."""
+    """Bytes of a prompt; the mean of a suite's prompts."""
     max_bytes: Count | None = None
     """Bytes of a completion at most."""
 

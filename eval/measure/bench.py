@@ -46,7 +46,7 @@ from eval.measure.peers.llama_bench import check_llama_bench
 from eval.measure.plots import plot_batches, plot_peers, plot_table_s3
 from eval.measure.speed import SpeedOptions, measure_speed, speed_lines
 from eval.measure.step import StepOptions, measure_steps
-from eval.measure.text import cut_prompts, read_text
+from eval.measure.text import cut_prompts, read_text, suite_prompts
 
 # The paper's row of Table S3 for n = 8 heads: speedup and bytes per forward at batch 16, 7B.
 PAPER_S3 = {1: (1.00, 1.00), 2: (1.94, 1.98), 4: (3.67, 3.84), 8: (6.39, 7.04)}
@@ -137,6 +137,8 @@ class Bench:
     """The sealed figures. Plots go beside it, as bench-*.png."""
     s2_checkpoint: Path = Path("weights/plain-5m-n4")
     """The model of Table S2, with 4 heads. The table is left out where there is no such folder."""
+    suite: str | None = "exercises"
+    """The suite whose solutions are the text that ends; none leaves the table out."""
     prose: Path | None = None
     """The text that Table S2 compares code with; default: the documentation that Python carries."""
     temperature: Annotated[float, Range(0, above=True, most=10**6)] = 0.8
@@ -218,6 +220,7 @@ class Bench:
         say(f"the same for text sampled at a temperature of {self.temperature}")
         once = replace(options, rounds=1)
         sampled = measure_table(model, prompts, replace(once, temperature=self.temperature))
+        ends = self._ends(model, options)
         table_s2 = self._table_s2()
         say("Figure S10: speed by batch")
         by_batch = replace(once, batches=self.batches, prompts_per_row=1)
@@ -230,6 +233,7 @@ class Bench:
             table_s3=table_s3,
             sampled=sampled,
             temperature=self.temperature,
+            ends=ends,
             table_s2=table_s2,
             figure_s10=figure_s10,
             step=step.model_copy(update={"preset": "as the checkpoint"}),
@@ -242,6 +246,13 @@ class Bench:
 
     def _prompts(self, count: int, size: int) -> list[bytes]:
         return cut_prompts(self.data, None, count, size)
+
+    def _ends(self, model: Model, options: SpeedOptions) -> list[BenchRow]:
+        if self.suite is None:
+            return []
+        say(f"text that ends: solutions of {self.suite}")
+        prompts, stops = suite_prompts(self.suite, self.prompts)
+        return measure_table(model, prompts, replace(options, stops=stops))
 
     def _table_s2(self) -> list[TableS2Row]:
         if not self.s2_checkpoint.exists():

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from pydantic import Field
+
 from eval.measure.peers.rows import PeerRow
 from eval.measure.peers.table import peers_lines
 from eval.measure.step import StepResult
@@ -57,6 +59,8 @@ class BenchResult(Sealed):
     """The same for sampled text."""
     temperature: Number
     """Of the sampled text."""
+    ends: list[BenchRow] = Field(default_factory=list)
+    """Speed by k on the prompts of a suite, whose solutions end by themselves and do not loop."""
     table_s2: list[TableS2Row]
     """Code against prose; empty where the model for it is missing."""
     figure_s10: list[BenchRow]
@@ -77,7 +81,7 @@ class BenchResult(Sealed):
 
     def speed_rows(self) -> list[BenchRow]:
         """The rows of all tables of bytelm's own speed."""
-        return [*self.table_s3, *self.sampled, *self.table_s2, *self.figure_s10]
+        return [*self.table_s3, *self.sampled, *self.ends, *self.table_s2, *self.figure_s10]
 
 
 def bench_table(result: BenchResult) -> list[str]:
@@ -85,6 +89,7 @@ def bench_table(result: BenchResult) -> list[str]:
     return [
         *_table_s3(result.table_s3),
         *_sampled(result.sampled, result.temperature),
+        *_ends(result.ends),
         *_table_s2(result.table_s2),
         *(["", *peers_lines(result.peers)] if result.peers else []),
     ]
@@ -101,6 +106,16 @@ def _table_s3(rows: Sequence[BenchRow]) -> list[str]:
 def _sampled(rows: Sequence[BenchRow], temperature: float) -> list[str]:
     lines = [_speed_line(row, "" if row.k == 1 else "the sure ones") for row in rows]
     return ["", f"sampled at a temperature of {temperature}", *lines]
+
+
+def _ends(rows: Sequence[BenchRow]) -> list[str]:
+    lines = [
+        f"{_speed_line(row, '' if row.k == 1 else 'the sure ones')}{row.ended or 0:6.0%}"
+        f"{row.distinct_windows or 0:18.0%}"
+        for row in rows
+    ]
+    title = ["", "solutions of a suite" + " " * 48 + "ended  distinct windows"]
+    return [*title, *lines] if rows else []
 
 
 def _table_s2(rows: Sequence[TableS2Row]) -> list[str]:

@@ -16,6 +16,7 @@ from bytelm.toolkit import (
     DecodeOptions,
     Engine,
     HeadCount,
+    InputError,
     Model,
     Out,
     Positive,
@@ -25,13 +26,14 @@ from bytelm.toolkit import (
     bytes_per_forward,
     check_options,
     generate,
+    option,
     progress_bar,
     say,
     seal,
     write_json_result,
 )
 from eval.measure.options import DecoderOptions, dtype_name, with_checkpoint
-from eval.measure.text import cut_prompts, distinct_windows
+from eval.measure.text import cut_prompts, distinct_windows, suite_prompts
 from eval.records import SpeedResult, SpeedRow
 
 
@@ -53,6 +55,8 @@ class SpeedOptions:
     """The least probability at which a draft is fed; 0: all are; None: as it pays here."""
     temperature: Annotated[float, Range(0, most=10**6)] = 0.0
     """0 is greedy; above, bytes are sampled."""
+    stops: tuple[bytes, ...] = ()
+    """Byte strings that end a completion."""
     engine: Engine = "auto"
     """What runs the steps."""
 
@@ -60,8 +64,9 @@ class SpeedOptions:
         """The decoder's options for one row."""
         sampling = SamplingOptions(self.temperature)
         return DecodeOptions(
-            self.max_bytes, k, batch, sampling=sampling, gate=self.gate, engine=self.engine
-        )
+            self.max_bytes, k, batch, self.stops, sampling=sampling, gate=self.gate,
+            engine=self.engine,
+        )  # fmt: skip
 
 
 @dataclass
@@ -79,8 +84,8 @@ class _Timed:
 def measure_speed(model: Model, prompts: Sequence[bytes], options: SpeedOptions) -> SpeedResult:
     """Measure a row for each batch size and k, in the order of the options, k ascending.
 
-    Prompts have one length. Rounds alternate over k. `identical` compares every byte with the text
-    of k = 1 at the first batch size. Raises InputError for options that the model cannot serve.
+    Rounds alternate over k. `identical` compares every byte with the text of k = 1 at the first
+    batch size. Raises InputError for options that the model cannot serve.
     """
     check_options(options)
     heads = sorted({*options.heads, 1})
@@ -98,7 +103,9 @@ def measure_speed(model: Model, prompts: Sequence[bytes], options: SpeedOptions)
             timed = _time_batch(model, chosen, heads, batch, options, bar)
             reference = reference or timed[1].texts
             rows += [
-                _row(k, batch, timed[k], timed[1], reference, len(prompts[0]), options.max_bytes)
+                _row(
+                    k, batch, timed[k], timed[1], reference, _mean_bytes(chosen), options.max_bytes
+                )
                 for k in heads
             ]
     return SpeedResult(
@@ -130,6 +137,10 @@ def _time_batch(
     return timed
 
 
+def _mean_bytes(prompts: Sequence[bytes]) -> int:
+    return round(sum(map(len, prompts)) / len(prompts))
+
+
 def _row(
     k: int, batch: int, own: _Timed, plain: _Timed, reference: list[bytes], prompt_bytes: int,
     max_bytes: int,
@@ -152,6 +163,7 @@ def _row(
         identical=all(a == b for a, b in zip(texts, reference, strict=False)),
         accepted_lengths=lengths,
         distinct_windows=distinct_windows(texts),
+        ended=sum(one.finish_reason != "length" for one in own.completions) / len(texts),
         prompts=len(texts),
         prompt_bytes=prompt_bytes,
         max_bytes=max_bytes,
@@ -183,6 +195,9 @@ class Speed:
     """Shard folder. Prompts are cut from its held-out documents. Give this or --text."""
     text: Path | None = None
     """A file to cut prompts from, instead of --data."""
+    suite: str | None = None
+    """A suite whose prompts are completed, instead of --data: its solutions end by themselves, and
+    do not loop. With the paper's stops."""
     out: Annotated[Path, Out()] | None = None
     """Also write the figures to this JSON file."""
     heads: tuple[HeadCount, ...] = (1, 2, 4, 8)
@@ -210,10 +225,10 @@ class Speed:
 
     def run(self) -> dict[str, Any]:
         checkpoint = self.decoder.load(self.checkpoint)
-        prompts = cut_prompts(self.data, self.text, self.prompts, self.prompt_bytes)
+        prompts, stops = self._texts()
         options = SpeedOptions(
             self.heads, self.batches, self.max_bytes, self.rounds, self.prompts_per_row,
-            self.gate, self.temperature, self.decoder.engine,
+            self.gate, self.temperature, stops, self.decoder.engine,
         )  # fmt: skip
         result = with_checkpoint(measure_speed(checkpoint.model, prompts, options), checkpoint)
         figures = result.to_dict()
@@ -222,3 +237,12 @@ class Speed:
         for line in speed_lines(result.rows):
             say(line)
         return figures
+
+    def _texts(self) -> tuple[list[bytes], tuple[bytes, ...]]:
+        """The prompts, and the stops that end their completions."""
+        if self.suite is not None and self.data is None and self.text is None:
+            return suite_prompts(self.suite, self.prompts)
+        if self.suite is not None or (self.data is None) == (self.text is None):
+            one, other, third = (option(name) for name in ("data", "text", "suite"))
+            raise InputError(f"give one of {one}, {other} and {third}")
+        return cut_prompts(self.data, self.text, self.prompts, self.prompt_bytes), ()

@@ -2,8 +2,11 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 from bytelm.toolkit import InputError, Split, cuts, option, setting
+from eval.suites.problems import load_suite
+from eval.suites.stops import OWN, StopsName, stops_of
 
 WINDOW_BYTES = 32
 
@@ -30,6 +33,22 @@ def cut_prompts(data: Path | None, text: Path | None, count: int, size: int) -> 
         return Split(data, "held_out").cuts(count, size)
     assert text is not None
     return cuts(read_text(text), count, size, str(text))
+
+
+def suite_prompts(name: str, count: int) -> tuple[list[bytes], tuple[bytes, ...]]:
+    """`count` prompts of a suite, evenly spread over it, or all if it has no more; and its stops.
+
+    Raises InputError if there is no such suite, its file is not here, or each of its problems has
+    stops of its own.
+    """
+    suite = load_suite(name)
+    if suite.stops == OWN:
+        raise InputError(f"{setting('suite', name)}: each of its problems has stops of its own")
+    problems = suite.problems
+    if len(problems) > count:
+        problems = [problems[place * len(problems) // count] for place in range(count)]
+    stops = stops_of(problems[0], cast(StopsName, suite.stops))
+    return [problem.prompt.encode() for problem in problems], stops
 
 
 def read_text(path: Path) -> bytes:

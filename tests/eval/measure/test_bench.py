@@ -46,11 +46,14 @@ def test_bench_seals_its_tables_and_draws_them(
     for row in sealed["table_s3"]:
         assert row["share"] == pytest.approx(row["speedup"] / row["bytes_per_forward"])
     assert {row["batch"] for row in sealed["figure_s10"]} == {1, 2}
+    assert [row["prompts"] for row in sealed["ends"]] == [4] * 8
+    assert all(row["ended"] is not None for row in sealed["ends"])
     assert {"machine", "versions", "command", "checkpoint"} <= set(sealed)
     assert sealed["checkpoint"]["sha256"] == load_checkpoint(run_folder).sha256
     for name in ("speed", "batches"):
         assert (tmp_path / f"bench-{name}.png").read_bytes()[:4] == b"\x89PNG"
     assert "the sure ones" in err
+    assert "solutions of a suite" in err
 
 
 @pytest.mark.slow

@@ -9,6 +9,9 @@ from support import eval_command
 
 from bytelm.toolkit import DecodeOptions, generate, load_checkpoint
 from eval.measure.speed import SpeedOptions, measure_speed
+from eval.measure.text import suite_prompts
+from eval.suites.problems import load_suite
+from eval.suites.stops import stops_of
 
 
 @pytest.mark.medium
@@ -73,6 +76,24 @@ def test_the_engine_that_is_asked_for_is_measured(
     # (The warm-up is greedy.)
     assert asked == {("eager", 0.0), ("eager", 0.7)}
     assert (figures["engine"], figures["temperature"]) == ("eager", 0.7)
+
+
+def test_speed_on_the_prompts_of_a_suite(
+    run_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of any lengths, and with the stops that end a solution."""
+    sizes = ["--prompts", "7", "--max-bytes", "40", "--rounds", "1", "--heads", "8"]
+    base = ["speed", "--checkpoint", str(run_folder), "--batches", "4", "2"]
+    status, figures, _ = eval_command(capsys, *base, "--suite", "exercises", *sizes)
+    assert status == 0
+    assert [(row["prompts"], row["identical"]) for row in figures["rows"]] == [(7, True)] * 4
+    prompts, stops = suite_prompts("exercises", 7)
+    assert stops_of(load_suite("exercises").problems[0], "paper") == stops
+    assert len(set(prompts)) == 7
+    model = load_checkpoint(run_folder).model
+    found = generate(model, prompts, DecodeOptions(40, stops=stops))
+    ended = sum(one.finish_reason != "length" for one in found) / 7
+    assert [row["ended"] for row in figures["rows"]] == [ended] * 4
 
 
 @pytest.mark.parametrize("option", ["--prompts", "--rounds"])

@@ -1,19 +1,24 @@
 """Prompts from shards, files and JSON lines, and how much a text repeats."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from support import eval_command
 
-from bytelm.toolkit import read_prompts
-from eval.measure.text import distinct_windows
+from bytelm.toolkit import InputError, read_prompts
+from eval.measure.text import distinct_windows, suite_prompts
+from eval.suites.problems import load_suite
+from eval.suites.stops import OWN
 
 
 @pytest.mark.parametrize(
     ("more", "words"),
     [
-        ([], "give either --data or --text"),
-        (["--text", "x", "--data", "y"], "give either --data or --text"),
+        ([], "give one of --data, --text and --suite"),
+        (["--text", "x", "--data", "y"], "give one of --data, --text and --suite"),
+        (["--suite", "micro", "--data", "y"], "give one of --data, --text and --suite"),
+        (["--suite", "nothing"], "nothing"),
         (["--text", "nowhere"], "--text nowhere: No such file"),
     ],
 )
@@ -23,6 +28,13 @@ def test_prompts_come_from_one_place(
     status, _, err = eval_command(capsys, "speed", "--checkpoint", str(run_folder), *more)
     assert status == 2
     assert words in err
+
+
+def test_a_suite_whose_problems_have_stops_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    suite = replace(load_suite("micro"), stops=OWN)
+    monkeypatch.setattr("eval.measure.text.load_suite", lambda name: suite)
+    with pytest.raises(InputError, match="suite='micro': each of its problems has stops"):
+        suite_prompts("micro", 3)
 
 
 def test_distinct_windows() -> None:
