@@ -1,6 +1,7 @@
 """Code of a meaning, in one of several styles: comprehension, stages, loop, map and filter."""
 
 import re
+from bisect import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -45,7 +46,7 @@ _FAMILIAR = list(accumulate(8 if place < 4 else 1 for place in range(_MOST)))
 
 def usual(codes: Sequence[str], rng: Random) -> str:
     """One of several equal expressions or statements, of which the usual ones are first."""
-    return rng.choices(codes, cum_weights=_USUAL[: len(codes)])[0]
+    return drawn(codes, _USUAL, rng)
 
 
 def familiar(names: Sequence[str], rng: Random) -> str:
@@ -54,7 +55,13 @@ def familiar(names: Sequence[str], rng: Random) -> str:
     These four are equally frequent. Were one of them the usual name, a model would learn to write
     it everywhere, in place of the name that the signature has.
     """
-    return rng.choices(names, cum_weights=_FAMILIAR[: len(names)])[0]
+    return drawn(names, _FAMILIAR, rng)
+
+
+def drawn(parts: Sequence[str], sums: Sequence[float], rng: Random) -> str:
+    """One part by cumulated weights, of which there may be more: as `rng.choices` draws it."""
+    last = len(parts) - 1
+    return parts[bisect(sums, rng.random() * sums[last], 0, last)]
 
 
 @dataclass

@@ -8,10 +8,10 @@ from random import Random
 from typing import Literal
 
 from data.exercises.clean import Checks
-from data.exercises.exercise import LONGEST_LINE, WORDINGS, Exercise, draw_wording, make
+from data.exercises.exercise import LONGEST_LINE, WORDINGS, Exercise, make, weighted
 from data.exercises.grammar.meaning import Meaning, draw
 from data.exercises.grammar.scalar import Scalar
-from data.exercises.grammar.scalars import draw_scalar
+from data.exercises.grammar.scalars import SMALL_SHARE, draw_scalar, draw_small
 from data.exercises.grammar.singles import draw_single
 from data.exercises.grammar.values import MAKERS
 from data.walk import Found
@@ -20,7 +20,7 @@ Kind = Literal["train", "held_out", "wordings"]
 EXERCISES = 480
 """How many exercises a block has. Each has a meaning of its own, so that a reader of few bytes sees
 many compositions; frequent meanings come again by chance, with other names, words and code."""
-SCALAR_SHARE = 0.25
+SCALAR_SHARE = 0.3
 LEVEL_WEIGHTS = (50, 55, 3, 1, 1)
 KINDS = ("alone", "functions", "class", "script", "tests", "module")
 KIND_WEIGHTS = (200, 2, 1, 1, 1, 1)
@@ -57,18 +57,18 @@ def block(seed: int, number: int, tests: Checks, operations: int = 0) -> Block:
     """Block `number` of the curriculum of a seed. Each block is made without the others.
 
     Meanings that pass one of `tests` are left out. The first `operations` blocks of training have
-    functions of one operation alone.
+    functions of one operation or one line alone.
     """
     rng, found = Random(f"exercises {seed} {number}"), Block(kind_of(number), number)
-    singles = found.kind == "train" and number < operations
-    wordings = WORDINGS["held_out" if found.kind == "wordings" else "train"]
+    first = found.kind == "train" and number < operations
+    wordings = weighted(WORDINGS["held_out" if found.kind == "wordings" else "train"])
     made = list[Exercise]()
     for _ in range(EXERCISES if found.kind == "train" else EXERCISES // 4):
-        meaning = _meaning(rng, found, tests, singles)
+        meaning = _meaning(rng, found, tests, first)
         found.meanings.add(hashlib.sha256(meaning.key.encode()).digest()[:12])
         found.families[meaning.family] += 1
         found.levels[meaning.level] += 1
-        made.append(make(meaning, draw_wording(wordings, rng), rng))
+        made.append(make(meaning, wordings.draw(rng), rng))
     rng.shuffle(made)
     split = "train" if found.kind == "train" else "held_out"
     at = 0
@@ -83,12 +83,14 @@ def block(seed: int, number: int, tests: Checks, operations: int = 0) -> Block:
     return found
 
 
-def _meaning(rng: Random, found: Block, tests: Checks, singles: bool) -> Meaning | Scalar:
+def _meaning(rng: Random, found: Block, tests: Checks, operations: bool) -> Meaning | Scalar:
     """A meaning of the block's split that passes no benchmark's test."""
     wanted = "held_out" if found.kind == "held_out" else "train"
     while True:
-        if singles:
-            meaning: Meaning | Scalar = draw_single(rng)
+        if operations:
+            meaning: Meaning | Scalar = (
+                draw_small(rng) if rng.random() < SMALL_SHARE else draw_single(rng)
+            )
         elif rng.random() < SCALAR_SHARE:
             meaning = draw_scalar(rng)
         else:

@@ -6,12 +6,11 @@ import re
 import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
-from itertools import accumulate
 from random import Random
 from typing import Any
 
 from data.exercises.code import STYLE_WEIGHTS, STYLES, Writer, familiar, usual
+from data.exercises.grammar.common import Weighted
 from data.exercises.grammar.meaning import Meaning, outcome
 from data.exercises.grammar.scalar import Scalar
 from data.exercises.grammar.values import HINTS, MAKERS
@@ -57,16 +56,10 @@ def _wordings() -> dict[str, tuple[Wording, ...]]:
 WORDINGS = _wordings()
 
 
-def draw_wording(wordings: Sequence[Wording], rng: Random) -> Wording:
-    """One of the wordings, the usual ones more often."""
-    return rng.choices(wordings, cum_weights=_sums(tuple(wordings)))[0]
-
-
-@cache
-def _sums(wordings: tuple[Wording, ...]) -> list[float]:
-    """The cumulated weights of wordings."""
-    weights = (LAYOUTS[one.layout] * SENTENCE_WEIGHTS.get(one.sentence, 1) for one in wordings)
-    return list(accumulate(weights))
+def weighted(wordings: Sequence[Wording]) -> Weighted[Wording]:
+    """Wordings to draw from, the usual ones more often."""
+    weights = [LAYOUTS[one.layout] * SENTENCE_WEIGHTS.get(one.sentence, 1) for one in wordings]
+    return Weighted(wordings, weights)
 
 
 @dataclass(frozen=True)
@@ -198,6 +191,8 @@ def _signature(
 
 
 def _wrapped(text: str, width: int = 88) -> list[str]:
+    if len(text) <= width and text.isprintable():  # textwrap takes long to find this out
+        return [text]
     return textwrap.wrap(text, width, break_long_words=False)
 
 

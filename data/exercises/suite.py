@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from bytelm.toolkit import Out, Range, Seed, say, write_result
 from data.exercises.clean import Checks, benchmark_checks
-from data.exercises.exercise import WORDINGS, DisagreementError, Exercise, draw_wording, make
+from data.exercises.exercise import WORDINGS, DisagreementError, Exercise, make, weighted
 from data.exercises.grammar.meaning import LEVELS, Meaning, draw, show
 from data.exercises.grammar.scalar import Scalar
 from data.exercises.grammar.scalars import draw_scalar
@@ -64,7 +64,7 @@ def _problem(
         return None
     # A comment above the function is no prompt of the usual form.
     wordings = [wording for wording in WORDINGS["train"] if wording.layout != "comment"]
-    exercise = make(meaning, draw_wording(wordings, rng), rng)
+    exercise = make(meaning, weighted(wordings).draw(rng), rng)
     if "import" in exercise.body:
         return None
     test = _test(exercise, rng)

@@ -5,6 +5,7 @@ model meets each of them often enough to learn it within minutes. A large model 
 other parts of the grammar too.
 """
 
+from bisect import bisect
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
@@ -77,9 +78,11 @@ class Weighted(Generic[Part]):
 
     def __init__(self, parts: Sequence[Part], weights: Sequence[float]) -> None:
         self.parts, self._sums = parts, list(accumulate(weights))
+        self._last = len(parts) - 1
 
     def draw(self, rng: Random) -> Part:
-        return rng.choices(self.parts, cum_weights=self._sums)[0]
+        """As `rng.choices` draws one, at a third of the time."""
+        return self.parts[bisect(self._sums, rng.random() * self._sums[-1], 0, self._last)]
 
 
 class Parts:

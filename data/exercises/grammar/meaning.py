@@ -24,6 +24,7 @@ MOST_KNOWN = 20_000
 """Meanings whose results are kept at a time, which bounds the memory."""
 PROBES = 12
 """Arguments on which a meaning is run to see what it does."""
+FIRST_PROBES = 4
 
 
 def show(value: Any) -> str:
@@ -59,9 +60,7 @@ def _compared(hints: tuple[str, ...]) -> tuple[tuple[Any, ...], ...]:
     """The arguments on which functions of these Python types are compared."""
     rng = Random(f"arguments of {hints}")
     kinds = [_COMPARED.get(hint, (hint,)) for hint in hints]
-    return tuple(
-        tuple(MAKERS[rng.choice(names)](rng) for names in kinds) for _ in range(2 * PROBES)
-    )
+    return tuple(tuple(MAKERS[rng.choice(names)](rng) for names in kinds) for _ in range(PROBES))
 
 
 def behaviour(function: Callable[..., Any], types: tuple[str, ...]) -> str:
@@ -100,22 +99,34 @@ class Meaning:
     def types(self) -> tuple[str, ...]:
         return self.source.types
 
+    @cached_property
+    def _chain(self) -> tuple[tuple[Any, Callable[[Any], Any]], ...]:
+        """`filter` or `map`, and its function, for each operation."""
+        return tuple(
+            (filter, part.holds) if isinstance(part, Predicate) else (map, part.apply)
+            for part in self.operations
+        )
+
     def compute(self, *arguments: Any) -> Any:
         """The result by the meaning's parts alone, without any code that was written for it."""
         found = self.source.elements(*arguments)
-        for part in self.operations:
-            if isinstance(part, Predicate):
-                found = [element for element in found if part.holds(element)]
-            else:
-                found = [part.apply(element) for element in found]
+        for each, function in self._chain:
+            found = list(each(function, found))
         for step in self.steps:
             found = step.apply(found)
         return self.end.apply(found)
 
     @cached_property
+    def _first_results(self) -> tuple[str, ...]:
+        return self._outcomes(probes(self.types)[:FIRST_PROBES])
+
+    @cached_property
     def results(self) -> tuple[str, ...]:
         """The outcomes on the probes."""
-        return tuple(outcome(self.compute, arguments) for arguments in probes(self.types))
+        return (*self._first_results, *self._outcomes(probes(self.types)[FIRST_PROBES:]))
+
+    def _outcomes(self, calls: Sequence[tuple[Any, ...]]) -> tuple[str, ...]:
+        return tuple(outcome(self.compute, arguments) for arguments in calls)
 
     @cached_property
     def behaviour(self) -> str:
@@ -133,12 +144,11 @@ class Meaning:
     def parts_matter(self) -> bool:
         """Whether the meaning does something on most inputs, and each of its parts changes it."""
         # A few probes show most of those that do nothing.
-        first = probes(self.types)[:4]
-        if self.end.hint != "bool" and len({outcome(self.compute, probe) for probe in first}) < 2:
+        first = self._first_results
+        if self.end.hint != "bool" and len(set(first)) < 2:
             return False
-        if all(
-            result == repr(probe[0]) for probe, result in zip(first, self.results, strict=False)
-        ):
+        asked = probes(self.types)
+        if all(result == repr(probe[0]) for probe, result in zip(asked, first, strict=False)):
             return False
         if len(set(self.results)) < (2 if self.end.hint == "bool" else PROBES // 3):
             return False

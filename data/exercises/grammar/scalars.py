@@ -1,6 +1,6 @@
 """Functions of single values, each written out by hand in two or more equal ways."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from random import Random
 
 from data.exercises.grammar.scalar import Scalar
@@ -206,15 +206,31 @@ SCALARS: tuple[Scalar, ...] = (
     *_recursions(), *_loops(), *_guards(), *_pairs(), *_texts(), *SMALL, *SINGLES
 )  # fmt: skip
 
-_FAMILIES = [
-    [scalar for scalar in SCALARS if scalar.family == family]
-    for family in dict.fromkeys(scalar.family for scalar in SCALARS if scalar not in SINGLES)
-]
-_SINGLE_SHARE = 0.85
+SINGLE_SHARE, SMALL_SHARE = 0.65, 0.25
+
+
+def _families(scalars: Sequence[Scalar]) -> list[list[Scalar]]:
+    """Families differ in size, so that a family is drawn first, and then a function of it."""
+    found: dict[str, list[Scalar]] = {}
+    for scalar in scalars:
+        found.setdefault(scalar.family, []).append(scalar)
+    return list(found.values())
+
+
+_SMALL = _families(SMALL)
+_OTHERS = _families([*_recursions(), *_loops(), *_guards(), *_pairs(), *_texts()])
 
 
 def draw_scalar(rng: Random) -> Scalar:
-    """A random one: one element's, or a family, and a function of it. Families differ in size."""
-    if rng.random() < _SINGLE_SHARE:
+    """A random function: of one operation, of one line, or a longer one."""
+    drawn = rng.random()
+    if drawn < SINGLE_SHARE:
         return draw_single(rng)
-    return rng.choice(rng.choice(_FAMILIES))
+    return (
+        draw_small(rng) if drawn < SINGLE_SHARE + SMALL_SHARE else rng.choice(rng.choice(_OTHERS))
+    )
+
+
+def draw_small(rng: Random) -> Scalar:
+    """A random function of one line."""
+    return rng.choice(rng.choice(_SMALL))

@@ -16,6 +16,10 @@ _COUNTED = {2: "twice", 3: "three times", 4: "four times", 5: "five times", 10: 
 _PLACES = {"first": 0, "second": 1, "third": 2, "fourth": 3}
 _N = ("n", "x", "number", "value")
 _A, _B = ("a", "x", "left", "m"), ("b", "y", "right", "n")
+_EMPTY = (
+    ("string", "''", "str"), ("tuple", "()", "tuple"), ("set", "set()", "set"),
+    ("list", "[]", "list"), ("dictionary", "{{}}", "dict"),
+)  # fmt: skip
 _ITEM = ("item", "x", "value", "element")
 _KEY, _MAP = ("key", "name", "word"), ("mapping", "d", "table", "scores")
 
@@ -36,10 +40,7 @@ def _constants() -> Iterator[Row]:
         yield f"always {name}", hint, f"{value}|always {value}", (f"return {value}",)
     for word in ("yes", "no", "hello", "ok", "red", "blue", "start", "stop", "name", "error"):
         yield f"word {word}", "str", f"the word '{word}'|'{word}'", (f"return '{word}'",)
-    for name, value, hint in (
-        ("string", "''", "str"), ("tuple", "()", "tuple"), ("set", "set()", "set"),
-        ("list", "[]", "list"), ("dictionary", "{{}}", "dict"),
-    ):  # fmt: skip
+    for name, value, hint in _EMPTY:
         yield f"empty {name}", hint, f"an empty {name}|a new, empty {name}", (f"return {value}",)
     for c in range(1, 7):
         yield (f"list of {c}", "list", f"a list that holds only {c}|a list with the number {c}",
@@ -51,6 +52,16 @@ def _constants() -> Iterator[Row]:
             f"a dictionary that maps 'a' to {c}",
             (f"return {{{{'a': {c}}}}}",),
         )
+    for name, value, _ in _EMPTY:
+        yield (
+            f"list of {name}",
+            "list",
+            f"a list that holds an empty {name}",
+            (f"return [{value}]",),
+        )
+        for other, beside, _ in _EMPTY:
+            yield (f"{name} {other}", "tuple", f"a tuple of an empty {name} and an empty {other}",
+                   (f"return ({value}, {beside})",))  # fmt: skip
 
 
 def _numbers() -> Iterator[Row]:
@@ -90,6 +101,11 @@ def _numbers() -> Iterator[Row]:
          ("return {a} == 0",)),
         ("itself", "int", "the number itself|the argument", ("return {a}",)),
         ("as text", "str", "the number as a string|{a} as a string", ("return str({a})",)),
+        ("text and sign", "str", "the number as a string, with '!' after it",
+         ("return str({a}) + '!'",)),
+        ("twice as text", "str", "twice the number as a string", ("return str({a} * 2)",)),
+        ("digits", "int", "the length of the number as a string", ("return len(str({a}))",)),
+        ("as a float", "float", "the number as a float", ("return float({a})",)),
         ("in list", "list", "a list that holds only {a}", ("return [{a}]",)),
         ("doubled tuple", "tuple", "a tuple of {a} and its square", ("return ({a}, {a} * {a})",)),
     )  # fmt: skip
@@ -115,6 +131,9 @@ def _pairs() -> Iterator[Row]:
         ("as tuple", "tuple", "a tuple of {a} and {b}", ("return ({a}, {b})", "return {a}, {b}")),
         ("sum positive", "bool", "whether the sum of {a} and {b} is positive",
          ("return {a} + {b} > 0",)),
+        ("sum as text", "str", "the sum of {a} and {b} as a string", ("return str({a} + {b})",)),
+        ("none of two", "bool", "whether {a} and {b} are both zero",
+         ("return {a} == 0 and {b} == 0",)),
         ("first of two", "int", "the first argument", ("return {a}",)),
         ("second of two", "int", "the second argument", ("return {b}",)),
     )  # fmt: skip
@@ -165,6 +184,10 @@ def _lists() -> Iterator[Row]:
          ("return {a} * 2", "return {a} + {a}")),
         ("copy", "list", "a copy of the list", ("return list({a})", "return {a}[:]")),
         ("as a tuple", "tuple", "the list as a tuple", ("return tuple({a})",)),
+        ("list as text", "str", "the list as a string", ("return str({a})",)),
+        ("length as text", "str", "the length of the list as a string", ("return str(len({a}))",)),
+        ("list and length", "tuple", "a tuple of the list and its length",
+         ("return ({a}, len({a}))",)),
         ("least", "int", "the smallest element of the list", ("return min({a})",)),
         ("greatest", "int", "the largest element of the list", ("return max({a})",)),
         ("of all", "int", "the sum of the elements of the list", ("return sum({a})",)),
@@ -245,6 +268,10 @@ def _texts() -> Iterator[Row]:
          ("return len({a})",)),
         ("text empty", "bool", "whether the text is empty|True if the text is empty, False "
          "otherwise", ("return {a} == ''", "return len({a}) == 0")),
+        ("with newline", "str", "the text with a newline after it", ("return {a} + '\\n'",)),
+        ("in two lines", "str", "the text twice with a newline between them",
+         ("return {a} + '\\n' + {a}",)),
+        ("its lines", "list", "the list of the lines of the text", ("return {a}.split('\\n')",)),
         ("its words", "list", "the list of the words of the text", ("return {a}.split()",)),
         ("its characters", "list", "the list of the characters of the text",
          ("return list({a})",)),

@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from data.exercises.exercise import WORDINGS, Wording, draw_wording
+from data.exercises.exercise import WORDINGS, Wording, weighted
 from data.exercises.grammar.atoms import PREDICATES, Kind
 from data.exercises.grammar.common import ALL_PARTS, FREQUENT_PARTS, Weighted
 from data.exercises.grammar.meaning import draw, nested
@@ -47,6 +47,7 @@ def test_single_operations_are_drawn_from_those_that_are_known() -> None:
 
 def test_the_usual_wording_is_most_of_the_training_text() -> None:
     rng = Random(6)
-    found = Counter(draw_wording(WORDINGS["train"], rng) for _ in range(1000))
+    wordings = weighted(WORDINGS["train"])
+    found = Counter(wordings.draw(rng) for _ in range(1000))
     assert found.most_common(1)[0][0] == Wording("return", "plain")
     assert found[Wording("return", "plain")] > 400
