@@ -165,7 +165,7 @@ table1: data ## Train PRESET with each of TABLE1_HEADS and TABLE1_SEEDS at equal
 		$(PY) -m eval complete --suite $(TABLE1_SUITE) --checkpoint $$run --out $$run/samples.jsonl $(TABLE1_COMPLETE) && \
 		$(PY) -m eval grade --suite $(TABLE1_SUITE) --samples $$run/samples.jsonl --out $$run/grade.json \
 		|| exit; done; done
-	$(PY) -m eval table1 --out $(TABLE1)/table1.json \
+	$(PY) -m eval table1 --suite $(TABLE1_SUITE) --out $(TABLE1)/table1.json \
 		--results $(foreach n,$(TABLE1_HEADS),$(TABLE1_SEEDS:%=$(TABLE1)/n$(n)-seed%/samples.jsonl_results.jsonl)) \
 		--labels $(foreach n,$(TABLE1_HEADS),$(TABLE1_SEEDS:%=n=$(n)))
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
+from pydantic import Field
 
 from bytelm.toolkit import (
     InputError,
@@ -25,18 +26,15 @@ from bytelm.toolkit import (
     check_options,
     check_place,
     option,
-    read_jsonl,
     say,
     seal,
     write_json_result,
 )
 from eval.bootstrap import Floats, bootstrap_means, interval_of
-from eval.grading.pass_at_k import Tally, mean_pass_at_k, pass_at_k
-from eval.grading.scores import is_temperature
+from eval.grading.graded import Graded, check_alike, read_graded
+from eval.grading.pass_at_k import mean_pass_at_k, pass_at_k
 from eval.records import Count, Interval, Number, Record, Sealed
-
-Tallies = dict[float, dict[str, Tally]]
-"""The tallies of a run, by temperature and problem."""
+from eval.suites.problems import load_suite
 
 
 class Table1Cell(Record):
@@ -73,6 +71,8 @@ class Table1Row(Record):
     samples_by_temperature: dict[str, Count]
     """Samples that every problem has at least of each run, by temperature."""
     cells: list[Table1Cell]
+    by_level: dict[str, list[Table1Cell]] = Field(default_factory=dict)
+    """The cells of the problems of each level, where the suite is named and has levels."""
 
 
 class Table1Result(Sealed):
@@ -84,94 +84,6 @@ class Table1Result(Sealed):
     """Resamples of the problems behind each interval."""
     seed: Count
     seconds: Number | None = None
-
-
-@dataclass(frozen=True)
-class Graded:
-    """The verdicts of a label's samples: `runs` has those of each of its `checkpoints`."""
-
-    label: str
-    paths: list[Path]
-    sha256s: list[str]
-    checkpoints: list[str]
-    runs: list[Tallies]
-
-
-def read_graded(label: str, paths: Sequence[Path]) -> Graded:
-    """Read the files that `eval grade` wrote for a label.
-
-    The checkpoint that a row names is its run. A row without a temperature is greedy: its
-    temperature is 0. Raises InputError for a row that has no verdict, and for a sample that comes
-    twice.
-    """
-    counts: dict[str, dict[float, dict[str, list[int]]]] = {}
-    seen: set[tuple[str, str, float, int]] = set()
-    sha256s = []
-    for path in paths:
-        lines = read_jsonl(path)
-        sha256s.append(lines.sha256)
-        if not lines.rows:
-            raise InputError(f"{path}: no samples in it; `eval grade` writes such files")
-        for number, row in lines.rows:
-            task, temperature, sample = _key_of(row, f"{path}:{number}")
-            named = row.get("checkpoint_sha256")
-            run = named if isinstance(named, str) else ""
-            if sample >= 0 and (run, task, temperature, sample) in seen:
-                raise InputError(
-                    f"{path}:{number}: sample {sample} of {task} at temperature {temperature:g} "
-                    f"comes a second time under the label {label}, of one checkpoint"
-                )
-            seen.add((run, task, temperature, sample))
-            own = counts.setdefault(run, {}).setdefault(temperature, {})
-            count = own.setdefault(task, [0, 0])
-            count[0] += 1
-            count[1] += row["passed"]
-    runs = [
-        {
-            temperature: {task: Tally(*count) for task, count in sorted(own.items())}
-            for temperature, own in sorted(of_run.items())
-        }
-        for of_run in counts.values()
-    ]
-    if not set.intersection(*(set(run) for run in runs)):
-        raise InputError(
-            f"the {len(runs)} checkpoints of {label} have no temperature in common; give each a "
-            "label of its own, or sample all of them at the same temperatures"
-        )
-    return Graded(label, list(paths), sha256s, [run for run in counts if run], runs)
-
-
-def _key_of(row: Mapping[str, Any], where: str) -> tuple[str, float, int]:
-    """A row's problem, temperature and number; -1 where it has no number."""
-    task_id, temperature, sample = row.get("task_id"), row.get("temperature", 0), row.get("sample")
-    if not isinstance(task_id, str):
-        raise InputError(f"{where}: text is needed under task_id")
-    if not isinstance(row.get("passed"), bool):
-        raise InputError(
-            f"{where}: no verdict (true or false) under passed; run `eval grade` on these samples, "
-            "and give the file that ends in _results.jsonl"
-        )
-    if not is_temperature(temperature):
-        raise InputError(f"{where}: temperature is no number from 0 to 10^6")
-    if isinstance(sample, bool) or not isinstance(sample, int) or sample < 0:
-        sample = -1
-    return task_id, float(temperature), sample
-
-
-def check_alike(graded: Sequence[Graded]) -> list[str]:
-    """The problems, in order. Raises InputError unless all samples are of the same problems."""
-    first = graded[0]
-    problems = set().union(*first.runs[0].values())
-    for one in graded:
-        for temperature, own in (pair for run in one.runs for pair in run.items()):
-            here, there = f"{one.label} at temperature {temperature:g}", first.label
-            for task in sorted(problems ^ set(own)):
-                has, lacks = (here, there) if task in own else (there, here)
-                raise InputError(
-                    f"{lacks} has no sample of {task}, but {has} has; checkpoints and temperatures "
-                    "are compared on the same problems"
-                )
-    return sorted(problems)
 
 
 def table1(
@@ -212,6 +124,30 @@ def table1(
             done.append(cell.model_copy(update=changes))
         rows.append(_row(one, done))
     return Table1Result(rows=rows, problems=len(problems), resamples=resamples, seed=seed)
+
+
+def with_levels(
+    result: Table1Result, graded: Sequence[Graded], levels: Mapping[str, str]
+) -> Table1Result:
+    """The table with the cells of each level too: `levels` has the level of each problem.
+
+    A level has its own best temperature for each k. Raises InputError for a problem without level.
+    """
+    for task in check_alike(graded):
+        if task not in levels:
+            raise InputError(f"{task} of {graded[0].paths[0]} is no problem of {option('suite')}")
+    found: list[dict[str, list[Table1Cell]]] = [{} for _ in result.rows]
+    ks = sorted({cell.k for row in result.rows for cell in row.cells})
+    for level in sorted({levels[task] for task in check_alike(graded)} - {""}):
+        tasks = {task for task, own in levels.items() if own == level}
+        table = table1([one.of(tasks) for one in graded], ks, result.resamples, result.seed)
+        for cells, row in zip(found, table.rows, strict=True):
+            cells[level] = row.cells
+    rows = [
+        row.model_copy(update={"by_level": cells})
+        for row, cells in zip(result.rows, found, strict=True)
+    ]
+    return result.model_copy(update={"rows": rows})
 
 
 def _drawn(means: Sequence[Floats], random: np.random.Generator) -> Floats:
@@ -292,6 +228,8 @@ class Table1:
     labels: tuple[str, ...] = ()
     """A name for the checkpoint of each file, in their order. Files of one name are joined, and
     their checkpoints are runs of one recipe. Default: the files' names."""
+    suite: str | None = None
+    """The suite that the samples are of: then pass@k of each level of its problems is shown too."""
     out: Annotated[Path, Out()] | None = None
     """Also write the figures to this JSON file, and a picture beside it (.png)."""
     k: tuple[Positive, ...] = (1, 10, 100)
@@ -309,6 +247,10 @@ class Table1:
         graded = [read_graded(label, paths) for label, paths in self._by_label().items()]
         ks = sorted(set(self.k))
         result = table1(graded, ks, self.resamples, self.seed)
+        if self.suite is not None:
+            problems = load_suite(self.suite).problems
+            levels = {problem.task_id: problem.level for problem in problems}
+            result = with_levels(result, graded, levels)
         seconds = round(time.monotonic() - started, 3)
         figures = result.model_copy(update={"seconds": seconds}).to_dict()
         if self.out is not None and picture is not None:
@@ -353,16 +295,22 @@ def table_lines(result: Table1Result) -> list[str]:
     wide = max(len("checkpoint"), *(len(row.label) for row in result.rows))
     head = "".join(f"  {f'pass@{k} (95 %) at t':<27}" for k in ks)
     lines = [f"{'checkpoint':<{wide}}  samples{head}".rstrip()]
-    for row in result.rows:
-        cells = {cell.k: cell for cell in row.cells}
-        each = max(row.samples_by_temperature.values())
-        words = "".join(f"  {_words(cells.get(k)):<27}" for k in ks)
-        lines.append(f"{row.label:<{wide}}  {each:>7}{words}".rstrip())
+    lines += [_line(row, row.cells, ks, wide) for row in result.rows]
+    for level in sorted({level for row in result.rows for level in row.by_level}):
+        lines.append(f"level {level}")
+        lines += [_line(row, row.by_level[level], ks, wide) for row in result.rows]
     lines.append(
         f"{result.problems} problems; samples: of a problem at a temperature; t: the best "
         f"temperature; intervals: {result.resamples} resamples of problems and runs"
     )
     return lines
+
+
+def _line(row: Table1Row, cells: Sequence[Table1Cell], ks: Sequence[int], wide: int) -> str:
+    by_k = {cell.k: cell for cell in cells}
+    each = max(row.samples_by_temperature.values())
+    words = "".join(f"  {_words(by_k.get(k)):<27}" for k in ks)
+    return f"{row.label:<{wide}}  {each:>7}{words}".rstrip()
 
 
 def _words(cell: Table1Cell | None) -> str:

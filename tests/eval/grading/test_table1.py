@@ -12,14 +12,8 @@ import pytest
 from support import eval_command, one_line, read_rows, write_rows
 
 from bytelm.toolkit import InputError, read_record
-from eval.grading.table1 import (
-    Graded,
-    Table1,
-    Table1Result,
-    read_graded,
-    table1,
-    table_lines,
-)
+from eval.grading.graded import Graded, read_graded
+from eval.grading.table1 import Table1, Table1Result, table1, table_lines, with_levels
 
 SAMPLES = 200
 # Of 200 samples of each problem so many are right, by temperature. Cold is best at k = 1 alone.
@@ -155,6 +149,38 @@ def test_the_command_writes_record_and_picture(
     lines = said.splitlines()
     assert lines == table_lines(found)
     assert re.match(r"eight +200 +32\.1% \([0-9.]+%-[0-9.]+%\) 0\.2 ", lines[1])
+
+
+def test_each_level_is_a_table_of_its_own(graded: list[Graded]) -> None:
+    levels = {"t/0": "1", "t/1": "2", "t/2": "2", "t/3": "2"}
+    result = with_levels(table1(graded, (1, 10), 100), graded, levels)
+    for row, counts in zip(result.rows, (MANY, FEW), strict=True):
+        assert set(row.by_level) == {"1", "2"}
+        for level, chosen in (("1", slice(0, 1)), ("2", slice(1, 4))):
+            for cell in row.by_level[level]:
+                best = max(exact(rights[chosen], cell.k) for rights in counts.values())
+                assert abs(cell.pass_at_k - float(best)) < 1e-12
+    lines = table_lines(result)
+    assert [line for line in lines if line.startswith("level")] == ["level 1", "level 2"]
+    with pytest.raises(InputError, match=r"t/3 of .*many.jsonl is no problem of suite"):
+        with_levels(result, graded, {"t/0": "1", "t/1": "1", "t/2": "1"})
+
+
+def test_the_command_shows_the_levels_of_a_suite(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [
+        {"task_id": f"exercises/{level}/0", "temperature": 0.2, "sample": n, "passed": n < level}
+        for level in (1, 2) for n in range(4)
+    ]  # fmt: skip
+    path = str(write_rows(tmp_path / "graded.jsonl", rows))
+    words = ("--results", path, "--k", "1", "--resamples", "10")
+    status, figures, said = eval_command(capsys, "table1", *words, "--suite", "exercises")
+    assert status == 0, said
+    levels = figures["rows"][0]["by_level"]
+    assert {name: cells[0]["pass_at_k"] for name, cells in levels.items()} == {"1": 0.25, "2": 0.5}
+    status, _, said = eval_command(capsys, "table1", *words, "--suite", "micro")
+    assert (status, "exercises/1/0 of" in said, "no problem of --suite" in said) == (2, True, True)
 
 
 @pytest.mark.parametrize(
