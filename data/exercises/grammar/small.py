@@ -268,18 +268,23 @@ def _texts() -> Iterator[Row]:
          ("return len({a})",)),
         ("text empty", "bool", "whether the text is empty|True if the text is empty, False "
          "otherwise", ("return {a} == ''", "return len({a}) == 0")),
+        ("its characters", "list", "the list of the characters of the text",
+         ("return list({a})",)),
+        ("its start", "str", "the text without its last character", ("return {a}[:-1]",)),
+        ("its rest", "str", "the text without its first character", ("return {a}[1:]",)),
+    )  # fmt: skip
+
+
+def _text_parts() -> Iterator[Row]:
+    yield from (
         ("with newline", "str", "the text with a newline after it", ("return {a} + '\\n'",)),
         ("in two lines", "str", "the text twice with a newline between them",
          ("return {a} + '\\n' + {a}",)),
         ("its lines", "list", "the list of the lines of the text", ("return {a}.split('\\n')",)),
         ("its words", "list", "the list of the words of the text", ("return {a}.split()",)),
-        ("its characters", "list", "the list of the characters of the text",
-         ("return list({a})",)),
         ("word count", "int", "the number of words of the text", ("return len({a}.split())",)),
         ("first word", "str", "the first word of the text", ("return {a}.split()[0]",)),
         ("last word", "str", "the last word of the text", ("return {a}.split()[-1]",)),
-        ("its start", "str", "the text without its last character", ("return {a}[:-1]",)),
-        ("its rest", "str", "the text without its first character", ("return {a}[1:]",)),
     )  # fmt: skip
 
 
@@ -356,6 +361,7 @@ SMALL: tuple[Scalar, ...] = (
     *_scalars("one list", ("filled",), (NUMBERS,), _lists()),
     *_scalars("a list and a number", ("filled", "int"), (NUMBERS, _ITEM), _members()),
     *_scalars("one text", ("phrase",), (TEXT,), _texts()),
+    *_scalars("one text", ("phrase",), (TEXT,), _text_parts()),
     *_scalars("words together", ("list[str]",), (WORDS,), _words()),
     *_scalars("two texts", ("word", "word"), (("a", "text", "first"), ("b", "other", "end")),
               _two_texts()),
