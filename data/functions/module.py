@@ -107,9 +107,11 @@ class Module:
         return found
 
     def _used(self) -> Iterator[Statement]:
-        """The statements but for those that only type checkers and scripts take."""
+        """The statements but for deletions, and what only type checkers and scripts take."""
         for statement in self.statements:
             node = statement.node
+            if isinstance(node, ast.Delete):
+                continue
             if isinstance(node, ast.If) and {"__name__", "TYPE_CHECKING"} & {
                 getattr(inner, "id", getattr(inner, "attr", "")) for inner in ast.walk(node.test)
             }:

@@ -71,7 +71,9 @@ def is_own(node: ast.Import | ast.ImportFrom, package: str) -> bool:
     """
     if isinstance(node, ast.ImportFrom) and node.level:
         return True
-    roots = [node.module or ""] if isinstance(node, ast.ImportFrom) else [a.name for a in node.names]
+    roots = (
+        [node.module or ""] if isinstance(node, ast.ImportFrom) else [a.name for a in node.names]
+    )
     foreign = {root.partition(".")[0] for root in roots} - sys.stdlib_module_names
     return package in foreign
 

@@ -123,7 +123,9 @@ def _preamble(texts: list[str], module: Module, node: ast.FunctionDef) -> str:
     for text in [*texts, "def"]:
         kinds = [_kind(before), _kind(text)]
         if before:
-            made += "\n" if kinds[0] == kinds[1] != "def" else "\n\n\n" if "def" in kinds else "\n\n"
+            made += (
+                "\n" if kinds[0] == kinds[1] != "def" else "\n\n\n" if "def" in kinds else "\n\n"
+            )
         before = text
         made += text
     return made.removesuffix("def")
