@@ -36,7 +36,8 @@ class Counts:
     files: int = 0
     functions: int = 0
     """At the left margin."""
-    with_examples: int = 0
+    with_examples: Counter[str] = field(default_factory=Counter)
+    """Of those, by package."""
     problems: Counter[str] = field(default_factory=Counter)
     """By package."""
     left_out: Counter[str] = field(default_factory=Counter)
@@ -106,7 +107,8 @@ def problems(files: Iterable[File], permissive: bool, counts: Counts) -> Iterato
         counts.functions += len(functions)
         shown = [one for one in functions if has_examples(one.node)]
         counts.left_out["method"] += sum(map(has_examples, module.methods()))
-        counts.with_examples += len(shown)
+        if shown:
+            counts.with_examples[file.home.package] += len(shown)
         if permissive and file.licence.kind != "permissive":
             reason = "licence" if file.licence.kind == "other" else "unknown licence"
             counts.left_out[reason] += len(shown)

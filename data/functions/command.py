@@ -77,7 +77,7 @@ class Functions:
         figures = {
             "files": counts.files,
             "functions": counts.functions,
-            "with_examples": counts.with_examples,
+            "with_examples": counts.with_examples.total(),
             "problems": len(rows),
             "left_out": dict(sorted(counts.left_out.items())),
             "files_left_out": dict(sorted(counts.rejected.items())),
@@ -87,12 +87,15 @@ class Functions:
             "licences": licences,
             "sha256": hashlib.sha256(content).hexdigest(),
             **figures,
-            "by_package": dict(sorted(counts.problems.items())),
+            "by_package": {
+                package: {"with_examples": count, "problems": counts.problems[package]}
+                for package, count in sorted(counts.with_examples.items())
+            },
             "python": platform.python_version(),
         }
         write_json_result(manifest_path, manifest)
         say(
-            f"wrote {self.out}: {len(rows)} problems of {counts.with_examples} functions with "
+            f"wrote {self.out}: {len(rows)} problems of {figures['with_examples']} functions with "
             f"examples, in {counts.files} files; left out: {reasons}"
         )
         return {"out": str(self.out), **figures}

