@@ -35,7 +35,9 @@ if __name__ == "__main__":
 
 
 def test_names_are_those_of_python() -> None:
-    names = names_of("@d\ndef f(a: A, b=B) -> C:\n    global G\n    G = a\n    return [x for x in H]\n")
+    names = names_of(
+        "@d\ndef f(a: A, b=B) -> C:\n    global G\n    G = a\n    return [x for x in H]\n"
+    )
     assert names.binds == {"f"}
     assert names.needs == {"A", "B", "C", "G", "H", "d"}
     assert names_of("import a.b, c as d\nx = y\n").binds == {"a", "d", "x"}

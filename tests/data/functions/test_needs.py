@@ -5,7 +5,7 @@ import pytest
 from data.functions.module import Module, names_of
 from data.functions.needs import MOST_BYTES, NeedsError, needed
 
-TEXT = '''\
+TEXT = """\
 import os, re, json as j
 from a.b import (c, d as e)
 import own.part
@@ -27,7 +27,7 @@ def lazy():
     return z
 def check(x):
     return x
-'''
+"""
 
 
 def of(names: str, text: str = TEXT) -> list[str]:

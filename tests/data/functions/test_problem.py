@@ -95,7 +95,9 @@ def test_the_test_is_human_evals_too() -> None:
 
 
 def test_annotations_stay_unread_where_they_were() -> None:
-    text = "from __future__ import annotations\ndef f(x{}):\n    '''\n    >>> f(1)\n    1\n    '''\n"
+    text = (
+        "from __future__ import annotations\ndef f(x{}):\n    '''\n    >>> f(1)\n    1\n    '''\n"
+    )
     text += "    return x\n"
     assert made(text.format(": Nothing"))["prompt"].startswith(
         "from __future__ import annotations\n\n\ndef f(x: Nothing"

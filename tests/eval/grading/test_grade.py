@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 from support import ROOT, eval_command, one_line, read_rows, wait_until, write_rows
 
 from bytelm.toolkit import InputError
-from eval.grading.grade import Grade
+from eval.grading.grade import Grade, make_tasks
 from eval.grading.samples import load_samples
 from eval.sandbox.runner import Program, Runner
 from eval.sandbox.verdict import Verdict
@@ -389,3 +390,13 @@ def test_problems_with_examples_are_graded_without_running_their_tests(tmp_path:
     assert [row["passed"] for row in rows] == [True, False, False]
     assert set(rows[0]) == {"task_id", "completion", "result", "passed"}
     assert not reached.exists()
+
+
+def test_a_function_with_examples_gets_no_more_time_for_its_own_sake() -> None:
+    """Its own body may never end, and would be waited for two minutes."""
+    [problem] = [p for p in load_problems("micro") if p.task_id == "micro/0"]
+    row = {"task_id": "micro/0", "completion": problem.canonical_solution}
+    [task] = make_tasks([row], {"micro/0": problem})
+    assert task.reference == task.program
+    [task] = make_tasks([row], {"micro/0": replace(problem, test=">>> 1\n1\n", kind="doctest")})
+    assert task.reference is None
