@@ -60,8 +60,7 @@ def files_of_folder(path: Path, max_file_bytes: int, counts: Counts) -> Iterator
 def _walked(walk: Any, source: str, licence: Licence, counts: Counts) -> Iterator[File]:
     for found in walk.files():
         top = found.name.partition("/")[0].removesuffix(".py")
-        home = Home(f"{source}/{found.name}", f"{source}/{top}", _dotted(found.name), "")
-        yield _file(home, found, licence)
+        yield _file(found, f"{source}/{found.name}", f"{source}/{top}", found.name, licence)
     counts.rejected += walk.rejected
 
 
@@ -76,20 +75,16 @@ def files_of_wheels(wheels: Iterable[Wheel], max_file_bytes: int, counts: Counts
             continue
         with sources:
             for found in sources.files():
-                module = _dotted(found.name.removeprefix(f"{wheel.package}/"))
-                home = Home(found.name, wheel.package, module, "")
-                yield _file(home, found, sources.licence)
+                path = found.name.removeprefix(f"{wheel.package}/")
+                yield _file(found, found.name, wheel.package, path, sources.licence)
         counts.rejected += sources.rejected
 
 
-def _dotted(path: str) -> str:
-    return path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-
-
-def _file(home: Home, found: Found, package: Licence) -> File:
-    licence = of_file(found.content, package)
-    named = Home(home.name, home.package, home.module, licence.said or licence.kind)
-    return File(named, found.content, licence)
+def _file(found: Found, name: str, package: str, path: str, licence: Licence) -> File:
+    """A file whose `path` is that below the folder from which it is imported."""
+    module = path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+    own = of_file(found.content, licence)
+    return File(Home(name, package, module, own.said or own.kind), found.content, own)
 
 
 def problems(files: Iterable[File], permissive: bool, counts: Counts) -> Iterator[dict[str, Any]]:
@@ -122,11 +117,13 @@ def _of_module(
 ) -> Iterator[dict[str, Any]]:
     for function in functions:
         try:
-            row = problem(function, module, home)
+            row, digest = problem(function, module, home), _behaviour(function.node)
         except NoProblemError as error:
             counts.left_out[str(error)] += 1
             continue
-        digest = _behaviour(function.node)
+        except RecursionError:
+            counts.left_out["nested too deep"] += 1
+            continue
         if digest in seen:
             counts.left_out["duplicate"] += 1
             continue

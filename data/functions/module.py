@@ -27,7 +27,6 @@ class Names:
     needs: frozenset[str]
 
 
-@functools.lru_cache(maxsize=4096)
 def names_of(text: str) -> Names:
     """The names of a text. Raises one of BROKEN if it is no Python."""
     with warnings.catch_warnings():
@@ -54,7 +53,7 @@ class Statement:
     node: ast.stmt
     text: str
 
-    @property
+    @functools.cached_property
     def names(self) -> Names:
         return names_of(self.text)
 
@@ -88,6 +87,7 @@ class Module:
             warnings.simplefilter("ignore")
             tree = ast.parse(text)
         self.lines = text.split("\n")
+        self._octets = (0, b"")
         self.statements = [Statement(node, self._text(node)) for node in tree.body]
 
     @functools.cached_property
@@ -137,8 +137,17 @@ class Module:
         first = min([node.lineno, *(decorator.lineno for decorator in decorators)])
         assert node.end_lineno is not None
         lines = self.lines[first - 1 : node.end_lineno]
-        if not isinstance(node, _COMPOUND):
-            # Others may stand in the same line. Columns count bytes.
-            lines[-1] = lines[-1].encode()[: node.end_col_offset].decode()
-            lines[0] = lines[0].encode()[node.col_offset :].decode()
+        if isinstance(node, _COMPOUND):
+            return "\n".join(lines)
+        # Others may stand in the same line. Columns count bytes.
+        if first == node.end_lineno:
+            return self._line(first)[node.col_offset : node.end_col_offset].decode()
+        lines[-1] = self._line(node.end_lineno)[: node.end_col_offset].decode()
+        lines[0] = self._line(first)[node.col_offset :].decode()
         return "\n".join(lines)
+
+    def _line(self, number: int) -> bytes:
+        # The last one is kept: a long line may have a hundred thousand statements.
+        if self._octets[0] != number:
+            self._octets = number, self.lines[number - 1].encode()
+        return self._octets[1]

@@ -8,6 +8,7 @@ from data.functions.module import Module, Statement
 
 MOST_BYTES = 4000
 """What a function may need: more than this is no small function any more."""
+_MOST_STATEMENTS = 1000
 
 
 class NeedsError(Exception):
@@ -21,8 +22,8 @@ def needed(module: Module, names: Iterable[str], entry: str, package: str) -> li
     nothing may be imported from. Raises NeedsError.
     """
     todo, known = list(names), {entry}
-    taken: dict[int, Statement] = {}
-    aliases: dict[int, set[str]] = {}
+    taken: dict[tuple[int, int], Statement] = {}
+    aliases: dict[tuple[int, int], set[str]] = {}
     while todo:
         name = todo.pop()
         if name in known:
@@ -32,11 +33,13 @@ def needed(module: Module, names: Iterable[str], entry: str, package: str) -> li
         if any(isinstance(one.node, ast.Assign | ast.AnnAssign) for one in found):
             found = [*found, *module.changed.get(name, [])]
         for statement in found:
-            at = statement.node.lineno * 10_000 + statement.node.col_offset
+            at = statement.node.lineno, statement.node.col_offset
             aliases.setdefault(at, set()).add(name)
             if at not in taken:
                 taken[at] = statement
                 todo += statement.names.needs
+            if len(taken) > _MOST_STATEMENTS:
+                raise NeedsError("needs too much")
     chosen = [taken[at] for at in sorted(taken)]
     texts = [_text(taken[at], aliases[at], package) for at in sorted(taken)]
     if sum(len(text.encode()) for text in texts) > MOST_BYTES:

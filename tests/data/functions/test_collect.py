@@ -44,6 +44,12 @@ def test_hostile_files_hurt_nobody(tmp_path: Path) -> None:
         (folder / name).write_text(text)
     (folder / "latin.py").write_bytes(b"# -*- coding: latin-1 -*-\nx = '\xe9'\n")
     (folder / "long.py").write_text(f"def f(x):\n{docstring}    return x\n")
+    (folder / "deep.py").write_text(
+        function("deep", 1).replace("return 1", f"return {' + '.join('1' * 2000)}")
+    )
+    (folder / "flat.py").write_text(f"{'a=1;' * 20_000}\n" + "".join(
+        function(f"f{n}", n).replace("return", "return a +") for n in range(100)
+    ))  # fmt: skip
     (folder / "empty.py").touch()
     (folder / "pack" / "good.py").write_text(
         # A file may be odd around its functions.
@@ -53,7 +59,7 @@ def test_hostile_files_hurt_nobody(tmp_path: Path) -> None:
     assert [row["task_id"] for row in rows] == ["src/pack/good.py:4"]
     assert rows[0]["prompt"].startswith("def good")
     assert counts.rejected == {"not Python": len(hostile), "not UTF-8": 1, "empty": 1}
-    assert counts.left_out == {"too large": 1}
+    assert counts.left_out == {"too large": 1, "nested too deep": 1, "needs too much": 100}
     assert of_folder(folder)[1].rejected["too large"] == 1
 
 

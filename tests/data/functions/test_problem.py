@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from data.exercises.clean import checks_of
 from data.functions.module import Module
 from data.functions.problem import MOST_BYTES, Home, NoProblemError, has_examples, problem
 
@@ -94,6 +95,11 @@ def test_the_test_is_human_evals_too() -> None:
                 space["check"](space["f"])
 
 
+def test_no_command_of_ours_runs_the_test() -> None:
+    """Benchmarks' tests are run in our process: this one, of strangers, is not taken for one."""
+    assert list(checks_of([made(WHOLE)])) == []
+
+
 def test_annotations_stay_unread_where_they_were() -> None:
     text = (
         "from __future__ import annotations\ndef f(x{}):\n    '''\n    >>> f(1)\n    1\n    '''\n"
@@ -146,6 +152,7 @@ SURROGATE = DOC.replace("1\n", "\\ud800\n")
         (f"def f(x):\n{DOC.replace('f(1)', 'g(1)')}    return x\n", "no usable example"),
         (f"def f(x):\n{DOC.replace('>>> ', '>>>')}    return x\n", "broken examples"),
         (f"def f(x):\n{DOC.replace('(1)', chr(92) + 'ud800')}    return x\n", "broken examples"),
+        (f"def g():\n    nonlocal x\ndef f(x):\n{DOC}    return x\n", "not Python"),
         (f"def f(x):\n{SURROGATE}    return x\n", "not UTF-8"),
     ],
 )
