@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
 from wheels import wheel
 
 from data.functions.collect import (
@@ -26,6 +27,7 @@ def of_folder(folder: Path, limit: int = 1 << 20) -> tuple[list[dict[str, Any]],
     return list(problems(files_of_folder(folder, limit, counts), False, counts)), counts
 
 
+@pytest.mark.medium
 def test_hostile_files_hurt_nobody(tmp_path: Path) -> None:
     folder = tmp_path / "src"
     (folder / "pack").mkdir(parents=True)
