@@ -26,7 +26,7 @@ from data.packages.fetch import fetched, local
 from data.packages.listed import read_list
 from data.packages.source import Packages, WithoutNear
 from data.packages.work import Limits
-from data.sources import Source, dataset, exercises, folder, mix, standard_library
+from data.sources import Source, dataset, exercises, folder, functions, mix, standard_library
 from data.splits import Sink
 from data.steps.judge import DEFAULTS, Choices, Steps
 
@@ -42,7 +42,8 @@ class _UnchangedError(Exception):
 class Build:
     """Make byte shards of source files.
 
-    Give one of --recipe, --path and --dataset. The same input gives the same shards, byte for byte.
+    Give one of --recipe, --path, --dataset and --functions. The same input gives the same shards,
+    byte for byte.
     """
 
     out: Path
@@ -72,6 +73,10 @@ class Build:
     """A folder of source files."""
     dataset: Path | None = None
     """A local parquet, JSON or csv file, or a folder of such files, compressed or not."""
+    functions: Path | None = None
+    """A file of problems that `data functions` made. Those whose examples hold become documents."""
+    results: Path | None = None
+    """With --functions, the verdicts: what `eval grade` wrote beside the samples."""
     processes: Annotated[int, Range(0, most=1024)] = 0
     """How many processes make exercises or read packages (0: one for each core). The bytes are the
     same."""
@@ -143,9 +148,11 @@ class Build:
 
     def _check(self) -> None:
         """Raise InputError for options that do not go together."""
-        given = [name for name in ("recipe", "path", "dataset") if getattr(self, name) is not None]
+        sources = ("recipe", "path", "dataset", "functions")
+        given = [name for name in sources if getattr(self, name) is not None]
         if len(given) != 1:
-            raise InputError("give one of --recipe, --path and --dataset")
+            raise InputError("give one of --recipe, --path, --dataset and --functions")
+        self._check_functions()
         if self.recipe != "packages":
             for name in ("packages", "wheels", "max_package_bytes"):
                 if getattr(self, name) is not None:
@@ -162,9 +169,26 @@ class Build:
                 "--near-duplicates drop: exercises are alike on purpose; leave the option out"
             )
 
+    def _check_functions(self) -> None:
+        if (self.functions is None) != (self.results is None):
+            raise InputError(
+                "--functions FILE and --results FILE go together: eval grade writes the results"
+            )
+        if self.functions is not None:
+            if self.licences is not None:
+                raise InputError("--licences: functions were chosen by data functions --licences")
+            if self.near_duplicates == "drop":
+                raise InputError(
+                    "--near-duplicates drop: functions are small, and each body is there once; "
+                    "leave the option out"
+                )
+
     def _choices(self) -> Choices:
         at = 0 if self.recipe == "packages" else 1
         chosen = {name: getattr(self, name) or usual[at] for name, usual in DEFAULTS.items()}
+        if self.functions is not None:
+            # They may be of packages.
+            chosen["secrets"] = self.secrets or "replace"
         return Choices(self.filters, **chosen)  # type: ignore[arg-type]
 
     def _benchmarks(self) -> Benchmarks:
@@ -175,6 +199,8 @@ class Build:
     def _source(self, steps: Steps) -> Source:
         if self.recipe == "packages":
             return self._packages(steps)
+        if self.functions is not None and self.results is not None:
+            return functions(self.functions, self.results, steps, self.held_out_percent)
         source = self._files()
         if steps.choices.near_duplicates == "drop":
             return Source(source.about, WithoutNear(source.read, steps, self.out, source.about))

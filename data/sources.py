@@ -1,4 +1,4 @@
-"""Sources of documents: the standard library, a folder, a local dataset, exercises, packages."""
+"""Sources of documents: the library, folders, datasets, exercises, packages, functions."""
 
 import hashlib
 import sysconfig
@@ -12,7 +12,9 @@ from bytelm.toolkit import InputError
 from data.dataset import Dataset
 from data.exercises.clean import benchmark_checks
 from data.exercises.generate import LAST_STAGE, Curriculum
+from data.functions.documents import PassedFunctions
 from data.packages.source import Packages, WithoutNear
+from data.steps.judge import Steps
 from data.walk import Found, Walk
 
 TESTS = frozenset({"test", "tests", "idle_test"})
@@ -29,7 +31,7 @@ class Source:
     """
 
     about: dict[str, Any]
-    read: "Walk | Dataset | Curriculum | Chain | Packages | WithoutNear"
+    read: "Walk | Dataset | Curriculum | Chain | Packages | PassedFunctions | WithoutNear"
 
     @property
     def rejected(self) -> Counter[str]:
@@ -94,6 +96,12 @@ def exercises(megabytes: float, seed: int, benchmarks: tuple[Path, ...], process
     tests = benchmark_checks(benchmarks)
     made = Curriculum(round(megabytes * 1e6), seed, tests, processes, about=about)
     return Source(about, made)
+
+
+def functions(problems: Path, results: Path, steps: Steps, held_out_percent: float) -> Source:
+    """The functions that passed; see `PassedFunctions`."""
+    about: dict[str, Any] = {"functions": str(problems)}
+    return Source(about, PassedFunctions(problems, results, steps, held_out_percent, about))
 
 
 class Chain:

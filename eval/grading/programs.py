@@ -36,6 +36,9 @@ def program_of(problem: Problem, code: str) -> Program:
         return Program(code, examples=problem.examples)
     if problem.kind == "asserts":
         return Program(code, problem.test, joined=f"{code}\n{problem.test}", check=False)
+    if problem.kind == "doctest":
+        # Neither the prompt nor the examples are code that we trust: they run behind the walls.
+        return Program(code, problem.test, problem.entry_point, joined=code, doctest=True)
     if problem.kind == "program":
         whole = f"{code}\n{problem.test}"
         return Program(whole, language=problem.language)
@@ -98,7 +101,7 @@ def judge_modules(problems: Sequence[Problem]) -> tuple[str, ...]:
     """Installed packages that tests import. Raises InputError for one that is not installed."""
     tests = (p for p in problems if p.kind in ("check", "asserts"))
     names = {name for p in tests for name in _IMPORT.findall(p.test)}
-    found = []
+    found = ["doctest"] if any(p.kind == "doctest" for p in problems) else []
     for name in sorted(names - sys.stdlib_module_names):
         # The word may stand in a text: only what a statement imports counts.
         users = [p for p in problems if name in _imported(p.test)]

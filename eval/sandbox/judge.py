@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+from eval.sandbox.examples import check_examples
 from eval.sandbox.talk.channel import Channel, ChannelClosedError
 from eval.sandbox.talk.peer import LINE_CHARS, NoAnswerError, Peer, failed_line
 
@@ -45,6 +46,14 @@ class Remote(Peer):
         if not isinstance(found, dict):
             raise VanishedError
         return {name: self.value({"value": found[name]}) for name in names if name in found}
+
+    def shown(self, source: str) -> tuple[str, str]:
+        """What a statement prints in the program, and the last line of its error, if it has one."""
+        reply = self.ask({"example": source})
+        shown, error = reply.get("shown"), reply.get("error")
+        if not isinstance(shown, str) or not isinstance(error, str):
+            raise VanishedError
+        return shown, error
 
     def entry(self, name: str) -> Callable[..., Any]:
         """A function that calls the program's entry point."""
@@ -83,7 +92,10 @@ def judge(job: dict[str, Any], channel: Channel) -> dict[str, Any]:
     warnings.simplefilter("ignore")
     try:
         compile(job["joined"], "<string>", "exec")
-        _check(job, remote)
+        if job["doctest"]:
+            _check_examples(job, remote)
+        else:
+            _check(job, remote)
     except VanishedError:
         return dict(VANISHED)
     except BaseException as error:
@@ -107,6 +119,14 @@ def _check(job: dict[str, Any], remote: Remote) -> None:
         if function is None:
             raise NameError(missing)
         space["check"](function)
+
+
+def _check_examples(job: dict[str, Any], remote: Remote) -> None:
+    """Nothing that is not ours runs here: sources go to the program, and texts come back."""
+    missing = remote.load(job["source"], job["entry"])
+    if missing:
+        raise NameError(missing)
+    check_examples(job["test"], remote.shown)
 
 
 def _names(code: types.CodeType) -> set[str]:

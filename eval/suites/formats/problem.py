@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["check", "asserts", "stdio", "program"]
+Kind = Literal["check", "asserts", "doctest", "stdio", "program"]
 
 
 @dataclass(frozen=True)
@@ -14,6 +14,7 @@ class Problem:
 
         check    `test` defines check(), which is called with the function `entry_point`
         asserts  `test` is Python that is run after the program; `entry_point` is the function in it
+        doctest  `test` is text with examples of the module doctest, which the program must show
         stdio    for each of `examples`, the program reads its input and must print its output
         program  program and `test` are one program in `language`; exit status 0 is a pass
 

@@ -69,3 +69,13 @@ def test_a_package_comes_with_what_its_distribution_brought() -> None:
     assert "numpy" in names
     assert found.modules == ("numpy",)
     assert packages_of([]).paths == ()
+
+
+def test_examples_are_no_code_that_we_run() -> None:
+    problem = Problem("a", "import os\n", "x = 1\n", ">>> import numpy\n", "x", kind="doctest")
+    program = reference_of(problem)
+    assert program.doctest
+    assert (program.source, program.test) == ("import os\nx = 1\n", ">>> import numpy\n")
+    # The judge would run helpers, and import what a test imports.
+    assert (program.helpers, program.joined) == ("", program.source)
+    assert judge_modules([problem]) == ("doctest",)

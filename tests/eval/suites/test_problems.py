@@ -242,3 +242,28 @@ def test_names_are_unique_in_every_format(tmp_path: Path) -> None:
         path = write_rows(tmp_path / "p.jsonl", [row, row])
         with pytest.raises(InputError, match=rf"p\.jsonl:2: task_id '{name}' comes a second time"):
             load_suite(None, path)
+
+
+def test_examples_take_the_place_of_the_test(tmp_path: Path) -> None:
+    path = write_rows(tmp_path / "p.jsonl", [{**ROW, "doctest": ">>> f()\n1\n"}])
+    [problem] = load_problems(problems=path)
+    assert (problem.kind, problem.test) == ("doctest", ">>> f()\n1\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("f() is 1", r"p\.jsonl:1: doctest has no example that is run"),
+        (">>> f()  # doctest: +SKIP\n1\n", r"p\.jsonl:1: doctest has no example that is run"),
+        (">>>f()\n1\n", r"p\.jsonl:1: doctest cannot be read: line 1 .* lacks blank"),
+        (">>> f()  # doctest: +MAYBE\n", r"p\.jsonl:1: doctest cannot be read: .* invalid option"),
+        (None, r"p\.jsonl:1: text is needed under doctest"),
+    ],
+)
+def test_examples_that_test_nothing_are_refused(
+    tmp_path: Path, text: str | None, message: str
+) -> None:
+    path = write_rows(tmp_path / "p.jsonl", [{**ROW, "doctest": text}])
+    with pytest.raises(InputError, match=message) as caught:
+        load_problems(problems=path)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,1 @@
+"""Functions of real code whose docstrings show examples: problems first, and then documents."""
