@@ -94,6 +94,11 @@ class Build:
     near_duplicates: Literal["drop", "keep"] | None = None
     """Leave out documents that share most of their text with one before (packages: drop, all else:
     keep)."""
+    syntax: Literal["drop", "keep"] | None = None
+    """Leave out Python files of which more than --most-error-percent of the bytes are under errors
+    of syntax. A row of --dataset is taken for Python (keep)."""
+    most_error_percent: Annotated[float, Range(0, 100)] | None = None
+    """The limit of --syntax drop (0.1)."""
     filters: bool = True
     """Leave out documents that do not look like code written by hand. Turn this off for text that
     a model wrote."""
@@ -164,8 +169,13 @@ class Build:
 
     def _choices(self) -> Choices:
         at = 0 if self.recipe == "packages" else 1
-        chosen = {name: getattr(self, name) or usual[at] for name, usual in DEFAULTS.items()}
-        return Choices(self.filters, **chosen)  # type: ignore[arg-type]
+        chosen: dict[str, Any] = {
+            name: getattr(self, name) or usual[at] for name, usual in DEFAULTS.items()
+        }
+        chosen["syntax"] = self.syntax or "keep"
+        if self.most_error_percent is not None:
+            chosen["most_error_percent"] = self.most_error_percent
+        return Choices(self.filters, **chosen)
 
     def _benchmarks(self) -> Benchmarks:
         # Exercises are run against the tests of --benchmark, which finds more than texts do.

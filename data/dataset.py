@@ -180,7 +180,7 @@ class Dataset:
                 for index, row in enumerate(self._rows(file, path.name)):
                     if isinstance(row, bytes):
                         self._has_column = True
-                        yield Found(f"{name}:{index}", row)
+                        yield Found(f"{name}:{index}", row, row=True)
                     else:
                         self._leave_out_row(row, f"{name}:{index}")
             if index < 0:

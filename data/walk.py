@@ -27,6 +27,8 @@ class Found:
     """Whether this project made it: no filter applies."""
     stage: int = 0
     """Training reads lower stages first. A source gives its documents in the order of stages."""
+    row: bool = False
+    """Whether it is a row of a dataset, whose name says nothing about its language."""
     judged: bool = False
     """Whether the source took all steps, those against copies too."""
 
