@@ -13,12 +13,10 @@ from data.dataset import Dataset
 from data.exercises.clean import benchmark_checks
 from data.exercises.generate import LAST_STAGE, Curriculum
 from data.packages.source import Packages, WithoutNear
-from data.walk import Found, Walk
+from data.walk import MACHINERY, Found, Walk
 
 TESTS = frozenset({"test", "tests", "idle_test"})
 PACKAGES = frozenset({"site-packages", "dist-packages"})
-# Folders that never hold sources: version control, caches, installed packages.
-MACHINERY = frozenset({".git", ".hg", ".svn", "__pycache__", "node_modules", ".venv", ".tox"})
 
 
 @dataclass
