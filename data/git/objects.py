@@ -185,7 +185,8 @@ class Objects:
                 *lines, rest = (rest + piece).split(b"\0")
                 for line in lines:
                     about, _, name = line.partition(b"\t")
-                    yield Entry(*about.split(b" "), name)
+                    mode, kind, sha = about.split(b" ")
+                    yield Entry(mode, kind, sha, name)
             if process.wait() or rest:
                 raise InputError(
                     f"git cannot read the whole tree of commit {self.commit.sha}: the clone is "

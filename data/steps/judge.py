@@ -4,8 +4,9 @@ import hashlib
 import json
 from collections import Counter
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+from bytelm.toolkit import Range
 from data.benchmarks import Benchmarks
 from data.filters import reason_to_reject
 from data.steps.generated import is_generated
@@ -13,14 +14,6 @@ from data.steps.licences import UNKNOWN, Licence, of_file
 from data.steps.secrets import replaced
 from data.steps.syntax import MOST_ERROR_PERCENT, syntax_reason
 from data.walk import Found
-
-# What the steps do where no option says it: to packages, and to all else.
-DEFAULTS: dict[str, tuple[str, str]] = {
-    "generated_files": ("drop", "keep"),
-    "licences": ("permissive", "any"),
-    "secrets": ("replace", "keep"),
-    "near_duplicates": ("drop", "keep"),
-}
 
 
 @dataclass(frozen=True)
@@ -33,7 +26,7 @@ class Choices:
     secrets: Literal["replace", "keep"] = "keep"
     near_duplicates: Literal["drop", "keep"] = "keep"
     syntax: Literal["drop", "keep"] = "keep"
-    most_error_percent: float = MOST_ERROR_PERCENT
+    most_error_percent: Annotated[float, Range(0, 100)] = MOST_ERROR_PERCENT
     """Where `syntax` is drop: how much of a Python file's bytes may lie under errors."""
 
     def about(self) -> dict[str, Any]:

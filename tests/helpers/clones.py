@@ -23,13 +23,13 @@ def git(folder: Path, *words: str, given: bytes = b"") -> str:
     return os.fsdecode(done.stdout).strip()
 
 
-def commit(folder: Path, files: Mapping[str | bytes, bytes], message: str = "one") -> str:
+def commit(folder: Path, files: Mapping[str, bytes], message: str = "one") -> str:
     """Write files into the clone at `folder`, which is made, and commit them. Returns the hash."""
     if not (folder / ".git").exists():
         folder.mkdir(parents=True, exist_ok=True)
         git(folder, "init", "-q", "-b", "main")
     for name, content in files.items():
-        path = folder / os.fsdecode(name)
+        path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     git(folder, "add", "-A", "-f")

@@ -68,5 +68,5 @@ def test_the_bytes_are_those_of_before(
         "packages": {"wheels": wheels(tmp_path / "wheels"), "max_package_bytes": 4000},
     }
     out = tmp_path / "out"
-    Build(out=out, recipe=recipe, processes=1, **options[recipe]).run()  # type: ignore[arg-type]
+    Build(out=out, recipe=recipe, processes=1, **options[recipe]).run()
     assert digest(out) == BEFORE[recipe]
