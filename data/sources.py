@@ -143,8 +143,8 @@ class Chain:
 class Part(Chain):
     """Documents of a source, of `wanted_bytes` or a little more, chosen by a hash of their names.
 
-    While they are chosen, their texts lie in a file without a name in `folder`, of a few times
-    `wanted_bytes` at most. None: in the system's folder for such files.
+    While they are chosen, their texts lie in a file without a name in `folder`, which takes a few
+    times `wanted_bytes`. None: in the system's folder for such files. In memory is one text.
     """
 
     def __init__(self, source: Source, wanted_bytes: float, folder: Path | None = None) -> None:
@@ -168,7 +168,7 @@ class Part(Chain):
             key = (_digest(f"part {document.name}").translate(_REVERSED), -index)
             heapq.heappush(heap, (*key, replace(document, content=b""), texts.tell(), size))
             whole += size
-            last = 1
+            last: int | None = None
             # It is not needed where those before it are enough.
             while heap and whole - heap[0][-1] >= self._wanted:
                 _, last, _, _, gone = heapq.heappop(heap)
