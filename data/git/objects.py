@@ -136,7 +136,7 @@ def _answer(environment: dict[str, str], folder: str, *words: str) -> tuple[str 
     except subprocess.TimeoutExpired:
         return None, f"git takes more than {_MOST_S} s"
     if done.returncode:
-        lines = os.fsdecode(done.stderr).strip().splitlines()
+        lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
         return None, lines[-1] if lines else f"git ended with status {done.returncode}"
     return os.fsdecode(done.stdout).removesuffix("\n"), ""
 

@@ -37,10 +37,13 @@ class Weighed:
 
 @dataclass
 class Made:
-    """Exercises in a mixture: at most `most_bytes`, made when it is known how many are wanted."""
+    """Exercises in a mixture, which are made when it is known how many are wanted.
+
+    `most_bytes`: None for as many as their share needs. Without a weight, so many are made.
+    """
 
     make: Callable[[int], Source]
-    most_bytes: int
+    most_bytes: int | None
     weight: float | None = None
 
 
@@ -128,11 +131,12 @@ class Mixture:
                     "share; leave it out of the recipe, or look at what it holds"
                 )
             most.append(int(np.asarray(part.sizes)[kept_N].sum()) / one.weight)
-        if self._made is not None and self._made.weight is not None:
-            most.append(self._made.most_bytes / self._made.weight)
+        made = self._made
+        if made is not None and made.weight is not None and made.most_bytes is not None:
+            most.append(made.most_bytes / made.weight)
         if self._most_bytes is not None:
             weights = [one.weight or 0 for one in self._sources]
-            whole = sum(weights) + (self._made.weight or 0 if self._made else 0)
+            whole = sum(weights) + (made.weight or 0 if made else 0)
             most.append(self._most_bytes / whole)
         return min(most)
 
@@ -161,15 +165,22 @@ class Mixture:
         if self._made is None:
             yield from chosen.files()
             return
-        wanted = self._made.most_bytes
-        if total is not None:
+        if total is None:
+            assert self._made.most_bytes is not None
+            wanted = self._made.most_bytes
+        else:
             wanted = max(1, round(total * (self._made.weight or 0)))
         made = self._made.make(wanted)
         assert isinstance(made.read, Curriculum)
         documents = size = 0
         for document in Staged(Source({}, chosen), made).files():
             if document.generated:
-                documents, size = documents + 1, size + len(document.content)
+                length = len(document.content)
+                # They are made in blocks, the last of which has more than is wanted.
+                if total is not None and size + length > wanted:
+                    self._reject("beyond its share", length)
+                    continue
+                documents, size = documents + 1, size + length
             yield document
         weight = {} if self._made.weight is None else {"weight": self._made.weight}
         about.append(made.about | weight | {"documents": documents, "bytes": size})

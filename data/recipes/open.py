@@ -75,7 +75,7 @@ class Opening:
         most = self.recipe.max_file_bytes
         match kind:
             case Exercises():
-                return self._exercises(kind, kind.megabytes)
+                return self._exercises(kind, kind.size_megabytes)
             case Folder():
                 return read.folder(kind.path, kind.suffixes, most, self.out)
             case Rows():
@@ -137,7 +137,7 @@ class Opening:
         others: list[Source] = []
         for source, kind in self._pairs(found):
             if source is not made:
-                wanted = exercises.megabytes * 1e6 * (kind.weight or 0) / share
+                wanted = exercises.size_megabytes * 1e6 * (kind.weight or 0) / share
                 # Beside the shards, where there is room for them.
                 part = Part(source, wanted, self.out.parent)
                 others.append(Source(source.about, part))
@@ -157,15 +157,17 @@ class Opening:
         for at, (source, kind) in enumerate(self._pairs(found), 1):
             if isinstance(kind, Exercises):
                 make = partial(self._exercises_of, kind)
-                made = Made(make, round(kind.megabytes * 1e6), kind.weight)
+                limited = kind.weight is None or kind.megabytes is not None
+                most_bytes = round(kind.size_megabytes * 1e6) if limited else None
+                made = Made(make, most_bytes, kind.weight)
             else:
                 where = place(at, kind_of(kind))
                 if self.recipe.file is not None:
                     where = f"recipe {self.recipe.file}: {where}"
                 weighed.append(Weighed(source, where, kind.weight))
         total = self.recipe.total_megabytes
-        most = None if total is None else round(total * 1e6)
-        mixture = Mixture(weighed, made, self.steps, self.out, most)
+        whole_bytes = None if total is None else round(total * 1e6)
+        mixture = Mixture(weighed, made, self.steps, self.out, whole_bytes)
         mixture.about["recipe"] = self.recipe.name
         return Source(mixture.about, mixture)
 

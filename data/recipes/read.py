@@ -29,6 +29,8 @@ NAMES = ("stdlib", "exercises", "mix", "packages")
 _NOT_KEYS = ("name", "file")
 _TABLES = ("sources", "steps")
 _T = TypeVar("_T")
+# A float holds every integer up to here.
+_EXACT = 2**53
 
 
 def find_recipe(asked: str) -> Recipe:
@@ -117,9 +119,12 @@ def _made(
 
 
 def _value(name: str, value: Any, hint: Any, folder: Path) -> Any:
-    """A value as the dataclass holds it: lists become tuples, and texts of places paths."""
+    """A value as the dataclass holds it: a list as a tuple, a place as a path, 10 as 10.0."""
     if hint is Path or Path in get_args(hint):
         if not isinstance(value, str) or not value or "\0" in value:
             raise InputError(f"{name} must be a text, the path of a file or folder")
         return folder / value
+    if float in (hint, *get_args(hint)) and type(value) is int and abs(value) <= _EXACT:
+        # The manifest writes 10 and 10.0 apart.
+        return float(value)
     return tuple(value) if isinstance(value, list) else value

@@ -20,6 +20,7 @@ Percent = Annotated[float, Range(0, 100, above=True, below=True)]
 
 FILES_HELD_OUT = 5.0
 SUFFIXES = (".py",)
+EXERCISES_MEGABYTES = 10.0
 
 
 @dataclass(frozen=True)
@@ -31,11 +32,20 @@ class StandardLibrary:
 
 @dataclass(frozen=True)
 class Exercises:
-    """Small functions that are made for learning."""
+    """Small functions that are made for learning.
+
+    `megabytes`: how much is made, or of a share that is kept the most of it. None: as much as the
+    share needs, and elsewhere 10.
+    """
 
     weight: Weight | None = None
-    megabytes: Megabytes = 10.0
+    megabytes: Megabytes | None = None
     seed: Seed = 1
+
+    @property
+    def size_megabytes(self) -> float:
+        """How much is made where nothing else says it."""
+        return EXERCISES_MEGABYTES if self.megabytes is None else self.megabytes
 
 
 @dataclass(frozen=True)

@@ -152,9 +152,27 @@ def test_the_bytes_are_the_same_for_any_number_of_processes(tmp_path: Path) -> N
     assert [one["weight"] for one in listed] == [5, 3, 2, 4]
     whole = sum(split["bytes"] for split in manifest["splits"].values())
     assert sum(one["bytes"] for one in listed) == whole
-    # Exercises come in blocks of some 100 KB; all that is asked of the others is there.
-    assert listed[3]["bytes"] > 20_000
+    # Exercises are made in blocks of some 100 KB, of which no more is taken than fits.
+    assert 20_000 - 500 < listed[3]["bytes"] <= 20_000
     assert listed[0]["bytes"] == pytest.approx(0.02e6 * 5 / 4, abs=2000)
+    assert manifest["rejected"]["beyond its share"]["documents"] > 60
+
+
+@pytest.mark.medium
+def test_exercises_are_as_many_as_their_share_needs(tmp_path: Path) -> None:
+    folder(tmp_path / "one", 60, 1000)
+    text = THREE.split('[[sources]]\nkind = "git"')[0]
+    text += '[[sources]]\nkind = "exercises"\nweight = 15\n'
+    asked = recipe(tmp_path / "r.toml", text)
+    Build(out=tmp_path / "out", recipe=asked, processes=1).run()
+    one, made = read_manifest(tmp_path / "out")["source"]["sources"]
+    assert one["documents"] == 60
+    assert 3 * one["bytes"] - 500 < made["bytes"] <= 3 * one["bytes"]
+    # Where it is said how many there are, the rest has no more than its share beside them.
+    Build(out=tmp_path / "less", recipe=asked, processes=1, megabytes=0.03).run()
+    one, made = read_manifest(tmp_path / "less")["source"]["sources"]
+    assert 30_000 - 500 < made["bytes"] <= 30_000
+    assert 10_000 - 1000 < one["bytes"] <= 10_000
 
 
 @pytest.mark.medium

@@ -91,6 +91,15 @@ def test_the_shipped_recipes_are_the_files() -> None:
         assert find_recipe(name).name == name
 
 
+def test_the_manifest_has_the_numbers_of_before() -> None:
+    [made, library] = find_recipe("mix").sources
+    assert repr(made) == "Exercises(weight=62.0, megabytes=10.0, seed=1)"
+    assert repr(library) == "StandardLibrary(weight=38.0)"
+    assert repr(find_recipe("exercises").sources) == (
+        "(Exercises(weight=None, megabytes=10.0, seed=1),)"
+    )
+
+
 SOURCE = '[[sources]]\nkind = "stdlib"\n'
 
 
@@ -110,6 +119,7 @@ SOURCE = '[[sources]]\nkind = "stdlib"\n'
         (SOURCE + "wieght = 1", ["source 1 (stdlib)", "'wieght'; did you mean weight?"]),
         (SOURCE + "seed = 1", ["source 1 (stdlib)", "no key 'seed'", "allowed: kind, weight"]),
         (SOURCE + "weight = 0", ["source 1 (stdlib)", "weight must be above 0", "not 0"]),
+        (SOURCE + f"weight = 1{'0' * 400}", ["source 1 (stdlib)", "weight must be"]),
         (SOURCE + "weight = nan", ["source 1 (stdlib)", "weight must be a finite number"]),
         (SOURCE + "weight = true", ["source 1 (stdlib)", "weight must be a number, not True"]),
         (SOURCE + '[[sources]]\nkind = "path"', ["source 2 (path)", "key 'path' is missing"]),
