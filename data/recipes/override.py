@@ -32,8 +32,9 @@ def overridden(recipe: Recipe, given: Mapping[str, Any], what: str) -> Recipe:
     """
     for name in given:
         if not _is_of_use(recipe, name, given):
-            meant = _FOR.get(name, "text that was not made for learning")
-            raise InputError(f"{option(name)} is for {meant}, not for {what}")
+            meant = _FOR.get(name, "sources beside exercises")
+            shown = setting(name, False) if name == "filters" else option(name)
+            raise InputError(f"{shown} is for {meant}, not for {what}")
     sources = _with_share(recipe, given["share"]) if "share" in given else recipe.sources
     for name, value in given.items():
         if name not in (*_STEPS, *_OF_ALL, "share"):

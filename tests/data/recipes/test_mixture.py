@@ -1,5 +1,9 @@
 """Several sources together: shares hold, copies are left out, and each file is counted once."""
 
+import os
+import signal
+import subprocess
+import sys
 import tracemalloc
 from collections import Counter
 from collections.abc import Iterator
@@ -8,7 +12,7 @@ from typing import Any
 
 import pytest
 from clones import commit
-from support import data_command
+from support import ROOT, data_command, wait_until
 from wheels import code, many
 
 from bytelm.shards import InputError, Split, read_manifest
@@ -237,6 +241,36 @@ def test_errors_name_the_source(
     said = capsys.readouterr().err.splitlines()[-1]
     for part in [f"error: recipe {asked}: ", *words]:
         assert part in said
+
+
+@pytest.mark.medium
+def test_sigterm_leaves_nothing(tmp_path: Path) -> None:
+    """Neither the texts that are chosen from, nor git and its folder."""
+    commit(tmp_path / "clone", {f"{n}.py": code(n).encode() for n in range(2000)})
+    asked = recipe(
+        tmp_path / "r.toml",
+        """
+[[sources]]
+kind = "git"
+git = "clone"
+[[sources]]
+kind = "stdlib"
+""",
+    )
+    (tmp_path / "tmp").mkdir()
+    before = sorted(tmp_path.iterdir())
+    command = [sys.executable, "-m", "data", "build", "--recipe", asked, "--out"]
+    process = subprocess.Popen(
+        [*command, str(tmp_path / "out")], cwd=ROOT, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "TMPDIR": str(tmp_path / "tmp")},
+    )  # fmt: skip
+    reads = lambda: [*tmp_path.glob(".out.*/.0.*/texts")]  # noqa: E731
+    wait_until(lambda: bool(reads() and any((tmp_path / "tmp").iterdir())))
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 143, err
+    assert sorted(tmp_path.iterdir()) == before
+    assert list((tmp_path / "tmp").iterdir()) == []
 
 
 class Large:
