@@ -1,14 +1,16 @@
 """Read a recipe from a file: TOML, every key of which is known, with a value of its type.
 
-max_file_bytes = 1000000
+    max_file_bytes = 1000000
 
-[[sources]]
-kind = "git"
-git = "../clone"
-weight = 3
+    [[sources]]
+    kind = "git"
+    git = "../clone"
+    weight = 3
 
-[steps]
-syntax = "drop"
+    [steps]
+    syntax = "drop"
+
+Keys have the names of options.
 """
 
 import tomllib

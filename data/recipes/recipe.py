@@ -12,7 +12,7 @@ from bytelm.toolkit import ByteCount, InputError, Range, Seed, option, setting
 from data.exercises.grammar.meaning import HELD_OUT_PERCENT
 from data.steps.judge import Choices
 
-Weight = Annotated[float, Range(0, most=10**6, above=True)]
+Weight = Annotated[float, Range(10**-6, most=10**6)]
 """A share of the bytes, as a number beside the other sources' weights."""
 Megabytes = Annotated[float, Range(0, most=10**6, above=True)]
 """Millions of bytes."""
@@ -136,7 +136,8 @@ class Recipe:
         made = self.exercises
         if len(made) > 1:
             raise InputError("sources has exercises twice; keep one of them")
-        if made and self.steps.near_duplicates == "drop":
+        whole = self.shares == "kept" and len(self.sources) > 1
+        if made and not whole and self.steps.near_duplicates == "drop":
             raise InputError(
                 f"{setting('near_duplicates', 'drop')}: exercises are alike on purpose; "
                 "leave it out"

@@ -145,9 +145,8 @@ def test_without_weights_all_is_taken_and_copies_stay_once(tmp_path: Path) -> No
 
 @pytest.mark.medium
 def test_the_bytes_are_the_same_for_any_number_of_processes(tmp_path: Path) -> None:
-    text = THREE.split("[steps]")[0]
-    text += '[[sources]]\nkind = "exercises"\nmegabytes = 0.02\nseed = 2\nweight = 4\n'
-    asked = three(tmp_path, text)
+    made = '[[sources]]\nkind = "exercises"\nmegabytes = 0.02\nseed = 2\nweight = 4\n[steps]'
+    asked = three(tmp_path, THREE.replace("[steps]", made))
     for processes in (1, 2):
         Build(out=tmp_path / str(processes), recipe=asked, processes=processes).run()
     assert files_of(tmp_path / "1") == files_of(tmp_path / "2")
@@ -243,6 +242,17 @@ def test_errors_name_the_source(
         assert part in said
 
 
+def test_sources_without_any_document(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in "ab":
+        (tmp_path / name).mkdir()
+    (tmp_path / "a" / "long.py").write_text("x = 1  #" + "a" * 2000)
+    text = "".join(f"[[sources]]\nkind = 'path'\npath = '{name}'\n" for name in "ab")
+    asked = recipe(tmp_path / "r.toml", text)
+    assert data_command("build", "--recipe", asked, "--out", str(tmp_path / "out")) == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert "no document to build shards of (left out: 1 longest line)" in said
+
+
 @pytest.mark.medium
 def test_sigterm_leaves_nothing(tmp_path: Path) -> None:
     """Neither the texts that are chosen from, nor git and its folder."""
@@ -264,8 +274,9 @@ kind = "stdlib"
         [*command, str(tmp_path / "out")], cwd=ROOT, stderr=subprocess.PIPE, text=True,
         env={**os.environ, "TMPDIR": str(tmp_path / "tmp")},
     )  # fmt: skip
-    reads = lambda: [*tmp_path.glob(".out.*/.0.*/texts")]  # noqa: E731
-    wait_until(lambda: bool(reads() and any((tmp_path / "tmp").iterdir())))
+    wait_until(
+        lambda: any(tmp_path.glob(".out.*/.0.*/texts")) and any((tmp_path / "tmp").iterdir())
+    )
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=120)
     assert process.returncode == 143, err

@@ -118,7 +118,7 @@ SOURCE = '[[sources]]\nkind = "stdlib"\n'
         ("[[sources]]\nkind = 3", ["source 1", "no kind 3; allowed"]),
         (SOURCE + "wieght = 1", ["source 1 (stdlib)", "'wieght'; did you mean weight?"]),
         (SOURCE + "seed = 1", ["source 1 (stdlib)", "no key 'seed'", "allowed: kind, weight"]),
-        (SOURCE + "weight = 0", ["source 1 (stdlib)", "weight must be above 0", "not 0"]),
+        (SOURCE + "weight = 0", ["source 1 (stdlib)", "weight must be at least 1e-06", "not 0"]),
         (SOURCE + f"weight = 1{'0' * 400}", ["source 1 (stdlib)", "weight must be"]),
         (SOURCE + "weight = nan", ["source 1 (stdlib)", "weight must be a finite number"]),
         (SOURCE + "weight = true", ["source 1 (stdlib)", "weight must be a number, not True"]),
