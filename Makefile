@@ -93,8 +93,8 @@ data: setup $(CORPUS)/manifest.json $(LIBRARY)/manifest.json ## Build byte shard
 $(CORPUS)/manifest.json: | $(STAMP)
 	@mkdir -p $(dir $(CORPUS))
 	@# The last line of stdout holds the figures; the report wants to know how long this took.
-	$(PY) -m data build --recipe $(RECIPE) --megabytes $(EXERCISES_MB) --benchmark eval/suites/micro.jsonl \
-		--out $(CORPUS) > $(CORPUS).json
+	$(PY) -m data build --recipe $(RECIPE) $(if $(filter mix exercises,$(RECIPE)),--megabytes $(EXERCISES_MB)) \
+		--benchmark eval/suites/micro.jsonl --out $(CORPUS) > $(CORPUS).json
 
 ifneq ($(CORPUS),$(LIBRARY))
 $(LIBRARY)/manifest.json: | $(STAMP)

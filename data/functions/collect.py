@@ -13,9 +13,9 @@ from data.functions.module import BROKEN, Module, Statement
 from data.functions.problem import Home, NoProblemError, has_examples, problem
 from data.packages.fetch import Wheel
 from data.packages.wheel import DAMAGE, Sources
-from data.sources import MACHINERY, standard_library
+from data.sources import standard_library
 from data.steps.licences import UNKNOWN, Licence, of_file
-from data.walk import Found, Walk
+from data.walk import MACHINERY, Found, Walk
 
 PYTHON_LICENCE = Licence("permissive", "PSF-2.0")
 

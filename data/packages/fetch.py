@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bytelm.toolkit import InputError, progress_bar, say
+from bytelm.toolkit import InputError, option, progress_bar, say
 from data.packages.listed import Wanted
 
 if TYPE_CHECKING:
@@ -50,12 +50,14 @@ def local(folder: Path) -> list[Wheel]:
     """The newest wheel of each package in a folder. Raises InputError if there is none."""
     if not folder.is_dir():
         what = "is not a folder" if folder.exists() else "does not exist"
-        raise InputError(f"--wheels {folder} {what}; name wheels to fetch with --packages FILE")
+        raise InputError(
+            f"{option('wheels')} {folder} {what}; name wheels to fetch with {option('packages')}"
+        )
     newest: dict[str, Wheel] = {}
     for wheel in wheels_in(folder):
         newest.setdefault(wheel.package, wheel)
     if not newest:
-        raise InputError(f"--wheels {folder} holds no wheel (*.whl)")
+        raise InputError(f"{option('wheels')} {folder} holds no wheel (*.whl)")
     return list(newest.values())
 
 

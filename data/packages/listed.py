@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from bytelm.toolkit import InputError
+from bytelm.toolkit import InputError, option
 
 # No options, addresses or paths: these words are given to pip.
 _WORD = re.compile(r"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)(?:==([A-Za-z0-9.!+_-]+))?")
@@ -32,7 +32,9 @@ def read_list(path: Path) -> list[Wanted]:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise InputError(f"--packages {path}: {why}; give a file with a package a line") from error
+        raise InputError(
+            f"{option('packages')} {path}: {why}; give a file with a package a line"
+        ) from error
     found: dict[str, tuple[Wanted, int]] = {}
     for number, line in enumerate(lines, 1):
         for word in line.partition("#")[0].split():
@@ -48,5 +50,5 @@ def read_list(path: Path) -> list[Wanted]:
                     f"{path}:{number}: {wanted}, but line {before} says {known}; keep one of them"
                 )
     if not found:
-        raise InputError(f"--packages {path} lists no package; write one a line")
+        raise InputError(f"{option('packages')} {path} lists no package; write one a line")
     return [wanted for _, (wanted, _) in sorted(found.items())]

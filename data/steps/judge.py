@@ -4,22 +4,16 @@ import hashlib
 import json
 from collections import Counter
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+from bytelm.toolkit import Range
 from data.benchmarks import Benchmarks
 from data.filters import reason_to_reject
 from data.steps.generated import is_generated
 from data.steps.licences import UNKNOWN, Licence, of_file
 from data.steps.secrets import replaced
+from data.steps.syntax import MOST_ERROR_PERCENT, syntax_reason
 from data.walk import Found
-
-# What the steps do where no option says it: to packages, and to all else.
-DEFAULTS: dict[str, tuple[str, str]] = {
-    "generated_files": ("drop", "keep"),
-    "licences": ("permissive", "any"),
-    "secrets": ("replace", "keep"),
-    "near_duplicates": ("drop", "keep"),
-}
 
 
 @dataclass(frozen=True)
@@ -31,13 +25,24 @@ class Choices:
     licences: Literal["permissive", "any"] = "any"
     secrets: Literal["replace", "keep"] = "keep"
     near_duplicates: Literal["drop", "keep"] = "keep"
+    syntax: Literal["drop", "keep"] = "keep"
+    most_error_percent: Annotated[float, Range(0, 100)] = MOST_ERROR_PERCENT
+    """Where `syntax` is drop: how much of a Python file's bytes may lie under errors."""
 
     def about(self) -> dict[str, Any]:
         """The steps that are taken beyond the usual, for the manifest."""
         usual = Choices(filters=self.filters)
-        return {
+        taken = {
             name: value for name, value in asdict(self).items() if value != getattr(usual, name)
         }
+        # The limit decides what is left out, also where it is the usual one.
+        limit = {"most_error_percent": self.most_error_percent}
+        return taken | (limit if self.syntax == "drop" else {})
+
+
+def is_python(document: Found) -> bool:
+    """Whether syntax is checked: a row of a dataset has no ending, and is taken for Python."""
+    return document.row or document.name.endswith((".py", ".pyi"))
 
 
 @dataclass
@@ -66,6 +71,10 @@ class Steps:
                     return "licence" if licence.kind == "other" else "unknown licence"
             if choices.filters:
                 reason = reason_to_reject(document.name, content)
+                if reason is not None:
+                    return reason
+            if choices.syntax == "drop" and is_python(document):
+                reason = syntax_reason(content, choices.most_error_percent)
                 if reason is not None:
                     return reason
         return "benchmark" if self.benchmarks.found_in(content) else None

@@ -110,7 +110,7 @@ def test_each_file_is_in_exactly_one_count(
     root, found = horrors
     figures = Build(
         out=tmp_path / "out", path=root, suffixes=(), max_file_bytes=2 * LINE,
-        generated_files="drop", secrets="replace", near_duplicates="drop",
+        generated_files="drop", secrets="replace", near_duplicates="drop", syntax="drop",
     ).run()  # fmt: skip
     entries = sum(len(files) for _, _, files in os.walk(root))
     # os.walk takes links to folders for folders.
@@ -127,6 +127,25 @@ def test_each_file_is_in_exactly_one_count(
     # None of the tiny ones goes for being like another.
     assert sum(name.startswith("tiny/") for name in kept) == TINY
     assert read_manifest(tmp_path / "out")["rejected"]["not a file"]["documents"] == 1
+
+
+@pytest.mark.medium
+def test_syntax_of_horrors_is_checked_without_filters(
+    horrors: tuple[Path, dict[str, bytes]], tmp_path: Path
+) -> None:
+    """Nested brackets are parsed; lines of 20 and of 50 MB are not, and are counted."""
+    root, found = horrors
+    (root / "huge.py").write_bytes(b"(" * 50_000_000)
+    figures = Build(
+        out=tmp_path / "out", path=root, filters=False, max_file_bytes=3 * LINE, syntax="drop"
+    ).run()
+    kept, rejected = documents(tmp_path / "out"), figures["rejected"]
+    assert rejected["too large to parse"] == 3
+    assert not kept.keys() & {"brackets.py", "nested.py", "nul.py", "only-nul.py", "utf16.py"}
+    assert {"closed.py", "bom.py", "crlf.py", "end.py", "tiny/0.py"} <= kept.keys()
+    assert {name: found[name] for name in kept} == kept
+    left_out = rejected["too large to parse"] - 1 + rejected["syntax"]
+    assert len(kept) + left_out == len(found)
 
 
 @pytest.mark.medium

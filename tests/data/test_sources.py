@@ -26,7 +26,7 @@ class Given:
 
 
 def part_of(documents: list[Found], wanted: float) -> list[Found]:
-    source = Source({}, Given(documents))  # type: ignore[arg-type]
+    source = Source({}, Given(documents))
     return list(Part(source, wanted).files())
 
 
@@ -48,7 +48,7 @@ def test_a_part_is_of_the_wanted_size_and_does_not_depend_on_the_order(
 def test_the_library_comes_before_the_last_stage(stages: list[int], library: int) -> None:
     made = [Found(f"made {at}", b"", stage=stage) for at, stage in enumerate(stages)]
     files = [Found(f"library {at}", b"") for at in range(library)]
-    sources = (Source({}, Given(found)) for found in (files, made))  # type: ignore[arg-type]
+    sources = (Source({}, Given(found)) for found in (files, made))
     found = list(Staged(*sources).files())
     assert [one.name for one in found if one.name.startswith("made")] == [f.name for f in made]
     assert sum(one.name.startswith("library") for one in found) == library

@@ -52,6 +52,26 @@ def test_a_package_is_all_in_one_split(tmp_path: Path, percent: float) -> None:
     assert not train & held_out
 
 
+def test_functions_are_a_source_of_a_recipe(tmp_path: Path) -> None:
+    """The licences of functions were looked at when they were found; those of others are here."""
+    write_rows(tmp_path / "f.jsonl", ROWS)
+    write_rows(tmp_path / "r.jsonl", [verdict(row) for row in ROWS])
+    code = tmp_path / "code"
+    code.mkdir()
+    for number in range(6):
+        text = f"# SPDX-License-Identifier: MIT\n\nvalue_{number} = {number}\n" * 4
+        (code / f"m{number}.py").write_text(text)
+    recipe = tmp_path / "both.toml"
+    recipe.write_text(
+        '[[sources]]\nkind = "functions"\nfunctions = "f.jsonl"\nresults = "r.jsonl"\n'
+        '[[sources]]\nkind = "path"\npath = "code"\n[steps]\nlicences = "permissive"\n'
+    )
+    figures = Build(out=tmp_path / "out", recipe=str(recipe), held_out_percent=30).run()
+    assert figures["documents"] == 18
+    names = {"p0", "p1", "p2", "p3", *(f"m{number}.py" for number in range(6))}
+    assert packages(tmp_path, "train") | packages(tmp_path, "held_out") == names
+
+
 def test_what_does_not_pass_is_left_out(tmp_path: Path) -> None:
     problem = humaneval_problems()[0]
     copy = {**ROWS[0], "task_id": "z", "prompt": problem["prompt"],
@@ -118,10 +138,11 @@ def test_options_that_do_not_fit_are_refused(
     (tmp_path / "broken.jsonl").write_text(json.dumps(ROWS[0]) + "\n{")
     both = ["--functions", str(file), "--results", str(file)]
     cases = [
-        (both[:2], "--functions FILE and --results FILE go together"),
-        (["--recipe", "stdlib", *both[2:]], "--functions FILE and --results FILE go together"),
-        ([*both, "--recipe", "stdlib"], "give one of --recipe, --path, --dataset and --functions"),
-        ([*both, "--licences", "permissive"], "functions were chosen by data functions"),
+        (both[:2], "--functions needs --results FILE, which eval grade writes"),
+        (["--recipe", "stdlib", *both[2:]], "--results is for --functions, not for --recipe"),
+        ([*both, "--recipe", "stdlib"], "give one of --recipe, --path, --dataset, --git and --fun"),
+        ([*both, "--suffixes", ".c"], "--suffixes is for --path and --git, not for --functions"),
+        ([*both, "--licences", "permissive"], "functions were chosen by the licences of data"),
         ([*both, "--near-duplicates", "drop"], "functions are small"),
         ([*both[:3], str(tmp_path / "nowhere")], "nowhere: No such file or directory"),
         ([*both[:1], str(tmp_path / "broken.jsonl"), *both[2:]], "broken.jsonl:2: not JSON"),

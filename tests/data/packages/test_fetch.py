@@ -61,7 +61,7 @@ def test_the_newest_wheel_of_a_folder(index: Path, capsys: pytest.CaptureFixture
 
 
 def test_folders_without_wheels(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="does not exist; name wheels to fetch with --packages"):
+    with pytest.raises(InputError, match="does not exist; name wheels to fetch with packages"):
         local(tmp_path / "nowhere")
     with pytest.raises(InputError, match="holds no wheel"):
         local(tmp_path)
