@@ -233,6 +233,8 @@ class SpeedResult(Sealed):
     """Of weights, keys and values."""
     gate: Number | None = None
     """The draft's least probability to be fed; None where the decoder chose."""
+    suite: str | None = None
+    """The suite whose prompts were completed; None for prompts cut from other text."""
     temperature: Number | None = None
     engine: str | None = None
     seconds: Number | None = None

@@ -231,6 +231,7 @@ class Speed:
             self.gate, self.temperature, stops, self.decoder.engine,
         )  # fmt: skip
         result = with_checkpoint(measure_speed(checkpoint.model, prompts, options), checkpoint)
+        result = result.model_copy(update={"suite": self.suite})
         figures = result.to_dict()
         if self.out is not None:
             write_json_result(self.out, seal(figures))

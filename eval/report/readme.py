@@ -15,7 +15,7 @@ SPEED = ("small/speed.json", "gpu/speed.json")
 BLOCKS: dict[str, tuple[Callable[..., str], tuple[str, ...]]] = {
     "measured": (tables.measured, ("tiny.json",)),
     "speed": (tables.speed, SPEED),
-    "speed-ranges": (tables.speed_ranges, SPEED),
+    "speed-ranges": (tables.speed_ranges, (*SPEED, "small/speed-exercises.json")),
     "bench": (tables.bench, ("bench.json",)),
     "peers": (tables.peers, ("bench.json",)),
     "steps": (tables.steps, ("gpu/step-7b.json",)),
@@ -24,7 +24,7 @@ BLOCKS: dict[str, tuple[Callable[..., str], tuple[str, ...]]] = {
     "sweep": (tables.sweep, ("sweep.json",)),
     "bits": (tables.bits, ("small/bits.json",)),
     "agreement": (tables.agreement, ("agreement.json",)),
-    "suites": (tables.suites, ("small/humaneval.json", "small/micro.json")),
+    "suites": (tables.suites, ("small/exercises.json", "small/humaneval.json", "small/micro.json")),
 }
 
 

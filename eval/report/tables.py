@@ -101,16 +101,21 @@ def speed_ranges(*machines: Figures) -> str:
             low, high = row["speedup_range"]
             same = "yes" if row["identical"] else "no"
             lines.append(
-                f"| {_device(figures)} | {row['batch']} | {row['k']} "
+                f"| {_device(figures)}{_solved(figures)} | {row['batch']} | {row['k']} "
                 f"| {row['bytes_per_forward']:.2f} | {row['bytes_per_s']:.0f} "
                 f"| {row['speedup']:.2f}x | {low:.2f} to {high:.2f} | {row['share']:.2f} | {same} "
                 f"| {row['prompts']} | {row['prompt_bytes']}, {row['max_bytes']} "
                 f"| {100 * row['distinct_windows']:.0f} % |"
             )
-    where = "; ".join(
+    where = ". ".join(
         f"{_where(figures)}, {figures['dtype']}, {figures['rounds']} rounds" for figures in machines
     )
     return "\n".join([*lines, "", f"Measured on {where}."])
+
+
+def _solved(figures: Figures) -> str:
+    """What was written, where it was no text of a library."""
+    return f", solutions of {figures['suite']}" if figures.get("suite") else ""
 
 
 def bits(figures: Figures) -> str:
