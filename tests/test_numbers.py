@@ -47,7 +47,7 @@ REQUIRED = {
     "prompts": "--data x --out y", "complete": "--checkpoint x --out y", "grade": "--samples x",
     "bits": "x --checkpoint x", "speed": "--checkpoint x", "sweep": "--runs x --data x",
     "peers": "--checkpoint x --data x", "divergence": "--checkpoint x --prompts x",
-    "report": "--run x", "table1": "--results x",
+    "report": "--run x", "table1": "--results x", "functions": "--out y",
 }  # fmt: skip
 
 

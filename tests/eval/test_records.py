@@ -28,6 +28,8 @@ SMALL = ROOT / "results" / "small"
 RESULTS: dict[str, type[Record]] = {
     "bits.json": BitsResult,
     "speed.json": SpeedResult,
+    "speed-exercises.json": SpeedResult,
+    "exercises.json": GradeResult,
     "humaneval.json": GradeResult,
     "micro.json": GradeResult,
 }
