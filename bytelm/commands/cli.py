@@ -5,17 +5,18 @@ returns the command's figures, which are printed as one JSON line, the last line
 Progress and messages go to stderr. With several ranks (torchrun), the first rank prints both.
 """
 
+import contextlib
 import json
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import FrameType
 from typing import Any, Protocol
 
 from bytelm.base import ranks
 from bytelm.base.cores import limit_threads
 from bytelm.base.errors import InputError, options_written
-from bytelm.base.signals import importing, send_again
+from bytelm.base.signals import comes_from, importing, send_again
 from bytelm.commands.parsing import parse
 from bytelm.files.places import check_places
 from bytelm.files.streams import fill_closed_streams, flush_stdout, say, write_stdout
@@ -46,8 +47,13 @@ class Terminated(SystemExit):
     """SIGTERM came. What Ctrl-C raises is KeyboardInterrupt."""
 
 
+# The signals for which `_stop` has raised.
+_raised: list[int] = []
+
+
 def _handle_signals() -> None:
     """Let SIGINT and SIGTERM raise wherever the exception is not lost."""
+    _raised.clear()
     signal.signal(signal.SIGTERM, _stop)
     # A shell has its background jobs ignore Ctrl-C. That stays so.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
@@ -59,10 +65,24 @@ def _stop(number: int, frame: FrameType | None) -> None:
     """Raise, so that temporary files are removed while the stack unwinds."""
     if importing(frame):
         send_again(number)
-    elif number == signal.SIGINT:
-        raise KeyboardInterrupt
-    else:
-        raise Terminated(128 + number)
+        return
+    _raised.append(number)
+    raise _exception(number)
+
+
+def _exception(number: int) -> KeyboardInterrupt | Terminated:
+    return KeyboardInterrupt() if number == signal.SIGINT else Terminated(128 + number)
+
+
+@contextlib.contextmanager
+def _signals_kept() -> Iterator[None]:
+    """Raise for a signal once more if compiled code put an error in its exception's place."""
+    try:
+        yield
+    except Exception as error:
+        if _raised and not comes_from(error, (KeyboardInterrupt, Terminated)):
+            raise _exception(_raised[-1]) from None
+        raise
 
 
 def _complain(text: str) -> None:
@@ -106,11 +126,12 @@ def _run(
     """Run the command; returns its figures and the status. Errors become one line on stderr."""
     status = 1
     try:
-        command: Command = parse(program, description, commands, words)
-        if ranks.launched() and not getattr(command, "on_ranks", False):
-            raise InputError("this command runs in one process: start it without torchrun")
-        check_places(command)
-        return command.run(), 0
+        with _signals_kept():
+            command: Command = parse(program, description, commands, words)
+            if ranks.launched() and not getattr(command, "on_ranks", False):
+                raise InputError("this command runs in one process: start it without torchrun")
+            check_places(command)
+            return command.run(), 0
     except InputError as error:
         _complain(str(error))
         status = error.status

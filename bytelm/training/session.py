@@ -244,7 +244,9 @@ class _Session:
             "give a larger budget, or remove the folder to train again"
         )
         found = read_summary(self.run, trainer.step)
-        found = found or self._summarize(trainer, "budget", rate)
+        if found is None or found.ended != "budget":
+            # A signal came between the last step and the score of the held-out text.
+            found = self._summarize(trainer, "budget", rate)
         return replace(found, trained_now=False)
 
     def _summarize(self, trainer: Trainer, ended: str, rate: float) -> TrainingSummary:

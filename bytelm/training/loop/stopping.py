@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType, TracebackType
 from typing import Any
 
-from bytelm.base.signals import importing, send_again
+from bytelm.base.signals import comes_from, importing, send_again
 
 
 class StopRequested(BaseException):
@@ -33,6 +33,8 @@ class Stopping:
         self.deferred = deferred
         self.signal: signal.Signals | None = None
         self._protected, self._held = False, True
+        # Whether the handler has raised.
+        self._raised = False
         self._previous: dict[int, Any] = {}
         self._previous_hook: Callable[[Any], object] = sys.unraisablehook
 
@@ -62,6 +64,7 @@ class Stopping:
         if raises:
             # Code that the exception interrupts (torch's compiler, above all) may warn about it.
             warnings.simplefilter("ignore")
+            self._raised = True
             raise StopRequested
 
     def _unraisable(self, unraisable: Any) -> None:
@@ -71,6 +74,20 @@ class Stopping:
             send_again(number)
         else:
             self._previous_hook(unraisable)
+
+    @contextlib.contextmanager
+    def ends_here(self) -> Iterator[None]:
+        """Go on after this block when a signal's StopRequested ends it.
+
+        An error that compiled code put in the exception's place ends the block just as quietly.
+        """
+        try:
+            yield
+        except StopRequested:
+            pass
+        except Exception as error:
+            if not self._raised or comes_from(error, (StopRequested,)):
+                raise
 
     @contextlib.contextmanager
     def protected(self) -> Iterator[None]:

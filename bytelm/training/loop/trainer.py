@@ -175,7 +175,7 @@ class Trainer:
         self._saved_at = time.monotonic()
         finished = False
         with self.stopping, _closing(callbacks), contextlib.closing(self.loader):
-            with contextlib.suppress(StopRequested):
+            with self.stopping.ends_here():
                 self.stopping.release()
                 # In the session before, a signal interrupted the evaluation after the last step.
                 if self.pending is not None:

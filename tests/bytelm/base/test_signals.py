@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
+from bytelm.base.errors import InputError
 from bytelm.commands import cli
 from bytelm.training.loop.stopping import Stopping, StopRequested
 
@@ -69,14 +71,32 @@ def drop_a_signal(_: Path, number: signal.Signals) -> None:
     time.sleep(NEVER_S)
 
 
+def replace_a_signal(_: Path, number: signal.Signals) -> None:
+    """Send the signal where torch puts an error of its own in the exception's place."""
+
+    class Sized:
+        def __len__(self) -> int:
+            return 1
+
+        def __getitem__(self, index: int) -> float:
+            signal.raise_signal(number)
+            return 0.0
+
+    try:
+        torch.tensor(Sized())
+    except ValueError as error:
+        # As a reader of files does.
+        raise InputError(f"damaged: {error}") from error
+
+
 PLACES = pytest.mark.parametrize("place", [import_under_signal, drop_a_signal])
 Place = Callable[[Path, signal.Signals], None]
 
 
 @SIGNALS
-@PLACES
+@pytest.mark.parametrize("place", [import_under_signal, drop_a_signal, replace_a_signal])
 @pytest.mark.usefixtures("handlers")
-def test_a_commands_signal_comes_again(
+def test_a_commands_signal_is_not_lost(
     modules: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -109,6 +129,43 @@ def test_a_runs_signal_comes_again(
     assert capsys.readouterr().err == ""
     if place is import_under_signal:
         assert sys.modules["half"].last == "the import went on"
+
+
+@SIGNALS
+@pytest.mark.usefixtures("handlers")
+def test_an_error_in_the_place_of_a_runs_signal(tmp_path: Path, number: signal.Signals) -> None:
+    with Stopping() as stopping:
+        stopping.release()
+        with stopping.ends_here():
+            replace_a_signal(tmp_path, number)
+        assert stopping.signal == number
+
+
+@SIGNALS
+@pytest.mark.usefixtures("handlers")
+def test_an_error_while_a_run_stops_is_an_error(number: signal.Signals) -> None:
+    def fail_while_stopping(stopping: Stopping) -> None:
+        with stopping.ends_here():
+            stopping.release()
+            try:
+                signal.raise_signal(number)
+            finally:
+                raise OSError("the disk is full")
+
+    with Stopping() as stopping, pytest.raises(OSError, match="full"):
+        fail_while_stopping(stopping)
+
+
+@pytest.mark.usefixtures("handlers")
+def test_an_error_without_a_signal_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Fails:
+        def run(self) -> None:
+            raise InputError("wrong")
+
+    monkeypatch.setattr(cli, "parse", lambda *_: Fails())
+    assert cli.main("bytelm", "", {"fails": Fails}, ["fails"]) == 2
+    with pytest.raises(InputError), Stopping() as stopping, stopping.ends_here():
+        raise InputError("wrong")
 
 
 @pytest.mark.usefixtures("handlers")

@@ -62,6 +62,23 @@ def test_a_lost_summary_is_made_again(
         assert after[key] == before[key]
 
 
+@pytest.mark.medium
+def test_a_run_that_was_stopped_after_its_last_step_is_scored(
+    run_folder: Path, shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(run_folder, run)
+    whole = json.loads((run / "summary.json").read_text())
+    stopped = {**whole, "ended": "SIGTERM", "held_out_bpb": None, "forecast": None}
+    (run / "summary.json").write_text(json.dumps(stopped))
+    for _ in range(2):
+        assert bytelm_command(*train(shards, run, "--resume")) == 0
+        printed = json.loads(capsys.readouterr().out)
+        stored = json.loads((run / "summary.json").read_text())
+        for key in ("ended", "steps", "held_out_bpb", "forecast"):
+            assert printed[key] == stored[key] == whole[key]
+
+
 def test_a_run_folder_is_not_overwritten(
     run_folder: Path, shards: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
