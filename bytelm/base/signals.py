@@ -5,8 +5,9 @@ A handler that raises interrupts whatever runs. Three places lose the exception:
 - An import. The code around it may take any exception for "this module is missing", as torch does
   for numpy, and goes on with half a module.
 - A destructor or a weak reference's callback. Python prints a traceback and goes on.
-- Compiled code. It may put an error of its own in the exception's place: when torch cannot read
-  an object's first item, it says that the object has no shape.
+- Compiled code. It may put an error of its own in the exception's place. When torch cannot read an
+  object's first item, it says that the object has no shape, and pydantic has an error for each
+  function that fails.
 """
 
 import _thread
@@ -25,16 +26,17 @@ def importing(frame: FrameType | None) -> bool:
     return False
 
 
-def comes_from(error: BaseException, stops: tuple[type[BaseException], ...]) -> bool:
-    """Whether `error` is one of `stops`, or was raised while one of them was handled.
+def replaces(error: BaseException, stops: tuple[type[BaseException], ...]) -> bool:
+    """Whether `error` may stand in the place of one of `stops`, which a handler has raised.
 
-    If it is not, although a signal's handler has raised, compiled code may have put `error` in the
-    place of what the handler raised.
+    It does not if it was raised while one of `stops` was handled, as when a file that is being
+    closed cannot be written.
     """
-    if isinstance(error, stops):
-        return True
-    before = (error.__cause__, error.__context__)
-    return any(earlier is not None and comes_from(earlier, stops) for earlier in before)
+    before = error.__cause__
+    if before is not None:
+        return isinstance(before, stops) or replaces(before, stops)
+    before = error.__context__
+    return before is None or (not isinstance(before, stops) and replaces(before, stops))
 
 
 def send_again(number: int) -> None:

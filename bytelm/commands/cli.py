@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from bytelm.base import ranks
 from bytelm.base.cores import limit_threads
 from bytelm.base.errors import InputError, options_written
-from bytelm.base.signals import comes_from, importing, send_again
+from bytelm.base.signals import importing, replaces, send_again
 from bytelm.commands.parsing import parse
 from bytelm.files.places import check_places
 from bytelm.files.streams import fill_closed_streams, flush_stdout, say, write_stdout
@@ -80,7 +80,7 @@ def _signals_kept() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if _raised and not comes_from(error, (KeyboardInterrupt, Terminated)):
+        if _raised and replaces(error, (KeyboardInterrupt, Terminated)):
             raise _exception(_raised[-1]) from None
         raise
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType, TracebackType
 from typing import Any
 
-from bytelm.base.signals import comes_from, importing, send_again
+from bytelm.base.signals import importing, replaces, send_again
 
 
 class StopRequested(BaseException):
@@ -86,7 +86,7 @@ class Stopping:
         except StopRequested:
             pass
         except Exception as error:
-            if not self._raised or comes_from(error, (StopRequested,)):
+            if not (self._raised and replaces(error, (StopRequested,))):
                 raise
 
     @contextlib.contextmanager

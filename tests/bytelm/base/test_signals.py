@@ -7,10 +7,11 @@ import time
 import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 import torch
+from pydantic import BaseModel, PlainSerializer
 
 from bytelm.base.errors import InputError
 from bytelm.commands import cli
@@ -89,12 +90,27 @@ def replace_a_signal(_: Path, number: signal.Signals) -> None:
         raise InputError(f"damaged: {error}") from error
 
 
+def chain_a_signal(_: Path, number: signal.Signals) -> None:
+    """Send the signal where pydantic puts an error in its place that has it as its cause."""
+
+    def seen(_: object) -> str:
+        signal.raise_signal(number)
+        return "went on"
+
+    class Written(BaseModel):
+        value: Annotated[int, PlainSerializer(seen)]
+
+    Written(value=1).model_dump()
+
+
 PLACES = pytest.mark.parametrize("place", [import_under_signal, drop_a_signal])
 Place = Callable[[Path, signal.Signals], None]
 
 
 @SIGNALS
-@pytest.mark.parametrize("place", [import_under_signal, drop_a_signal, replace_a_signal])
+@pytest.mark.parametrize(
+    "place", [import_under_signal, drop_a_signal, replace_a_signal, chain_a_signal]
+)
 @pytest.mark.usefixtures("handlers")
 def test_a_commands_signal_is_not_lost(
     modules: Path,
@@ -132,12 +148,15 @@ def test_a_runs_signal_comes_again(
 
 
 @SIGNALS
+@pytest.mark.parametrize("place", [replace_a_signal, chain_a_signal])
 @pytest.mark.usefixtures("handlers")
-def test_an_error_in_the_place_of_a_runs_signal(tmp_path: Path, number: signal.Signals) -> None:
+def test_an_error_in_the_place_of_a_runs_signal(
+    tmp_path: Path, place: Place, number: signal.Signals
+) -> None:
     with Stopping() as stopping:
         stopping.release()
         with stopping.ends_here():
-            replace_a_signal(tmp_path, number)
+            place(tmp_path, number)
         assert stopping.signal == number
 
 
@@ -148,12 +167,34 @@ def test_an_error_while_a_run_stops_is_an_error(number: signal.Signals) -> None:
         with stopping.ends_here():
             stopping.release()
             try:
-                signal.raise_signal(number)
-            finally:
-                raise OSError("the disk is full")
+                fail_after_the_signal(number)
+            except OSError as error:
+                raise InputError(f"{error}; make room") from error
 
-    with Stopping() as stopping, pytest.raises(OSError, match="full"):
+    with Stopping() as stopping, pytest.raises(InputError, match="make room"):
         fail_while_stopping(stopping)
+
+
+@SIGNALS
+@pytest.mark.usefixtures("handlers")
+def test_an_error_while_a_command_stops_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], number: signal.Signals
+) -> None:
+    class Fails:
+        def run(self) -> None:
+            fail_after_the_signal(number)
+
+    monkeypatch.setattr(cli, "parse", lambda *_: Fails())
+    assert cli.main("bytelm", "", {"fails": Fails}, ["fails"]) == 1
+    assert "the disk is full" in capsys.readouterr().err
+
+
+def fail_after_the_signal(number: signal.Signals) -> None:
+    """Raise an error while what the signal's handler raised ends the work."""
+    try:
+        signal.raise_signal(number)
+    finally:
+        raise OSError("the disk is full")
 
 
 @pytest.mark.usefixtures("handlers")
