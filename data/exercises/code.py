@@ -14,7 +14,13 @@ from data.exercises.grammar.steps import Step
 STYLES = ("comprehension", "loop", "lambda", "stages")
 STYLE_WEIGHTS = (30, 10, 1, 1)
 _RESULTS = ("result", "found", "kept", "chosen", "selected", "out")
-_ATOM = re.compile(r"\w+|\w+(\.\w+)*\([^()]*\)|\w+(\[[^\[\]]*\])+|\([^()]*\)")
+# A name or a constant in parentheses, and what is called, taken or named of it.
+_ATOM = re.compile(r"(\w+|'[^'{}]*'|\([^()]*\))(\.\w+|\([^()]*\)|\[[^\[\]]*\])*")
+_STRENGTHS = {"**": 3, "*": 2, "//": 2, "%": 2, "+": 1, "-": 1}
+_OPERATION = re.compile(r" (\*\*|//|[*%+-]) ")
+_INSIDE = re.compile(r"\([^()]*\)|\[[^\[\]]*\]")
+_LEFT = re.compile(r"\{x\} (\*\*|//|[*%+-]|[<>]=?|[!=]=) ")
+_RIGHT = re.compile(r"[\w']+ (\*\*|//|[*%+-]|[<>]=?) \{x\}")
 
 
 def place(code: str, element: str) -> str:
@@ -22,7 +28,23 @@ def place(code: str, element: str) -> str:
     # What stands alone between parentheses or before a comma needs none of its own.
     alone = bare(element)
     code = code.replace("({x})", f"({alone})") if "{" not in alone else code
-    return code.format(x=element if _ATOM.fullmatch(element) else f"({element})")
+    apart = _ATOM.fullmatch(element) or _is_stronger(element, code)
+    return code.format(x=element if apart else f"({element})")
+
+
+def _is_stronger(element: str, code: str) -> bool:
+    """Whether `code` would take all of `element` for `{x}`, and a reader would too."""
+    if code.count("{x}") != 1:
+        return False
+    on_left = _LEFT.match(code)
+    found = on_left or _RIGHT.fullmatch(code)
+    parts = _OPERATION.split(_INSIDE.sub("()", element))
+    operators = set(parts[1::2])
+    if found is None or len(operators) != 1 or not all(map(_ATOM.fullmatch, parts[::2])):
+        return False
+    [inner], outer = operators, found[1]
+    same_sum = on_left is not None and inner in "+-" and outer in "+-"
+    return same_sum or _STRENGTHS[inner] > _STRENGTHS.get(outer, 0)
 
 
 def bare(expression: str) -> str:
@@ -99,6 +121,20 @@ class Elements:
         )
 
 
+_OPPOSITES = {">": "<=", "<": ">=", ">=": "<", "<=": ">", "==": "!=", "!=": "=="}
+_COMPARED = re.compile(r"([^<>=!]+) ([<>]=?|[!=]=) ([^<>=!]+)")
+
+
+def _negated(condition: str) -> str:
+    """The opposite of a condition, or "" if there is no plain one."""
+    if re.search(r"\b(not|and|or|if|for|in)\b", condition):
+        return ""
+    compared = _COMPARED.fullmatch(condition)
+    if compared:
+        return f"{compared[1]} {_OPPOSITES[compared[2]]} {compared[3]}"
+    return f"not {condition}" if _ATOM.fullmatch(condition) else ""
+
+
 class Writer:
     """Writes the body of one function."""
 
@@ -112,6 +148,7 @@ class Writer:
     def body(self, style: str) -> list[str]:
         """The statements of the body, not indented."""
         elements = self._source()
+        style = style if self._is_sought(elements) else "comprehension"
         if style == "loop":
             self._loop(elements)
         else:
@@ -165,11 +202,14 @@ class Writer:
         for part in self.meaning.operations:
             call = "filter" if isinstance(part, Predicate) else "map"
             code = bare(part.codes[0].format(x=variable))
-            value = f"list({call}(lambda {variable}: {code}, {value}))"
-            if len(value) > 60:
-                self.lines.append(f"{self.name} = {value}")
+            function = code.removesuffix(f"({variable})")
+            if not function.isidentifier() or function == code:
+                function = f"lambda {variable}: {code}"
+            value = f"{call}({function}, {value})"
+            if len(value) > 54:
+                self.lines.append(f"{self.name} = list({value})")
                 value = self.name
-        return value
+        return value if value == self.name or not self.meaning.operations else f"list({value})"
 
     def _staged(self, elements: Elements) -> str:
         value, variable = self._values(elements), self.variable
@@ -196,7 +236,7 @@ class Writer:
         for loop in elements.loops:
             self.lines.append(f"{'    ' * depth}{loop}:")
             depth += 1
-        depth = self._conditions(elements.conditions, depth)
+        depth = self._conditions(elements.conditions, depth, len(elements.loops))
         element = elements.element
         if element != variable and self.meaning.operations:
             self.lines.append(f"{'    ' * depth}value = {bare(element)}")
@@ -204,7 +244,7 @@ class Writer:
         for at, part in enumerate(self.meaning.operations):
             code = place(self._code(part.codes, element), element)
             if isinstance(part, Predicate):
-                depth = self._conditions([code], depth)
+                depth = self._conditions([code], depth, len(elements.loops))
             elif at + 1 < len(self.meaning.operations):
                 self.lines.append(f"{'    ' * depth}value = {bare(code)}")
                 element = "value"
@@ -222,12 +262,16 @@ class Writer:
         else:
             self._finish(name, lazy=False)
 
-    def _conditions(self, conditions: list[str], depth: int) -> int:
-        """Write conditions as a nested `if` or as a guard with `continue`."""
+    def _is_sought(self, elements: Elements) -> bool:
+        """False for the first or last of all: nobody loops for it, or changes all before it."""
+        kept = any(isinstance(part, Predicate) for part in self.meaning.operations)
+        return self.meaning.end.key not in ("first", "last") or kept or bool(elements.conditions)
+
+    def _conditions(self, conditions: list[str], depth: int, loops: int) -> int:
+        """Write conditions as a nested `if`, or in the loops themselves as a guard."""
         for condition in conditions:
-            negated = f"not ({condition})" if " " in condition else f"not {condition}"
-            plain = "not" not in condition and "!=" not in condition
-            if plain and self.rng.random() < 0.1:
+            negated = _negated(condition)
+            if negated and depth == loops and self.rng.random() < 0.1:
                 self.lines.append(f"{'    ' * depth}if {negated}:")
                 self.lines.append(f"{'    ' * depth}    continue")
             else:

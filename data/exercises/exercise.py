@@ -10,11 +10,12 @@ from random import Random
 from typing import Any
 
 from data.exercises.code import STYLE_WEIGHTS, STYLES, Writer, familiar, usual
+from data.exercises.grammar.atoms import Change
 from data.exercises.grammar.common import Weighted
 from data.exercises.grammar.meaning import Meaning, outcome
 from data.exercises.grammar.scalar import Scalar
 from data.exercises.grammar.values import HINTS, MAKERS
-from data.exercises.wording import SENTENCES, given, sentence
+from data.exercises.wording import SENTENCES, given, sentence, verb
 
 # How often each layout and each style of sentence is used.
 LAYOUTS = {
@@ -148,7 +149,7 @@ def _words(
     if wording.sentence == "given" and meaning.types:
         return f"Given {given(meaning.types)}, return {first}.{late}"
     if wording.sentence in ("compute", "question") and not first.startswith("whether"):
-        return f"{'Compute' if wording.sentence == 'compute' else 'Find'} {first}.{late}"
+        return f"{verb(first, meaning.hint, rng)} {first}.{late}"
     if wording.sentence == "write":
         return f"This function returns {first}.{late}"
     return f"Return {first}.{late}"
@@ -167,7 +168,9 @@ def _name(meaning: Meaning | Scalar, arguments: tuple[str, ...], rng: Random) ->
         parts = [meaning.end.slug if meaning.end.key != "list" else ""]
         parts += [part.key for part in meaning.operations[:2]]
         parts += [step.key for step in meaning.steps[:1]]
-        noun = meaning.source.noun.split(" ")[0]
+        kinds = {part.kind for part in meaning.operations if isinstance(part, Change)}
+        # The largest of some lengths is no word.
+        noun = "" if kinds - {meaning.source.kind} else meaning.source.noun.split(" ")[0]
         chosen = [part for part in parts if part]
         name = _slug(" ".join([*chosen[: rng.randint(1, 2)], noun]))
     if not name.isidentifier() or name in arguments or name in _BUILTINS:
@@ -186,6 +189,8 @@ def _signature(
         return f"def {name}({', '.join(arguments)}):"
     typed = [f"{arg}: {_hint(t)}" for arg, t in zip(arguments, meaning.types, strict=True)]
     hint = meaning.end.hint if isinstance(meaning, Meaning) else meaning.hint
+    if hint == "object" and isinstance(meaning, Meaning):
+        hint = "int | None" if meaning.kind == "int" else "str | None"
     returns = "" if hint == "object" else f" -> {hint}"
     return f"def {name}({', '.join(typed)}){returns}:"
 

@@ -6,8 +6,11 @@ from random import Random
 
 from data.exercises.grammar.atoms import Change, Predicate
 from data.exercises.grammar.meaning import Meaning, nested
+from data.exercises.grammar.steps import Step
 
 SENTENCES = ("return", "compute", "given", "question", "steps", "chain", "write", "bare")
+# "The number of words", but "the number of the first 3 words".
+_NUMBER_OF = r"\bnumber of the (?!first|last)"
 _GIVEN = {
     "list[int]": "a list of numbers", "list[str]": "a list of words", "sentence": "a sentence",
     "str": "a text", "dict[str, int]": "a dictionary of numbers by word", "natural": "a number",
@@ -37,8 +40,8 @@ def sentence(meaning: Meaning, style: str, arguments: tuple[str, ...], rng: Rand
             f"{part[0].upper()}{part[1:]}." for part in parts
         )  # fmt: skip
     phrase = meaning.end.phrase.format(them=noun_phrase(meaning, arguments, rng))
-    phrase = phrase.replace("number of the ", "number of ")
-    phrase = phrase.removesuffix(",").replace(",,", ",").replace(", (", " (")
+    phrase = re.sub(_NUMBER_OF, "number of ", phrase)
+    phrase = phrase.removesuffix(",").replace(",,", ",").replace(", (", " (").replace(",;", ";")
     first, _, late = phrase.partition("; ")
     late = f" {late[0].upper()}{late[1:]}." if late else ""
     if style == "question":
@@ -48,13 +51,21 @@ def sentence(meaning: Meaning, style: str, arguments: tuple[str, ...], rng: Rand
     if style == "given":
         return f"Given {given(meaning.types)}, return {first}.{late}"
     if style == "compute":
-        verb = "Check" if first.startswith("whether") else rng.choice(("Compute", "Find", "Get"))
-        return f"{verb} {first}.{late}"
+        return f"{verb(first, meaning.end.hint, rng)} {first}.{late}"
     if style == "write":
         return f"This function returns {first}.{late}"
     if style == "bare":
         return f"{first[0].upper()}{first[1:]}.{late}"
     return f"Return {first}.{late}"
+
+
+def verb(phrase: str, hint: str, rng: Random) -> str:
+    """What a function does to have the result of a phrase. `hint`: the type of the result."""
+    if phrase.startswith("whether"):
+        return "Check"
+    if hint.startswith(("int", "float")):
+        return rng.choice(("Compute", "Find", "Get"))
+    return rng.choice(("Build", "Make", "Get") if hint in ("list", "dict", "set") else ("Get",))
 
 
 def _changed(meaning: Meaning, arguments: tuple[str, ...], rng: Random) -> str:
@@ -70,16 +81,34 @@ def _changed(meaning: Meaning, arguments: tuple[str, ...], rng: Random) -> str:
 
 
 def _is_long(meaning: Meaning) -> bool:
-    nameless = any(isinstance(part, Change) and not part.noun for part in meaning.operations)
+    """Whether one phrase cannot say what is done, or can be read in two ways."""
+    end, changes = meaning.end, [part for part in meaning.operations if isinstance(part, Change)]
+    nameless = any(not part.noun for part in changes)
     many = len(meaning.operations) + len(meaning.steps) > 2 or len(meaning.steps) > 1
-    return nameless or many or nested(meaning.operations, meaning.steps)
+    # "The sum of the squares of the numbers, each increased by 3": which of them are increased?
+    one = end.family in ("search", "errors", "test", "partition") or end.key in _OF_SOMETHING
+    apart = one and any(_is_each(part) for part in changes)
+    # "Whether all of all but the first of the words ..."
+    all_but = any(step.family == "drop" for step in meaning.steps) and end.family != "build"
+    return nameless or many or apart or all_but or nested(meaning.operations, meaning.steps)
+
+
+_OF_SOMETHING = ("squares", "letters", "mean")
+"""Ends whose words have another noun before the elements' own."""
+
+
+def _is_each(change: Change) -> bool:
+    return change.noun.startswith("each ")
 
 
 def start(meaning: Meaning, arguments: tuple[str, ...], rng: Random) -> tuple[str, str]:
     """The noun of the elements, and what follows it."""
     places = dict(zip("ab", arguments, strict=False))
     source = meaning.source
-    return source.noun.format(**places), rng.choice(source.where.split("|")).format(**places)
+    noun = source.noun.format(**places)
+    # Not "the words in words".
+    wheres = [where for where in source.where.split("|") if where.format(**places)[3:] != noun]
+    return noun, rng.choice(wheres).format(**places)
 
 
 def noun_phrase(meaning: Meaning, arguments: tuple[str, ...], rng: Random) -> str:
@@ -93,21 +122,35 @@ def noun_phrase(meaning: Meaning, arguments: tuple[str, ...], rng: Random) -> st
             before.append(part.adjective)
         else:
             after.append(part.clause)
-    phrase = " ".join(word for word in ("the", *before, noun, where) if word)
+    changes = [part for part in operations if isinstance(part, Change)]
+    outer = meaning.end.key in _OF_SOMETHING or any(not _is_each(part) for part in changes)
+    # "Those" says that what follows is told of the numbers, and not of their squares.
+    the = "those" if after and outer else "the"
+    phrase = " ".join(word for word in (the, *before, noun, where) if word)
     if after:
-        phrase += f" that {' and '.join(after)}"
-    for part in operations:
-        if not isinstance(part, Change):
-            continue
-        if part.noun.startswith("each "):
-            phrase += f", {part.noun},"
-        else:
-            phrase = f"the {part.noun} of {phrase}"
+        phrase += f" that {_joined(after)}"
+    for part in changes:
+        phrase = f"{phrase}, {part.noun}," if _is_each(part) else f"the {part.noun} of {phrase}"
     for step in meaning.steps:
-        phrase += f", {step.after}"
-        if meaning.end.key != "list":
-            phrase += ","
+        phrase = _stepped(step, phrase, bool(after))
     return phrase
+
+
+def _joined(clauses: list[str]) -> str:
+    """Clauses after "that": "are even and less than 3"."""
+    first, *more = clauses
+    same = first.partition(" ")[0] == "are"
+    return " and ".join([first, *(each.removeprefix("are ") if same else each for each in more)])
+
+
+def _stepped(step: Step, phrase: str, told: bool) -> str:
+    """The phrase of a list after a step. `told`: whether a clause follows its noun."""
+    before, _, late = step.phrase.partition("{them}")
+    if before.startswith(("the first", "the last")) and not told and phrase.startswith("the "):
+        # "The first 3 characters of the text", not "the first 3 of the characters of the text".
+        before, phrase = before.removesuffix("of "), phrase.removeprefix("the ")
+    # "That start with a, in reverse order": the order is not that of what follows "that".
+    return f"{before}{phrase}{',' * told if late.startswith(' ') else ''}{late}{',' * told}"
 
 
 def _steps(meaning: Meaning, arguments: tuple[str, ...], rng: Random) -> Iterator[str]:
@@ -123,7 +166,7 @@ def _steps(meaning: Meaning, arguments: tuple[str, ...], rng: Random) -> Iterato
     if meaning.end.key == "list":
         yield "return them as a list"
     else:
-        said = re.sub(r"\bnumber of the\b", "number of", meaning.end.phrase.format(them="them"))
+        said = meaning.end.phrase.format(them="them")
         yield f"return {said}"
 
 

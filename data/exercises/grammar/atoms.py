@@ -88,14 +88,15 @@ def _int_predicates() -> Iterator[Predicate]:
     yield _p("two digits", "have two digits", "two-digit",
              "10 <= abs({x}) <= 99", "len(str(abs({x}))) == 2")  # fmt: skip
     for c in range(1, 21):
-        yield _p(f"over {c}", f"are greater than {c}", "", f"{{x}} > {c}", f"{{x}} >= {c + 1}")
-        yield _p(f"under {c}", f"are less than {c}", "", f"{{x}} < {c}", f"{{x}} <= {c - 1}")
+        yield _p(f"over {c}", f"are greater than {c}", "", f"{{x}} > {c}")
+        yield _p(f"under {c}", f"are less than {c}", "", f"{{x}} < {c}")
         yield _p(f"not {c}", f"are not equal to {c}", "", f"{{x}} != {c}")
-        yield _p(f"within {c}", f"are between {c} and {c + 10}", "",
+        yield _p(f"within {c}", f"are at least {c} and at most {c + 10}", "",
                  f"{c} <= {{x}} <= {c + 10}", f"{{x}} >= {c} and {{x}} <= {c + 10}")  # fmt: skip
     for c in range(3, 10):
-        yield _p(f"by {c}", f"are divisible by {c}", "", f"{{x}} % {c} == 0", f"not {{x}} % {c}")
-        yield _p(f"not by {c}", f"are not divisible by {c}", "", f"{{x}} % {c} != 0")
+        yield _p(f"divisible by {c}", f"are divisible by {c}", "",
+                 f"{{x}} % {c} == 0", f"not {{x}} % {c}")  # fmt: skip
+        yield _p(f"not divisible by {c}", f"are not divisible by {c}", "", f"{{x}} % {c} != 0")
     for c in range(10):
         yield _p(f"ends in {c}", f"have {c} as their last digit", "",
                  f"abs({{x}}) % 10 == {c}", f"str({{x}})[-1] == '{c}'")  # fmt: skip
@@ -131,10 +132,10 @@ def _char_predicates() -> Iterator[Predicate]:
     yield _p("no vowel", "are not vowels", "", "{x}.lower() not in 'aeiou'")
     yield _p("letter", "are letters", "", "{x}.isalpha()")
     yield _p("no letter", "are not letters", "", "not {x}.isalpha()")
-    yield _p("digit", "are digits", "", "{x}.isdigit()", "{x} in '0123456789'")
+    yield _p("digit", "are digits", "", "{x}.isdigit()")
     yield _p("no digit", "are not digits", "", "not {x}.isdigit()")
-    yield _p("upper", "are uppercase letters", "uppercase", "{x}.isupper()", "'A' <= {x} <= 'Z'")
-    yield _p("lower", "are lowercase letters", "lowercase", "{x}.islower()", "'a' <= {x} <= 'z'")
+    yield _p("upper", "are uppercase letters", "uppercase", "{x}.isupper()")
+    yield _p("lower", "are lowercase letters", "lowercase", "{x}.islower()")
     yield _p("no space", "are not spaces", "", "{x} != ' '")
     for letter in "abcdefghiklmnoprstuwy":
         yield _p(f"is {letter}", f"are equal to {letter!r}", "", f"{{x}} == '{letter}'")
@@ -151,7 +152,7 @@ def _int_changes() -> Iterator[Change]:
     yield _c("square", "int", "square {each}", "squares", "{x} ** 2", "{x} * {x}")
     yield _c("cube", "int", "cube {each}", "cubes", "{x} ** 3", "{x} * {x} * {x}")
     yield _c("double", "int", "double {each}", "doubles", "{x} * 2", "2 * {x}", "{x} + {x}")
-    yield _c("negate", "int", "negate {each}", "negatives", "-{x}", "0 - {x}")
+    yield _c("negate", "int", "negate {each}", "each negated", "-{x}", "0 - {x}")
     yield _c("abs", "int", "take the absolute value of {each}", "absolute values", "abs({x})",
              "({x} if {x} >= 0 else -{x})", "max({x}, -{x})")  # fmt: skip
     yield _c("digit sum", "int", "replace {each} by the sum of its digits", "digit sums",

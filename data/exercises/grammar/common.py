@@ -42,7 +42,7 @@ _PREDICATES: dict[Kind, Weights] = {
     "int": {
         "even": 4, "odd": 4, "positive": 4, "negative": 4,
         **dict(_ranked("over", _NUMBERS, 6)), **dict(_ranked("under", _NUMBERS, 6)),
-        **dict(_ranked("by", (3, 5, 4, 7, 6, 9, 8), 5)),
+        **dict(_ranked("divisible by", (3, 5, 4, 7, 6, 9, 8), 5)),
     },
     "word": {
         **dict(_ranked("longer", range(3, 9), 5)), **dict(_ranked("shorter", range(4, 9), 3)),
@@ -64,7 +64,8 @@ _CHANGES: dict[Kind, Weights] = {
     "char": {"upper": 3, "lower": 3, "repeat 2": 2},
 }  # fmt: skip
 _STEPS: Weights = {
-    "ascending": 3, "descending": 3, "reverse": 2, "take 2": 1, "take 3": 1, "drop 1": 1,
+    "ascending": 3, "descending": 3, "alphabetical": 3, "reverse alphabetical": 3, "reverse": 2,
+    "take 2": 1, "take 3": 1, "drop 1": 1,
 }  # fmt: skip
 _ENDS: Weights = {
     "sum": 4, "count": 4, "max or None": 2, "min or None": 2, "first": 1, "last": 1, "longest": 2,

@@ -53,7 +53,7 @@ def _builds() -> Iterator[End]:
     for name, sign in (("commas", ","), ("spaces", " "), ("dashes", "-")):
         yield End(f"join {name}", "join", ("word",), f"{{them}}, joined by {name}", "str", "joined",
                   (f"'{sign}'.join({{v}})",), (f"'{sign}'.join({{v}})",))  # fmt: skip
-    yield End("join", "join", ("word", "char"), "{them}, joined to one string", "str", "joined",
+    yield End("join", "join", ("word", "char"), "{them}, joined into one string", "str", "joined",
               ("''.join({v})",), ("''.join({v})",),
               loop=Loop(("result = ''",), ("result += {x}",), ("return result",)))  # fmt: skip
 
@@ -100,7 +100,7 @@ def _searches() -> Iterator[End]:
         ("longest", "longest", ">", "max"), ("shortest", "shortest", "<", "min"),
     ):  # fmt: skip
         yield End(key, "search", ("word",),
-                  f"the {words} of {{them}} (the first one of equal length), "
+                  f"the {words} of {{them}} (the first of them if several are equally long), "
                   "or '' if there are none", "str", words,
                   (f"{function}({{v}}, key=len, default='')",),
                   (f"{function}({{v}}, key=len, default='')",),
@@ -166,11 +166,11 @@ def _tests(predicate: Predicate, kind: Kind) -> Iterator[End]:
     given = predicate.codes[0]
     them = predicate.clause
     yield End(f"all {predicate.key}", "test", (kind,), f"whether all of {{them}} {them}", "bool",
-              "all", (f"all({code} for y in {{v}})",), (), (),
+              f"all {predicate.key}", (f"all({code} for y in {{v}})",), (), (),
               Loop((), (f"if not ({given}):", "    return False"), ("return True",)))  # fmt: skip
     yield End(f"any {predicate.key}", "test", (kind,),
               f"whether any of {{them}} {predicate.singular}",
-              "bool", "any", (f"any({code} for y in {{v}})",), (), (),
+              "bool", f"any {predicate.key}", (f"any({code} for y in {{v}})",), (), (),
               Loop((), (f"if {given}:", "    return True"), ("return False",)))  # fmt: skip
     yield End(f"split {predicate.key}", "partition", (kind,),
               f"two lists: those of {{them}} that {them}, and the others", "tuple", "partition",

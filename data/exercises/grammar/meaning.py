@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
+from itertools import pairwise
 from random import Random
 from typing import Any
 
@@ -89,6 +90,12 @@ class Meaning:
     @property
     def family(self) -> str:
         return f"{self.source.family}: {self.end.family}"
+
+    @property
+    def kind(self) -> Kind:
+        """What the elements are after all operations."""
+        changed = [part.kind for part in self.operations if isinstance(part, Change)]
+        return changed[-1] if changed else self.source.kind
 
     @property
     def level(self) -> int:
@@ -247,7 +254,23 @@ def _attempt(rng: Random, level: int) -> Meaning | None:
     if parts is FREQUENT_PARTS and level <= 2 and nested(operations, chosen):
         return None
     end = ENDS["list"] if as_list else parts.ends[kind].draw(rng)
+    if _is_odd(source, operations, chosen, end):
+        return None
     return Meaning(source, tuple(operations), chosen, end)
+
+
+def _is_odd(
+    source: Source, operations: Sequence[Operation], steps: Sequence[Step], end: End
+) -> bool:
+    """Whether nobody would ask for it: the largest of sorted numbers, neighbours in a range."""
+    families = [step.family for step in steps]
+    if source.family == "ranges" and not operations and "window" in families:
+        return True
+    if any(one == "sort" and other in ("sort", "reverse") for one, other in pairwise(families)):
+        return True
+    if end.key == "count" and not steps and operations and isinstance(operations[-1], Change):
+        return True
+    return "sort" in families and end.key.partition(" ")[0] in ("max", "min", "first", "last")
 
 
 def nested(operations: Sequence[Operation], steps: Sequence[Step]) -> bool:

@@ -32,13 +32,14 @@ def _recursions() -> Iterator[Scalar]:
     for p, q in ((0, 1), (1, 1), (2, 1), (1, 3), (2, 5), (3, 2)):
         yield _number(f"fibonacci {p} {q}", "recursion", 4, "int",
                       f"element {{a}} of the sequence that begins with {p}, {q} and in which each "
-                      "later element is the sum of the two before it",
+                      "later element is the sum of the two before it (the first is element 0)",
                       f"p, q = {p}, {q}\nfor _ in range({{a}}):\n    p, q = q, p + q\nreturn p",
                       f"values = [{p}, {q}]\nwhile len(values) <= {{a}}:\n"
                       "    values.append(values[-1] + values[-2])\nreturn values[{a}]")  # fmt: skip
     for c in range(2, 8):
         yield _number(f"power {c}", "recursion", 2, "int",
-                      f"{c} to the power of {{a}}|{c} multiplied by itself {{a}} times, 1 for 0",
+                      f"{c} to the power of {{a}}|the product of {{a}} factors {c}, or 1 if "
+                      "{a} is 0",
                       f"return {c} ** {{a}}",
                       f"if {{a}} == 0:\n    return 1\nreturn {c} * {{f}}({{a}} - 1)",
                       f"result = 1\nfor _ in range({{a}}):\n    result *= {c}\nreturn result",
@@ -138,7 +139,7 @@ def _pairs() -> Iterator[Scalar]:
          ("return abs({a} - {b})", "if {a} < {b}:\n    return {b} - {a}\nreturn {a} - {b}")),
         ("swap", "a tuple of {b} and {a}, in this order",
          ("return ({b}, {a})", "{a}, {b} = {b}, {a}\nreturn ({a}, {b})")),
-        ("same sign", "whether {a} and {b} are both positive",
+        ("both positive", "whether {a} and {b} are both positive",
          ("return {a} > 0 and {b} > 0", "if {a} <= 0:\n    return False\nreturn {b} > 0")),
         ("divides", "whether {a} is divisible by {b}, and False if {b} is 0",
          ("return {b} != 0 and {a} % {b} == 0",
@@ -174,14 +175,14 @@ def _texts() -> Iterator[Scalar]:
                     f"the first {c} characters of {{a}}, with '...' after them if it is longer",
                     f"if len({{a}}) > {c}:\n    return {{a}}[:{c}] + '...'\nreturn {{a}}",
                     f"return {{a}}[:{c}] + ('...' if len({{a}}) > {c} else '')")  # fmt: skip
-        yield _text(f"pad {c}", "formatting", 2, "str",
-                    f"{{a}} with '*' before it until it has {10 + c} characters",
+        yield _text(f"pad {10 + c}", "formatting", 2, "str",
+                    f"{{a}} padded with '*' on the left to {10 + c} characters",
                     f"return {{a}}.rjust({10 + c}, '*')",
                     f"while len({{a}}) < {10 + c}:\n    {{a}} = '*' + {{a}}\nreturn {{a}}",
         )  # fmt: skip
         yield _text(f"shift {c}", "text", 4, "str",
-                    f"{{a}} turned to the left by {c} characters, those that leave it being "
-                    "appended", f"return {{a}}[{c}:] + {{a}}[:{c}]",
+                    f"{{a}} with its first {c} characters moved to its end",
+                    f"return {{a}}[{c}:] + {{a}}[:{c}]",
                     f"first, rest = {{a}}[:{c}], {{a}}[{c}:]\nreturn rest + first")  # fmt: skip
     for letter in "abcdefghilmnoprstuwy":
         yield _text(f"remove {letter}", "text", 2, "str", f"{{a}} without the letter {letter}",

@@ -6,7 +6,7 @@ learns from them which words stand for which code before it has to put several t
 
 from random import Random
 
-from data.exercises.grammar.atoms import CHANGES, PREDICATES, Kind
+from data.exercises.grammar.atoms import CHANGES, PREDICATES, Kind, Predicate
 from data.exercises.grammar.common import FREQUENT_PARTS, SHARE
 from data.exercises.grammar.scalar import Scalar
 
@@ -26,7 +26,7 @@ def _singles(kind: Kind) -> dict[str, Scalar]:
     for predicate in PREDICATES[kind]:
         said = (f"whether the {noun} {predicate.singular}", f"whether {{a}} {predicate.singular}")
         found[predicate.key] = Scalar(
-            f"{noun} {predicate.key}", family, 1, (made,), (names,), "bool", said,
+            _key(predicate, noun), family, 1, (made,), (names,), "bool", said,
             tuple(_returned(code) for code in predicate.codes),
         )  # fmt: skip
     for change in CHANGES[kind]:
@@ -38,6 +38,12 @@ def _singles(kind: Kind) -> dict[str, Scalar]:
                 tuple(_returned(code) for code in change.codes),
             )  # fmt: skip
     return found
+
+
+def _key(predicate: Predicate, noun: str) -> str:
+    """The key of a question, from which the function's name is made: "is upper character"."""
+    is_one = predicate.clause.startswith("are ") and predicate.key.isalpha()
+    return f"is {predicate.key} {noun}" if is_one else f"{noun} {predicate.key}"
 
 
 def _returned(code: str) -> str:

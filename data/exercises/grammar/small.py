@@ -103,7 +103,7 @@ def _numbers() -> Iterator[Row]:
         ("as text", "str", "the number as a string|{a} as a string", ("return str({a})",)),
         ("text and sign", "str", "the number as a string, with '!' after it",
          ("return str({a}) + '!'",)),
-        ("twice as text", "str", "twice the number as a string", ("return str({a} * 2)",)),
+        ("twice as text", "str", "the double of the number, as a string", ("return str({a} * 2)",)),
         ("digits", "int", "the length of the number as a string", ("return len(str({a}))",)),
         ("as a float", "float", "the number as a float", ("return float({a})",)),
         ("in list", "list", "a list that holds only {a}", ("return [{a}]",)),
@@ -260,7 +260,7 @@ def _texts() -> Iterator[Row]:
         ("title case", "str", "the text in title case", ("return {a}.title()",)),
         ("swapped case", "str", "the text with upper and lower case swapped",
          ("return {a}.swapcase()",)),
-        ("capitalized", "str", "the text with a capital first letter",
+        ("capitalized", "str", "the text with a capital first letter and small letters after it",
          ("return {a}.capitalize()",)),
         ("backwards", "str", "the text backwards|the text in reverse order",
          ("return {a}[::-1]", "return ''.join(reversed({a}))")),
@@ -270,8 +270,10 @@ def _texts() -> Iterator[Row]:
          "otherwise", ("return {a} == ''", "return len({a}) == 0")),
         ("its characters", "list", "the list of the characters of the text",
          ("return list({a})",)),
-        ("its start", "str", "the text without its last character", ("return {a}[:-1]",)),
-        ("its rest", "str", "the text without its first character", ("return {a}[1:]",)),
+        ("without last character", "str", "the text without its last character",
+         ("return {a}[:-1]",)),
+        ("without first character", "str", "the text without its first character",
+         ("return {a}[1:]",)),
     )  # fmt: skip
 
 
@@ -331,7 +333,7 @@ def _mappings() -> Iterator[Row]:
          ("return {b} not in {a}",)),
         ("without key", "dict", "the dictionary without the key {b}",
          ("return {{k: v for k, v in {a}.items() if k != {b}}}",)),
-        ("with zero", "dict", "a copy of the dictionary in which the key {b} has the value 0",
+        ("with zero", "dict", "a copy of the dictionary in which {b} has the value 0",
          ("return {{**{a}, {b}: 0}}",)),
     )  # fmt: skip
 
@@ -363,7 +365,7 @@ SMALL: tuple[Scalar, ...] = (
     *_scalars("one text", ("phrase",), (TEXT,), _texts()),
     *_scalars("one text", ("phrase",), (TEXT,), _text_parts()),
     *_scalars("words together", ("list[str]",), (WORDS,), _words()),
-    *_scalars("two texts", ("word", "word"), (("a", "text", "first"), ("b", "other", "end")),
+    *_scalars("two texts", ("word", "word"), (("a", "text", "first"), ("b", "other", "ending")),
               _two_texts()),
     *_scalars("a mapping and a key", ("dict[str, int]", "word"), (_MAP, _KEY), _mappings()),
     *_scalars("a value or None", ("int | None",), (("value", "x", "v"),), _maybe()),

@@ -68,8 +68,9 @@ def _ranges() -> Iterator[Source]:
     limits = (("n", "limit", "stop", "m"),)
     yield Source("to n", "ranges", ("natural",), limits, "int", "numbers", "from 1 to {a}",
                  ("for {x} in range(1, {a} + 1)",), singles=("i", "k", "number"))  # fmt: skip
-    yield Source("below n", "ranges", ("natural",), limits, "int", "whole numbers below {a}", "",
-                 ("for {x} in range({a})",), singles=("i", "k", "j"))  # fmt: skip
+    yield Source("below n", "ranges", ("natural",), limits, "int", "whole numbers",
+                 "from 0 to {a} - 1", ("for {x} in range({a})",),
+                 singles=("i", "k", "j"))  # fmt: skip
     yield Source("digits", "digits", ("large",), (("n", "number", "value"),), "int", "digits",
                  "of the number", ("for {x} in str({a})",), "int({x})",
                  singles=("d", "digit", "c"))  # fmt: skip
@@ -104,22 +105,25 @@ def _mappings() -> Iterator[Source]:
 def _records() -> Iterator[Source]:
     names = (("pairs", "entries", "scores", "items"),)
     hint = ("list[tuple[str, int]]",)
-    yield Source("seconds", "pairs", hint, names, "int", "numbers", "of the pairs",
+    yield Source("seconds", "pairs", hint, names, "int", "numbers", "of the (word, number) pairs",
                  ("for _, {x} in {a}",), singles=N)  # fmt: skip
-    yield Source("firsts", "pairs", hint, names, "word", "words", "of the pairs",
+    yield Source("firsts", "pairs", hint, names, "word", "words", "of the (word, number) pairs",
                  ("for {x}, _ in {a}",), singles=W)  # fmt: skip
     for c in range(0, 31, 5):
         yield Source(f"firsts over {c}", "pairs", hint, names, "word", "words",
-                     f"whose number is greater than {c}", ("for {x}, v in {a}",), "{x}",
-                     (f"v > {c}",), singles=W)  # fmt: skip
+                     f"of the (word, number) pairs whose number is greater than {c}",
+                     ("for {x}, v in {a}",), "{x}", (f"v > {c}",), singles=W)  # fmt: skip
+    shape = "(dictionaries with 'name' and 'age')"
     single = ("person", "p", "record", "r")
-    yield Source("ages", "records", ("list[dict]",), (PEOPLE,), "int", "ages", "of the people",
-                 ("for {x} in {a}",), "{x}['age']", singles=single)  # fmt: skip
-    yield Source("people", "records", ("list[dict]",), (PEOPLE,), "word", "names", "of the people",
-                 ("for {x} in {a}",), "{x}['name']", singles=single)  # fmt: skip
+    yield Source("ages", "records", ("list[dict]",), (PEOPLE,), "int", "ages",
+                 f"of the people {shape}", ("for {x} in {a}",), "{x}['age']",
+                 singles=single)  # fmt: skip
+    yield Source("people", "records", ("list[dict]",), (PEOPLE,), "word", "names",
+                 f"of the people {shape}", ("for {x} in {a}",), "{x}['name']",
+                 singles=single)  # fmt: skip
     for c in range(10, 71, 5):
         yield Source(f"over {c} years", "records", ("list[dict]",), (PEOPLE,), "word", "names",
-                     f"of the people older than {c}", ("for {x} in {a}",), "{x}['name']",
+                     f"of the people older than {c} {shape}", ("for {x} in {a}",), "{x}['name']",
                      (f"{{x}}['age'] > {c}",), singles=single)  # fmt: skip
 
 
@@ -128,7 +132,7 @@ def _others() -> Iterator[Source]:
     hints = ("list[int]", "list[int]")
     for name, sign in (("sums", "+"), ("products", "*"), ("differences", "-")):
         yield Source(f"pair {name}", "two lists", hints, two, "int", name,
-                     "of the numbers at equal places of both lists",
+                     "of the numbers at the same places of the two lists (as far as both go)",
                      ("for {x}, y in zip({a}, {b})",), f"({{x}} {sign} y)",
                      singles=("x", "u", "p"))  # fmt: skip
     yield Source("both", "two lists", hints, two, "int", "numbers",

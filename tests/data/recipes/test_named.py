@@ -14,8 +14,8 @@ from data.build import Build
 # Made by code without recipes. They change only if what is built is to change, as exercises may.
 BEFORE = {
     "stdlib": "16f7a78c42fd9038dc07313d74656d585a99df79b355d057f9bf2ad86d1e720f",
-    "exercises": "ff7048880fe4930e40d9d89aea2536635bb2589d004729718e930f071ff4bdfa",
-    "mix": "58955a9c79b59a3a0694bd3ecc07921ce1dcb2605ef71db5d829fb904ef4c096",
+    "exercises": "d15a41886d19cacc7103d4825bd7795c158a8b39e7fd8d5851b86c03308b7bd1",
+    "mix": "16449c3bd660abd52374d39c3344e8a02cbd71cfbd0dc32dc8815d25d164021c",
     "packages": "ba48b9d175e6e277a4cb166155391c52c68a4c6c11d31224f0095da1c41f132b",
 }
 

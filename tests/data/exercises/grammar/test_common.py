@@ -41,7 +41,7 @@ def test_single_operations_are_drawn_from_those_that_are_known() -> None:
     rng, keys = Random(5), {single.key for single in SINGLES}
     found = Counter(draw_single(rng).key for _ in range(3000))
     assert set(found) <= keys
-    assert found["number even"] > found["number not 17"]
+    assert found["is even number"] > found["number not 17"]
     assert len(found) > 100
 
 
