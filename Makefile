@@ -4,7 +4,8 @@
 PYTHON ?= python3
 RECIPE ?= mix
 EXERCISES_MB ?= 8
-CORPUS ?= data/shards/$(RECIPE)
+DATA ?=
+CORPUS ?= data/shards/$(basename $(notdir $(RECIPE)))
 LIBRARY ?= data/shards/stdlib
 PRESET ?= tiny
 RUN ?= runs/$(PRESET)
@@ -88,13 +89,13 @@ suite: setup ## Make the suite of exercises again
 	$(PY) -m data suite --benchmark eval/suites/micro.jsonl --out eval/suites/exercises.jsonl
 
 # The text that the model is measured on is the standard library's: what a recipe holds out differs.
-data: setup $(CORPUS)/manifest.json $(LIBRARY)/manifest.json ## Build byte shards of RECIPE (mix, stdlib, exercises) into CORPUS
+data: setup $(CORPUS)/manifest.json $(LIBRARY)/manifest.json ## Build byte shards of RECIPE (mix, stdlib, exercises, packages, or a file) into CORPUS
 
 $(CORPUS)/manifest.json: | $(STAMP)
 	@mkdir -p $(dir $(CORPUS))
 	@# The last line of stdout holds the figures; the report wants to know how long this took.
 	$(PY) -m data build --recipe $(RECIPE) $(if $(filter mix exercises,$(RECIPE)),--megabytes $(EXERCISES_MB)) \
-		--benchmark eval/suites/micro.jsonl --out $(CORPUS) > $(CORPUS).json
+		--benchmark eval/suites/micro.jsonl --out $(CORPUS) $(DATA) > $(CORPUS).json
 
 ifneq ($(CORPUS),$(LIBRARY))
 $(LIBRARY)/manifest.json: | $(STAMP)

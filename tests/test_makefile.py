@@ -84,11 +84,20 @@ def test_options_may_hold_white_space() -> None:
     options = {
         "TRAIN": "--bytes 5",
         "EXERCISES_MB": "1",
+        "DATA": "--wheels runs/wheels",
         "COMPLETE": "--max-bytes 32",
         "SWEEP_HEADS": "1 2",
         "SPEED": "--rounds 1",
     }
     assert make("help", folder=ROOT, **options).returncode == 0
+
+
+def test_data_can_be_of_any_recipe() -> None:
+    done = make("--dry-run", "data", "RECIPE=packages", "DATA=--wheels runs/wheels")
+    [line] = [text for text in done.stdout.splitlines() if "--out data/shards/packages" in text]
+    assert "--wheels runs/wheels" in line
+    done = make("--dry-run", "data", "RECIPE=runs/mine.toml")
+    assert "--out data/shards/mine " in done.stdout.replace("\\\n", "")
 
 
 def checkout(folder: Path, install: bool = True) -> Path:
