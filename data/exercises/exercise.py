@@ -232,7 +232,7 @@ def _prompt(
                                  zip(arguments, meaning.types, strict=True)), ""]  # fmt: skip
         lines += ["    Returns:", "        The result.", ""] if rng.random() < 0.3 else []
     if layout == "prose":
-        said = [f"    For example, {name}({call}) returns {result}." for call, result in plain]
+        said = [f"    For example, {name}({call}) returns {result}." for call, result in plain[:1]]
         lines += [line for line in said if len(line) <= LONGEST_LINE]
     elif layout == "arrow":
         lines += [f"    {name}({call}) -> {result}" for call, result in plain]

@@ -116,12 +116,16 @@ class Meaning:
 
     def compute(self, *arguments: Any) -> Any:
         """The result by the meaning's parts alone, without any code that was written for it."""
+        return self.end.apply(self._elements(*arguments))
+
+    def _elements(self, *arguments: Any) -> list[Any]:
+        """What the end is given."""
         found = self.source.elements(*arguments)
         for each, function in self._chain:
             found = list(each(function, found))
         for step in self.steps:
             found = step.apply(found)
-        return self.end.apply(found)
+        return found
 
     @cached_property
     def _first_results(self) -> tuple[str, ...]:
@@ -159,7 +163,17 @@ class Meaning:
             return False
         if len(set(self.results)) < (2 if self.end.hint == "bool" else PROBES // 3):
             return False
+        if self.end.family == "test" and not self._has_two_answers():
+            return False
         return all(self._differs(other) for other in self._with_a_part_less())
+
+    def _has_two_answers(self) -> bool:
+        """Whether a question has both answers where there is something that it is about.
+
+        Whether all digits are vowels has only one.
+        """
+        found = zip(probes(self.types), self.results, strict=True)
+        return len({result for probe, result in found if self._elements(*probe)}) > 1
 
     def _differs(self, other: "Meaning") -> bool:
         # Most differ on the first probe.

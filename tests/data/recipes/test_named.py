@@ -14,8 +14,8 @@ from data.build import Build
 # Made by code without recipes. They change only if what is built is to change, as exercises may.
 BEFORE = {
     "stdlib": "16f7a78c42fd9038dc07313d74656d585a99df79b355d057f9bf2ad86d1e720f",
-    "exercises": "d15a41886d19cacc7103d4825bd7795c158a8b39e7fd8d5851b86c03308b7bd1",
-    "mix": "16449c3bd660abd52374d39c3344e8a02cbd71cfbd0dc32dc8815d25d164021c",
+    "exercises": "bc263d822c54d067dd628ae160b926af36ea4817316d49b2e8ba2fca9b0b8fa7",
+    "mix": "eecc882ad0ba94b40122b0b7a7c3b22ac26c38770c70b2a533c8d1ee800cd066",
     "packages": "ba48b9d175e6e277a4cb166155391c52c68a4c6c11d31224f0095da1c41f132b",
 }
 

@@ -95,6 +95,19 @@ def test_every_part_of_a_drawn_meaning_matters(level: int) -> None:
             assert less.results != meaning.results
 
 
+@pytest.mark.parametrize(
+    ("source", "part", "end", "open_question"),
+    [
+        ("text", "digit", "char: all vowel", False),
+        ("text", "letter", "char: all vowel", True),
+        ("numbers", "negative", "int: any positive", False),
+        ("numbers", "even", "int: all positive", True),
+    ],
+)
+def test_a_question_has_two_answers(source: str, part: str, end: str, open_question: bool) -> None:
+    assert named(source, [part], [], end).parts_matter is open_question
+
+
 def test_twenty_percent_are_held_out() -> None:
     rng = Random(5)
     found = [draw(rng, 3).split for _ in range(2000)]
