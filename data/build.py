@@ -1,8 +1,6 @@
 """`python -m data build`: read, filter, deduplicate and split documents, and write shards."""
 
 import hashlib
-import importlib.metadata
-import platform
 import time
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -39,6 +37,7 @@ from data.recipes.recipe import (
 from data.sources import Source
 from data.splits import Sink
 from data.steps.judge import Choices, Steps
+from data.steps.manifest import LeftOut, described
 
 _SOURCES = ("recipe", "path", "dataset", "git", "functions")
 # Options that change what a recipe says, where they are given.
@@ -47,7 +46,6 @@ _CHANGES = (
     "commit", "split_by", "results", "column", "suffixes", "held_out_percent", "max_file_bytes",
     "generated_files", "licences", "secrets", "near_duplicates", "syntax", "most_error_percent",
 )  # fmt: skip
-PACKAGES = ("bytelm", "tree-sitter", "tree-sitter-python")
 
 
 class _UnchangedError(Exception):
@@ -141,7 +139,7 @@ class Build:
         recipe = self._recipe()
         steps = Steps(recipe.steps, self._benchmarks(recipe))
         source = Opening(recipe, steps, self.out, self.benchmark, self.processes).source()
-        rejected, rejected_bytes = Counter[str](), Counter[str]()
+        left_out = LeftOut()
         try:
             with ShardWriter(self.out) as writer:
                 sink = Sink(writer, recipe.percent)
@@ -161,25 +159,21 @@ class Build:
                         if reason is None and again:
                             reason = "duplicate"
                         if reason is not None:
-                            rejected[reason] += 1
-                            rejected_bytes[reason] += len(content)
+                            left_out.add(reason, len(content))
                             continue
                         seen.add(digest)
                         sink.add(replace(document, content=content))
                 if source.passed_over:
                     say(f"passed over files of other endings: {source.passed_over}")
-                rejected += source.rejected
-                rejected_bytes += source.rejected_bytes
-                sink.finish(rejected)
-                manifest = writer.finish(
-                    self._about(recipe, source, steps, rejected, rejected_bytes)
-                )
+                left_out.add_all(source.rejected, source.rejected_bytes)
+                sink.finish(left_out.documents)
+                manifest = writer.finish(self._about(recipe, source, steps, left_out))
                 if holds_shards(self.out, manifest):
                     raise _UnchangedError
             say(f"wrote {self.out}")
         except _UnchangedError:
             say(f"{self.out} already holds the same shards: left as it is")
-        return self._figures(manifest, rejected, time.monotonic() - started)
+        return self._figures(manifest, left_out.documents, time.monotonic() - started)
 
     def _recipe(self) -> Recipe:
         """What is to be built. Raises InputError for options that do not go together."""
@@ -216,32 +210,13 @@ class Build:
         return benchmark_texts(() if made else self.benchmark)
 
     def _about(
-        self,
-        recipe: Recipe,
-        source: Source,
-        steps: Steps,
-        rejected: Counter[str],
-        sizes: Counter[str],
+        self, recipe: Recipe, source: Source, steps: Steps, left_out: LeftOut
     ) -> dict[str, Any]:
-        versions = {"python": platform.python_version()}
-        near = steps.choices.near_duplicates == "drop"
-        versions |= {package: _version(package) for package in (*PACKAGES, *["rensa"] * near)}
         alone = bool(recipe.exercises) and len(recipe.sources) == 1
         percent = HELD_OUT_PERCENT if alone else recipe.percent
-        taken = steps.choices.about()
-        return {
-            "source": source.about,
-            "held_out_percent": percent,
-            "max_file_bytes": recipe.max_file_bytes,
-            **({} if recipe.steps.filters else {"filters": False}),
-            **({"steps": taken} if taken else {}),
-            **({"replaced": dict(sorted(steps.replaced.items()))} if steps.replaced else {}),
-            "rejected": {
-                reason: {"documents": count, "bytes": sizes[reason]}
-                for reason, count in sorted(rejected.items())
-            },
-            "versions": versions,
-        }
+        return described(
+            source.about, recipe.steps, percent, recipe.max_file_bytes, left_out, steps.replaced
+        )
 
     def _figures(
         self, manifest: dict[str, Any], rejected: Counter[str], seconds: float
@@ -264,10 +239,3 @@ class Build:
             "rejected": dict(sorted(rejected.items())),
             "seconds": round(seconds, 3),
         }
-
-
-def _version(package: str) -> str:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return "not installed"
