@@ -1,4 +1,4 @@
-"""Sources of documents: the library, folders, clones, datasets, exercises, functions."""
+"""Sources of documents: the library, folders, clones, datasets, exercises, functions, shards."""
 
 import hashlib
 import heapq
@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from bytelm.toolkit import InputError, option
+from bytelm.toolkit import InputError, Split, option
 from data.dataset import Dataset
 from data.exercises.clean import benchmark_checks
 from data.exercises.generate import LAST_STAGE, Curriculum
@@ -123,6 +123,31 @@ def functions(problems: Path, results: Path, steps: Steps, held_out_percent: flo
     """The functions that passed; see `PassedFunctions`."""
     about: dict[str, Any] = {"functions": str(problems)}
     return Source(about, PassedFunctions(problems, results, steps, held_out_percent, about))
+
+
+def shards(path: Path, out: Path) -> Source:
+    """The documents of a shard folder, which stay in their splits.
+
+    Raises InputError if it is no whole shard folder, or the one that is to be written.
+    """
+    if path.resolve() == out.resolve():
+        raise InputError(f"{path} is read, and cannot be written too; write elsewhere")
+    found = ShardDocuments(path)
+    return Source({"shards": str(path), "sha256": found.sha256}, found)
+
+
+class ShardDocuments:
+    """Reads both splits of a shard folder, training data first."""
+
+    def __init__(self, path: Path) -> None:
+        self._splits = [Split(path, "train"), Split(path, "held_out")]
+        self.sha256 = {split.split: split.sha256 for split in self._splits}
+        self.rejected, self.rejected_bytes = Counter[str](), Counter[str]()
+
+    def files(self) -> Iterator[Found]:
+        for split in self._splits:
+            for name, text in zip(split.names(), split, strict=True):
+                yield Found(name, text.tobytes(), split.split)
 
 
 class Chain:

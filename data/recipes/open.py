@@ -26,6 +26,7 @@ from data.recipes.recipe import (
     Recipe,
     Repository,
     Rows,
+    Shards,
     kind_of,
 )
 from data.sources import Chain, Part, Source, Staged
@@ -89,6 +90,8 @@ class Opening:
                 return self._packages(kind)
             case Functions():
                 return self._functions(kind)
+            case Shards():
+                return read.shards(kind.shards, self.out)
         return read.standard_library(most)
 
     def _exercises(self, kind: Exercises, megabytes: float) -> Source:

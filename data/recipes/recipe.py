@@ -95,7 +95,15 @@ class Functions:
     weight: Weight | None = None
 
 
-Kind = StandardLibrary | Exercises | PackageList | Folder | Rows | Repository | Functions
+@dataclass(frozen=True)
+class Shards:
+    """A shard folder: its documents stay in their splits."""
+
+    shards: Path
+    weight: Weight | None = None
+
+
+Kind = StandardLibrary | Exercises | PackageList | Folder | Rows | Repository | Functions | Shards
 KINDS: dict[str, type[Kind]] = {
     "stdlib": StandardLibrary,
     "exercises": Exercises,
@@ -104,6 +112,7 @@ KINDS: dict[str, type[Kind]] = {
     "dataset": Rows,
     "git": Repository,
     "functions": Functions,
+    "shards": Shards,
 }
 
 

@@ -83,6 +83,48 @@ def three(root: Path, text: str = THREE) -> str:
     return recipe(root / "three.toml", text)
 
 
+def test_shards_keep_their_splits(tmp_path: Path) -> None:
+    folder(tmp_path / "one", 40, 1000)
+    Build(out=tmp_path / "built", path=tmp_path / "one", held_out_percent=30).run()
+    asked = recipe(
+        tmp_path / "again.toml",
+        '[[sources]]\nkind = "shards"\nshards = "built"\nweight = 3\n'
+        '[[sources]]\nkind = "exercises"\nweight = 1\n',
+    )
+    Build(out=tmp_path / "out", recipe=asked, processes=1).run()
+    for split in ("train", "held_out"):
+        before = dict(
+            zip(
+                Split(tmp_path / "built", split).names(),
+                Split(tmp_path / "built", split),
+                strict=True,
+            )
+        )
+        after = dict(
+            zip(Split(tmp_path / "out", split).names(), Split(tmp_path / "out", split), strict=True)
+        )
+        assert len(before) > 5
+        assert {name: after[name].tobytes() for name in before} == {
+            name: text.tobytes() for name, text in before.items()
+        }
+    built, made = read_manifest(tmp_path / "out")["source"]["sources"]
+    assert built["sha256"]["train"] == Split(tmp_path / "built", "train").sha256
+    assert built["bytes"] == pytest.approx(3 * made["bytes"], rel=0.1)
+
+
+def test_shards_that_cannot_be_read(tmp_path: Path) -> None:
+    text = '[[sources]]\nkind = "shards"\nshards = "built"\n'
+    asked = recipe(tmp_path / "mine.toml", text)
+    with pytest.raises(InputError, match=r"mine.toml: source 1 \(shards\): .*built"):
+        Build(out=tmp_path / "out", recipe=asked).run()
+    folder(tmp_path / "one", 9, 1000)
+    Build(out=tmp_path / "built", path=tmp_path / "one").run()
+    with pytest.raises(InputError, match="is read, and cannot be written too"):
+        Build(out=tmp_path / "built", recipe=asked).run()
+    Build(out=tmp_path / "out", recipe=asked).run()
+    assert documents(tmp_path / "out") == documents(tmp_path / "built")
+
+
 @pytest.mark.medium
 def test_the_shares_hold_and_the_scarce_source_is_used_up(tmp_path: Path) -> None:
     asked = three(tmp_path)

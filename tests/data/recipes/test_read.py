@@ -15,6 +15,7 @@ from data.recipes.recipe import (
     PackageList,
     Repository,
     Rows,
+    Shards,
     StandardLibrary,
 )
 from data.steps.judge import Choices
@@ -61,6 +62,10 @@ kind = "functions"
 functions = "f.jsonl"
 results = "r.jsonl"
 weight = 1
+[[sources]]
+kind = "shards"
+shards = "built"
+weight = 1
 
 [steps]
 filters = false
@@ -85,6 +90,7 @@ def test_every_key_comes_through_and_paths_begin_at_the_file(tmp_path: Path) -> 
         Rows(tmp_path / "rows.jsonl", 1, "text"),
         Repository(tmp_path / "../clone", 1, "v1", ()),
         Functions(tmp_path / "f.jsonl", tmp_path / "r.jsonl", 1),
+        Shards(tmp_path / "built", 1),
     )
     assert {type(source) for source in recipe.sources} == set(KINDS.values())
     assert recipe.steps == Choices(filters=False, syntax="drop", most_error_percent=2)
