@@ -9,13 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from bytelm.shards import Split
-from bytelm.toolkit import InputError
-from data.build import Build
-from data.steps.judge import Choices
-
-pytest.importorskip("datatrove", reason="datatrove, of the extra `scale`, is not installed")
 from datatrove.data import Document
 from datatrove.executor import LocalPipelineExecutor
 from datatrove.pipeline.dedup import (
@@ -29,7 +22,11 @@ from datatrove.pipeline.readers import JsonlReader
 from datatrove.utils.hashing import HashConfig
 from loguru import logger
 
+from bytelm.shards import Split
+from bytelm.toolkit import InputError
+from data.build import Build
 from data.scale import MergeParts, ReadFolder, TakeSteps, WriteParts, python_words
+from data.steps.judge import Choices
 
 pytestmark = pytest.mark.medium
 CHOICES = Choices(generated_files="drop", secrets="replace", near_duplicates="drop")
