@@ -17,7 +17,7 @@ from data.exercises.generate import LAST_STAGE, Curriculum
 from data.functions.documents import PassedFunctions
 from data.git.clone import Clone
 from data.steps.judge import Steps
-from data.walk import MACHINERY, Found, Walk
+from data.walk import MACHINERY, Found, Walk, below
 
 TESTS = frozenset({"test", "tests", "idle_test"})
 PACKAGES = frozenset({"site-packages", "dist-packages"})
@@ -77,17 +77,9 @@ def folder(path: Path, suffixes: tuple[str, ...], max_file_bytes: int, out: Path
     if not path.is_dir():
         what = "is not a folder" if path.exists() else "does not exist"
         raise InputError(f"{option('path')} {path} {what}")
-    inside = _below(path, out)
+    inside = below(path, out)
     walk = Walk(path, suffixes, max_file_bytes, MACHINERY, inside)
     return Source({"path": str(path), "suffixes": list(suffixes)}, walk)
-
-
-def _below(path: Path, out: Path) -> Path | None:
-    """`out` as a path that starts with `path`, or None if it is not inside."""
-    try:
-        return path / out.resolve().relative_to(path.resolve())
-    except ValueError:
-        return None
 
 
 def dataset(path: Path, column: str, out: Path) -> Source:
@@ -95,7 +87,7 @@ def dataset(path: Path, column: str, out: Path) -> Source:
 
     The output folder `out` is skipped. Raises InputError if `path` has no such file.
     """
-    found = Dataset(path, column, _below(path, out))
+    found = Dataset(path, column, below(path, out))
     return Source({"dataset": str(path), "column": column}, found)
 
 

@@ -119,6 +119,14 @@ class Walk:
         self.rejected_bytes[reason] += size
 
 
+def below(path: Path, inner: Path) -> Path | None:
+    """`inner` as a path that starts with `path`, or None if it is not inside."""
+    try:
+        return path / inner.resolve().relative_to(path.resolve())
+    except ValueError:
+        return None
+
+
 def _read(path: bytes, limit: int) -> bytes:
     # A file may be replaced after it was checked: O_NONBLOCK keeps a FIFO from blocking, and
     # O_NOFOLLOW refuses a link.

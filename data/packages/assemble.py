@@ -61,7 +61,9 @@ class Assembly:
         kept_N[np.unique(digests_N, return_index=True)[1]] = True
         for again in np.flatnonzero(~kept_N).tolist():
             self._reject("duplicate", again)
-        signed_N = np.concatenate([part.signed_N for part in self.parts]) & kept_N
+        # There may be no part at all.
+        signed_N = np.concatenate([np.zeros(0, bool), *(part.signed_N for part in self.parts)])
+        signed_N &= kept_N
         if signed_N.any():
             for index, earlier in self._near(np.flatnonzero(signed_N), kept_N):
                 kept_N[index] = False

@@ -107,6 +107,15 @@ class Part:
     def __len__(self) -> int:
         return len(self.names)
 
+    def is_whole(self) -> bool:
+        """Whether the files are as long as `about.json` says."""
+        lengths = {
+            "texts": sum(self.sizes),
+            "digests": DIGEST_BYTES * len(self),
+            "signatures": 2 * PERMUTATIONS * int(self.signed_N.sum()),
+        }
+        return all((self.folder / name).stat().st_size == size for name, size in lengths.items())
+
     def counted(self, key: str) -> Counter[str]:
         """One of the part's counts."""
         return Counter(self.about.get(key, {}))
