@@ -2,53 +2,84 @@
 
 A work folder is shared by all tasks:
 
-    counts/STEP-RANK.json   what a step of a task counted, written when the step ends
+    counts/STEP-RANK.json   what a step of a task was told, and what it counted, when it ended
     parts/NAME/             documents; see data.packages.part
 """
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bytelm.toolkit import InputError, write_json
+from bytelm.toolkit import InputError, some, write_json
 
-STEPS = ("read", "steps", "parts")
-"""The steps that write counts. Of these, `parts` must be in every pipeline."""
+_STEPS = ("read", "steps", "parts")
+_ANEW = "remove it and run all tasks again"
 
 
-def write_counts(work: Path, step: str, rank: int, tasks: int, counts: dict[str, Any]) -> None:
-    """Keep what a step of task `rank` of `tasks` counted."""
+@dataclass(frozen=True)
+class Counts:
+    """What the tasks of a step counted, in the order of the tasks. All had the same `settings`."""
+
+    settings: dict[str, Any]
+    tasks: list[dict[str, Any]]
+
+    def summed(self, key: str) -> Counter[str]:
+        """The counts under `key` of all tasks together."""
+        total = Counter[str]()
+        for counts in self.tasks:
+            total.update(counts.get(key, {}))
+        return total
+
+
+def write_counts(
+    work: Path,
+    step: str,
+    rank: int,
+    tasks: int,
+    settings: dict[str, Any],
+    counts: dict[str, Any],
+) -> None:
+    """Keep what a step of task `rank` of `tasks` was told and saw, and what it counted."""
+    assert step in _STEPS
     folder = work / "counts"
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / f"{step}-{rank:05d}.json", {"tasks": tasks, **counts})
+    whole = {"tasks": tasks, "settings": settings, "counts": counts}
+    write_json(folder / _name(step, rank), whole)
 
 
-def read_counts(work: Path, step: str) -> list[dict[str, Any]]:
-    """What a step counted, task by task; [] if the pipeline had no such step.
+def read_counts(work: Path) -> dict[str, Counts]:
+    """The counts of the pipeline's steps by name; `parts` is always there.
 
-    Raises InputError if a task has not ended, or if tasks of two runs are mixed.
+    Raises InputError if a task has not ended, and if tasks differ in settings or in number: their
+    parts would not go together.
     """
-    found = {path: _read(path) for path in sorted((work / "counts").glob(f"{step}-*.json"))}
-    if not found:
-        return []
-    tasks = {counts["tasks"] for counts in found.values()}
-    if len(tasks) > 1:
-        raise InputError(
-            f"{work} holds counts of runs with {' and '.join(map(str, sorted(tasks)))} tasks; "
-            "remove it and run all tasks again"
-        )
-    [count] = tasks
-    missing = [
-        rank for rank in range(count) if work / "counts" / f"{step}-{rank:05d}.json" not in found
-    ]
-    if missing:
-        raise InputError(
-            f"{work}: {len(missing)} of {count} tasks have not ended, the first of them task "
-            f"{missing[0]}; run them, and merge then"
-        )
-    return list(found.values())
+    found = {step: _of_step(work, step) for step in _STEPS}
+    if not found["parts"]:
+        raise InputError(f"{work} holds no parts; run a pipeline with WriteParts first")
+    numbers = {whole["tasks"] for files in found.values() for whole in files.values()}
+    if len(numbers) > 1:
+        those = " and ".join(map(str, sorted(numbers)))
+        raise InputError(f"{work} holds counts of runs with {those} tasks; {_ANEW}")
+    [tasks] = numbers
+    for step, files in found.items():
+        missing = [rank for rank in range(tasks) if _name(step, rank) not in files]
+        if files and missing:
+            raise InputError(
+                f"{work}: {len(missing)} of {tasks} tasks have not ended, the first of them task "
+                f"{missing[0]}; run them, and merge then"
+            )
+    return {step: _together(work, step, files) for step, files in found.items() if files}
+
+
+def _name(step: str, rank: int) -> str:
+    return f"{step}-{rank:05d}.json"
+
+
+def _of_step(work: Path, step: str) -> dict[str, dict[str, Any]]:
+    paths = (work / "counts").glob(f"{step}-*.json")
+    return {path.name: _read(path) for path in sorted(paths)}
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -56,14 +87,20 @@ def _read(path: Path) -> dict[str, Any]:
         found = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read ({error}); run its task again") from error
-    if not isinstance(found, dict) or not isinstance(found.get("tasks"), int):
+    if not isinstance(found, dict) or {*found} != {"tasks", "settings", "counts"}:
         raise InputError(f"{path} holds no counts; run its task again")
     return found
 
 
-def summed(counts: Iterable[dict[str, Any]], key: str) -> Counter[str]:
-    """The counts under `key` of all tasks together."""
-    total = Counter[str]()
-    for one in counts:
-        total.update(one.get(key, {}))
-    return total
+def _together(work: Path, step: str, files: dict[str, dict[str, Any]]) -> Counts:
+    tasks = [files[_name(step, rank)] for rank in range(len(files))]
+    first = tasks[0]["settings"]
+    for rank, whole in enumerate(tasks):
+        other = whole["settings"]
+        differ = sorted(key for key in first | other if first.get(key) != other.get(key))
+        if differ:
+            raise InputError(
+                f"{work}: tasks 0 and {rank} differ in {some(differ)} of the step {step!r}, so "
+                f"their parts do not go together; {_ANEW}, with the same script on the same files"
+            )
+    return Counts(first, [whole["counts"] for whole in tasks])
