@@ -118,7 +118,8 @@ def test_a_figure_stands_beside_the_processor_and_its_vector_units(tmp_path: Pat
     """Results that are older than the record of the units say that it is not there."""
     assert "AMD EPYC, 2 cores, vector units not recorded" in made_block("training", RESULTS)
     assert made_block("measured", RESULTS).endswith(
-        "Measured on AMD EPYC (AVX2), 2 cores, torch 2.13.0+cpu."
+        "Measured on Intel(R) Xeon(R) Processor (AVX2, AVX-512, AVX-512-BF16, AVX-512-FP16), "
+        "2 cores, torch 2.13.0+cpu."
     )
     results = tmp_path / "results"
     shutil.copytree(RESULTS, results)
@@ -128,7 +129,7 @@ def test_a_figure_stands_beside_the_processor_and_its_vector_units(tmp_path: Pat
         figures["machine"]["vector_units"] = ["AVX2", "AMX-BF16"]
         path.write_text(json.dumps(figures))
     words = {
-        "measured": "Measured on AMD EPYC (AVX2, AMX-BF16), 2 cores, torch",
+        "measured": "Measured on Intel(R) Xeon(R) Processor (AVX2, AMX-BF16), 2 cores, torch",
         "bench": "Measured on AMD EPYC (AVX2, AMX-BF16), 2 cores, bfloat16",
         "speed": "| Intel(R) Xeon(R) Processor (AVX2, AMX-BF16), 2 cores | 1 | 779 bytes/s |",
         "speed-ranges": "Measured on Intel(R) Xeon(R) Processor (AVX2, AMX-BF16), 2 cores, torch",
