@@ -139,7 +139,8 @@ def noun_phrase(meaning: Meaning, arguments: tuple[str, ...], rng: Random) -> st
 def _joined(clauses: list[str]) -> str:
     """Clauses after "that": "are even and less than 3"."""
     first, *more = clauses
-    same = first.partition(" ")[0] == "are"
+    # Not in "are not even and are less than 3", which would deny both.
+    same = first.startswith("are ") and not first.startswith("are not ")
     return " and ".join([first, *(each.removeprefix("are ") if same else each for each in more)])
 
 

@@ -1,6 +1,7 @@
 """What our readers have in common: tasks share out what is read, and each counts its own."""
 
 import hashlib
+from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,13 +56,13 @@ class SharedReader(PipelineStep):  # type: ignore[misc]
         super().__init__()
         self.work = Path(work)
 
+    @abstractmethod
     def opened(self, rank: int, tasks: int) -> Shared:
         """The share of a task."""
-        raise NotImplementedError
 
+    @abstractmethod
     def about(self) -> dict[str, Any]:
         """The `source` of the manifest, and `max_file_bytes` where there is such a limit."""
-        raise NotImplementedError
 
     def run(self, data: Any = None, rank: int = 0, world_size: int = 1) -> Iterator[Document]:
         """Yield the documents of task `rank` of `world_size`.

@@ -40,6 +40,8 @@ SAID = {
     "are greater than 2, in descending order.",
     ("numbers", "over 2|under 9", "", "count"): "Return the number of numbers in the list that are "
     "greater than 2 and less than 9.",
+    ("numbers", "not divisible by 4|under 9", "", "count"): "Return the number of numbers in the "
+    "list that are not divisible by 4 and are less than 9.",
     ("numbers", "", "steps", "list"): "Return the list of the differences between each of the "
     "numbers in the list and the one before it.",
 }  # fmt: skip
