@@ -36,10 +36,11 @@ def run_folder(shards: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip tests of other engines where those are not installed, unless they were asked for.
+    """Give each test the same random numbers, and skip those of other engines that are missing.
 
-    `make test-peers` installs them and asks for these tests alone (`-m peers`).
+    `make test-peers` installs the engines and asks for their tests alone (`-m peers`).
     """
+    torch.manual_seed(0)  # Whatever ran before in this process.
     for marker in item.iter_markers("peers"):
         for package in marker.args:
             try:
