@@ -6,7 +6,7 @@ characters, because documents need not be valid UTF-8.
 
 from collections.abc import Callable
 
-from data.literals import literal_share
+from data.steps.literals import literal_share
 
 LONGEST_LINE = 1000
 MEAN_LINE = 100
@@ -35,7 +35,7 @@ def few_alphanumeric(content: bytes) -> bool:
 
 def data_table(content: bytes) -> bool:
     """Whether tables of literals make up most of a Python file: data rather than code."""
-    return literal_share(content) > MOST_LITERAL
+    return literal_share(content, MOST_LITERAL) > MOST_LITERAL
 
 
 # In the order in which they are applied, cheap ones first.

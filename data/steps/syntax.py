@@ -11,14 +11,11 @@ errors in more than 0.1 %, and half in more than 1 %. So 0.1 % loses no good fil
 ones.
 """
 
-import tree_sitter_python
-from tree_sitter import Language, Parser
+from data.steps.python_tree import python_tree
 
 MOST_ERROR_PERCENT = 0.1
 # A tree of brackets takes 350 times the bytes of the text. Nobody writes larger files by hand.
 MOST_PARSED_BYTES = 4 << 20
-
-_PARSER = Parser(Language(tree_sitter_python.language()))
 
 
 def error_share(content: bytes) -> float:
@@ -26,7 +23,7 @@ def error_share(content: bytes) -> float:
 
     Time and memory grow with the size: up to a second and 350 MB for each million bytes.
     """
-    tree = _PARSER.parse(content)
+    tree = python_tree(content)
     if not tree.root_node.has_error:
         return 0.0
     cursor = tree.walk()

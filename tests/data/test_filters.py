@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from data.benchmarks import Benchmarks, humaneval
 from data.filters import reason_to_reject
-from data.literals import literal_share
+from data.steps.literals import literal_share
 
 CODE = b'''"""A module."""
 

@@ -5,26 +5,28 @@ it, and its loss on such text says little. The tree is walked with a cursor, one
 that deep nesting cannot overflow the stack.
 """
 
-import tree_sitter_python
-from tree_sitter import Language, Node, Parser
+from tree_sitter import Node
+
+from data.steps.python_tree import python_tree
 
 # Strings of fewer bytes count as code.
 LONG_STRING_BYTES = 400
 # Collections of fewer items count as code.
 MANY_LITERALS = 40
 
-_PARSER = Parser(Language(tree_sitter_python.language()))
 _COLLECTIONS = {"list", "tuple", "set", "dictionary", "argument_list", "parenthesized_expression"}
 _LITERALS = {"string", "integer", "float", "concatenated_string", "none", "true", "false"}
 
 
-def literal_share(content: bytes) -> float:
+def literal_share(content: bytes, beyond: float = 0.0) -> float:
     """The share (0 to 1) of the bytes in long strings or in collections of many literals.
 
-    Docstrings and other strings that are statements count as prose, not as literals.
+    Docstrings and other strings that are statements count as prose, not as literals. If the share
+    is `beyond` or less, the walk ends as soon as that is known. Then the result is a share that is
+    `beyond` or less, too.
     """
-    cursor = _PARSER.parse(content).walk()
-    covered = 0
+    cursor = python_tree(content).walk()
+    covered, total = 0, max(1, len(content))
     while True:
         node = cursor.node
         assert node is not None
@@ -35,9 +37,12 @@ def literal_share(content: bytes) -> float:
             # The nodes inside a table are already counted with it.
             if size == 0 and cursor.goto_first_child():
                 continue
+        # Even if all the rest were tables.
+        if covered + len(content) - node.end_byte <= beyond * total:
+            return covered / total
         while not cursor.goto_next_sibling():
             if not cursor.goto_parent():
-                return covered / max(1, len(content))
+                return covered / total
 
 
 def _table_bytes(node: Node) -> int:
