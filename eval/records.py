@@ -138,7 +138,7 @@ class BitsResult(Sealed):
     forecast_accepted: list[Count] | None = None
     """Item i counts the places where a forward would give i + 1 bytes."""
     compressors: dict[str, CompressorBits] | None = None
-    """What compressors make of the same bytes, by their names (gzip, zstd, xz)."""
+    """What compressors make of the same bytes, by their names (gzip, zstd, xz, brotli)."""
     seconds: Number | None = None
     """Wall-clock seconds of the command."""
     checkpoint: str | None = None

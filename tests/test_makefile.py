@@ -163,7 +163,7 @@ def check_made(project: Path) -> None:
     report = json.loads((project / "runs" / "tiny" / "report.json").read_text())
     config = json.loads((project / "runs" / "tiny" / "config.json").read_text())
     assert len(report["held_out_bpb"]) == config["model"]["prediction_heads"]
-    assert set(report["compressors"]) == {"gzip", "zstd", "xz"}
+    assert set(report["compressors"]) == {"gzip", "zstd", "xz", "brotli"}
     assert all(row["identical"] for row in report["speed"])
     assert {row["k"] for row in report["speed"]} == {1, 2, 4, 8}
     assert report["humaneval"]["n"] == 164

@@ -134,7 +134,7 @@ class Bits:
     out: Annotated[Path, Out()] | None = None
     """Also write the figures to this JSON file, and those of each file or problem."""
     compressors: bool = True
-    """Compress the same bytes with gzip, zstd and xz. Solutions are not compressed."""
+    """Compress the same bytes with gzip, zstd, xz and brotli. Solutions are not compressed."""
     batch: BatchSize = 8
     """Segments of files, or problems, that are scored side by side. More need more memory."""
     device: Device = "cpu"

@@ -2,8 +2,9 @@
 
 Sizes are those of whole files in each format, with headers and checksums and without a file name.
 The frame of gzip costs 18 bytes, that of xz about 60, that of zstd about 10 (the zstd program adds
-a checksum of 4). This is much for a file of a few hundred bytes and nothing for megabytes. So two
-figures are given: each file compressed alone, and all files concatenated.
+a checksum of 4), and that of brotli one or two. This is much for a file of a few hundred bytes and
+nothing for megabytes. So two figures are given: each file compressed alone, and all files
+concatenated.
 """
 
 import gzip
@@ -19,6 +20,7 @@ from eval.records import CompressorBits
 XZ_PRESET = 9 | lzma.PRESET_EXTREME
 XZ_DICTIONARY_BYTES = 64 << 20  # preset 9's own
 ZSTD_LEVEL = 19
+BROTLI_LEVEL = 11
 
 
 def gzip_size(content: bytes) -> int:
@@ -40,25 +42,34 @@ def xz_size(content: bytes) -> int:
 
 def zstd_size(content: bytes) -> int:
     """Bytes of `content` after zstd -19."""
+    return _arrow_size(content, "zstd", ZSTD_LEVEL)
+
+
+def brotli_size(content: bytes) -> int:
+    """Bytes of `content` after brotli -q 11, which has a dictionary of words of the web."""
+    return _arrow_size(content, "brotli", BROTLI_LEVEL)
+
+
+def _arrow_size(content: bytes, name: str, level: int) -> int:
     import pyarrow
 
-    codec = pyarrow.Codec("zstd", compression_level=ZSTD_LEVEL)
-    return len(codec.compress(content, asbytes=True))
+    return len(pyarrow.Codec(name, compression_level=level).compress(content, asbytes=True))
 
 
 COMPRESSORS: dict[str, Callable[[bytes], int]] = {
     "gzip": gzip_size,
     "zstd": zstd_size,
     "xz": xz_size,
+    "brotli": brotli_size,
 }
 
 
 def compress_bits(documents: Sequence[bytes]) -> dict[str, CompressorBits]:
-    """Bits per byte of `documents` under gzip -9, zstd -19 and xz -9e.
+    """Bits per byte of `documents` under gzip -9, zstd -19, xz -9e and brotli -q 11.
 
-    By the compressor's name (gzip, zstd, xz): every document compressed alone (the sum of the sizes
-    by the sum of the bytes), and all of them concatenated. Raises InputError where there is no byte
-    to compress.
+    By the compressor's name (gzip, zstd, xz, brotli): every document compressed alone (the sum of
+    the sizes by the sum of the bytes), and all of them concatenated. Raises InputError where there
+    is no byte to compress.
     """
     total = sum(len(document) for document in documents)
     if not total:

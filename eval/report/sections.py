@@ -8,7 +8,7 @@ from eval.report.record import Report
 from eval.report.samples import Shown
 from eval.report.words import count_of, duration, size
 
-COMPRESSOR_NAMES = {"gzip": "gzip -9", "zstd": "zstd -19", "xz": "xz -9e"}
+COMPRESSOR_NAMES = {"gzip": "gzip -9", "zstd": "zstd -19", "xz": "xz -9e", "brotli": "brotli -q 11"}
 SUITE_NAMES = {"exercises": "exercises", "humaneval": "HumanEval", "micro": "micro"}
 # A model of fewer parameters is expected to solve next to none of HumanEval; the page says so.
 SMALL_PARAMETERS = 100e6

@@ -87,7 +87,9 @@ def make_run(folder: Path) -> Path:
             "checkpoint_sha256": OURS,
         },
     )
-    compressors = {name: {"each": 2.1, "together": 1.6} for name in ("gzip", "zstd", "xz")}
+    compressors = {
+        name: {"each": 2.1, "together": 1.6} for name in ("gzip", "zstd", "xz", "brotli")
+    }
     write(
         results / "bits.json",
         {

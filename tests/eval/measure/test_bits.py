@@ -28,7 +28,7 @@ def test_bits_of_files_folders_and_shards(
     expected = score_documents(model, [one.read_bytes(), two.read_bytes()])
     assert figures["heads_bpb"] == pytest.approx(expected.heads_bpb())
     assert (figures["bytes"], figures["documents"]) == (456, 2)
-    assert set(figures["compressors"]) == {"gzip", "zstd", "xz"}
+    assert set(figures["compressors"]) == {"gzip", "zstd", "xz", "brotli"}
     written = json.loads((tmp_path / "bits.json").read_text())
     assert [row["name"] for row in written["files"]] == [str(one), str(two)]
     assert written["files"][0]["heads_bpb"] == pytest.approx(expected.document_bpb(0))

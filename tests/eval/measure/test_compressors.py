@@ -10,7 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bytelm.toolkit import InputError
-from eval.measure.compressors import COMPRESSORS, compress_bits, gzip_size, xz_size, zstd_size
+from eval.measure.compressors import (
+    COMPRESSORS,
+    brotli_size,
+    compress_bits,
+    gzip_size,
+    xz_size,
+    zstd_size,
+)
 
 CODE = b"".join(b"def f_%d(x):\n    return x + %d\n\n" % (i, i * i) for i in range(400))
 NOISE = random.Random(0).randbytes(5000)
@@ -23,6 +30,9 @@ def test_sizes_are_those_of_whole_files_in_each_format(content: bytes) -> None:
     assert xz_size(content) == len(lzma.compress(content, preset=XZ))
     packed = pyarrow.Codec("zstd", compression_level=19).compress(content, asbytes=True)
     assert zstd_size(content) == len(packed)
+    packed = pyarrow.Codec("brotli", compression_level=11).compress(content, asbytes=True)
+    assert brotli_size(content) == len(packed)
+    assert pyarrow.Codec("brotli").decompress(packed, len(content), asbytes=True) == content
 
 
 @pytest.mark.skipif(shutil.which("gzip") is None, reason="no gzip program here")
@@ -37,7 +47,7 @@ def test_each_and_together_in_bits_per_byte() -> None:
     documents = [CODE, NOISE, b"x = 1\n"]
     joined, total = b"".join(documents), len(CODE) + len(NOISE) + 6
     found = compress_bits(documents)
-    assert list(found) == ["gzip", "zstd", "xz"]
+    assert list(found) == ["gzip", "zstd", "xz", "brotli"]
     for name, size_of in COMPRESSORS.items():
         assert found[name].each == 8 * sum(map(size_of, documents)) / total
         assert found[name].together == 8 * size_of(joined) / total
