@@ -98,7 +98,7 @@ def read_documents(path: Path) -> Iterator[Document]:
         yield from _read_file(path)
     else:
         what = "is not a regular file or folder" if path.exists() else "does not exist"
-        raise InputError(f"{path} {what}")
+        raise InputError(f"{path} {what}; give files, folders of files, or shard folders")
 
 
 def _read_file(path: Path) -> Iterator[Document]:

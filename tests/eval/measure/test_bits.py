@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from support import ROOT, eval_command, one_line, torchrun
 
-from bytelm.toolkit import Split, load_checkpoint, score_documents
-from eval.measure.bits import Document, measure_bits
+from bytelm.toolkit import InputError, Split, load_checkpoint, score_documents
+from eval.measure.bits import Document, measure_bits, read_documents
 
 
 @pytest.mark.medium
@@ -84,3 +84,8 @@ def test_nothing_to_score(
     )
     assert status == 2
     assert one_line(err)
+
+
+def test_a_path_that_is_not_there_is_named_with_what_to_give(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"absent does not exist; give files, folders of files"):
+        list(read_documents(tmp_path / "absent"))
