@@ -1,6 +1,6 @@
 """The walk that ends early has the whole walk's answer; the tree of a file is made once."""
 
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from data.steps.literals import literal_share
@@ -19,6 +19,7 @@ PIECES = (
 documents = st.lists(st.sampled_from(PIECES), max_size=8).map(b"".join)
 
 
+@settings(deadline=None)
 @given(documents, st.floats(0, 1))
 @example(b"", 0.0)
 @example(PIECES[1], 1.0)
