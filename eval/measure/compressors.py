@@ -2,7 +2,7 @@
 
 Sizes are those of whole files in each format, with headers and checksums and without a file name.
 The frame of gzip costs 18 bytes, that of xz about 60, that of zstd about 10 (the zstd program adds
-a checksum of 4), and that of brotli one or two. This is much for a file of a few hundred bytes and
+a checksum of 4), and that of brotli about 4. This is much for a file of a few hundred bytes and
 nothing for megabytes. So two figures are given: each file compressed alone, and all files
 concatenated.
 """
