@@ -32,12 +32,15 @@ TABLE1_BYTES ?= 2500000
 TABLE1_SUITE ?= exercises
 TABLE1_TRAIN ?= --model.hidden 557
 TABLE1_COMPLETE ?= --samples 20 --temperatures 0.2 0.6
+PROMPT ?=
+GENERATE ?= --max-bytes 400
+EVAL_SUITES ?= exercises humaneval micro
 SPEED ?= --rounds 1 --prompts 32
 PYTEST ?= -n 2 --dist worksteal --durations=25 --durations-min=1 -rs
 
 # Make splits names at white space, so that `runs/my run` would be two targets. PRESET, RECIPE and SUITE are
 # parts of paths.
-PATHS := PRESET RECIPE SUITE RUN CORPUS LIBRARY CHECKPOINT SAMPLES DRAFTS BENCH_CHECKPOINT BENCH_OUT SWEEP SWEEP_OUT TABLE1 TABLE1_SUITE
+PATHS := PRESET RECIPE SUITE PROMPT RUN CORPUS LIBRARY CHECKPOINT SAMPLES DRAFTS BENCH_CHECKPOINT BENCH_OUT SWEEP SWEEP_OUT TABLE1 TABLE1_SUITE
 EMPTY :=
 SPACE := $(EMPTY) $(EMPTY)
 TAB := $(EMPTY)	$(EMPTY)
@@ -46,6 +49,9 @@ $(foreach name,$(PATHS),$(if $(call split,$($(name))),\
 	$(error $(name)=$($(name)) holds white space, which make cannot handle: choose a path without)))
 
 PY := .venv/bin/python
+# Where CHECKPOINT is given, these targets take it, else the model that comes with the clone.
+GIVEN := $(if $(filter file,$(origin CHECKPOINT)),,--checkpoint $(CHECKPOINT))
+EVAL ?= runs/eval/$(if $(GIVEN),$(notdir $(CHECKPOINT:/=)),small)
 STAMP := .venv/.installed
 RESULTS := $(RUN)/results
 SUITES := exercises humaneval micro
@@ -120,6 +126,17 @@ drafts: data ## Train the drafting heads of CHECKPOINT (a PRESET) on its own tex
 	$(PY) -m data build --dataset $(DRAFTS)/text --column text --no-filters --out $(DRAFTS)/shards
 	$(PY) -m bytelm train --preset $(PRESET) --init $(CHECKPOINT) --drafts-only --data $(DRAFTS)/shards \
 		--run $(DRAFTS) --minutes $(MINUTES) --resume $(TRAIN)
+
+generate: setup ## Complete the file PROMPT with CHECKPOINT, or with weights/small if none is named
+	@test -n "$(PROMPT)" || { echo "error: which file is to be completed? make generate PROMPT=file.py" >&2; exit 2; }
+	@$(PY) -m bytelm generate $(GIVEN) --prompt-file $(PROMPT) $(GENERATE)
+
+# Each suite goes on where it was stopped. Other suites: make eval EVAL_SUITES=mbpp, as docs/evaluation.md names them.
+eval: setup ## Complete and grade EVAL_SUITES with CHECKPOINT, or with weights/small if none is named, into EVAL
+	@for suite in $(EVAL_SUITES); do to=$(EVAL)/$$suite; \
+		$(PY) -m eval complete --suite $$suite $(GIVEN) --out $$to.jsonl $(COMPLETE) && \
+		$(PY) -m eval grade --suite $$suite --samples $$to.jsonl --out $$to.json && \
+		$(PY) -m eval bits --suite $$suite $(GIVEN) --out $(EVAL)/solutions-$$suite.json || exit; done >/dev/null
 
 complete: setup ## Complete the prompts of SUITE with CHECKPOINT into SAMPLES
 	$(PY) -m eval complete --suite $(SUITE) --checkpoint $(CHECKPOINT) --out $(SAMPLES) $(COMPLETE)
@@ -213,4 +230,4 @@ format: setup ## Format the code and fix what lint can fix
 clean: ## Remove runs, shards and caches; keep .venv
 	rm -rf runs data/shards .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help setup run data train drafts complete grade report sweep table1 bench test test-slow test-peers lint check format clean readme sanitize suite
+.PHONY: help setup run data train drafts generate eval complete grade report sweep table1 bench test test-slow test-peers lint check format clean readme sanitize suite

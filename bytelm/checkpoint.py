@@ -35,6 +35,7 @@ from bytelm.base.errors import InputError, door
 from bytelm.base.ranks import gather_objects, launched, rank, world_size
 from bytelm.config import ModelConfig, model_config
 from bytelm.files.atomic import new_folder, sha256_of, usual_mode, write_json
+from bytelm.files.shipped import shipped
 from bytelm.files.streams import say
 from bytelm.forms import CheckpointFile, UnknownFormatError, read_form
 from bytelm.forms import DamagedError as DamagedError
@@ -333,17 +334,18 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def load_checkpoint(
-    where: str | Path, device: str = "cpu", dtype: torch.dtype = torch.float32
+    where: str | Path | None = None, device: str = "cpu", dtype: torch.dtype = torch.float32
 ) -> Checkpoint:
     """Load a checkpoint, or the newest whole one of a run folder, in evaluation mode.
 
+    `where`: the folder; by default that of `weights/small`, which comes with a clone.
     `device`: cpu, cuda or cuda:N. `dtype`: the type of the weights, float32 or bfloat16; derived
     constants (the rotary cosines and sines) stay float32. Raises InputError if there is no such
     checkpoint or device, and DamagedError if the weights cannot be read.
     """
     limit_threads()
     device = check_device(device)
-    folder = find_checkpoint(Path(where))
+    folder = find_checkpoint(shipped() if where is None else Path(where))
     about = read_about(folder)
     config = model_config(about["model"], str(folder / "checkpoint.json"))
     with torch.device("meta"):

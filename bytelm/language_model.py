@@ -29,7 +29,7 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 def load(
-    path: str | Path,
+    path: str | Path | None = None,
     *,
     device: str | torch.device = "cpu",
     dtype: Literal["float32", "bfloat16"] | torch.dtype = "float32",
@@ -37,13 +37,14 @@ def load(
     """Load a trained model.
 
     `path`: a checkpoint folder, or a run folder, of which the newest undamaged checkpoint is
-    loaded. `device`: cpu, cuda or cuda:N. `dtype`: the type of weights, keys and values. bfloat16
-    halves the memory, and is faster on processors that support it.
+    loaded; by default `weights/small`, which comes with a clone. `device`: cpu, cuda or cuda:N.
+    `dtype`: the type of weights, keys and values. bfloat16 halves the memory, and is faster on
+    processors that support it.
 
     Raises InputError (a ValueError) if an argument is wrong, if there is no such checkpoint, if the
     checkpoint is damaged, or if this machine does not have the device.
     """
-    if not isinstance(path, str | Path):
+    if not isinstance(path, str | Path | None):
         raise InputError(f"path must be a str or a Path, not {type(path).__name__}")
     return LanguageModel(load_checkpoint(path, str(device), _dtype(dtype)))
 

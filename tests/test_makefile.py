@@ -62,10 +62,26 @@ def test_a_python_that_will_not_do_is_named(tmp_path: Path) -> None:
     assert not (project / ".venv").exists()
 
 
+def test_what_is_completed_and_scored_is_the_shipped_model_where_none_is_named() -> None:
+    for target in ("generate", "eval"):
+        assert "--checkpoint" not in make("--dry-run", target, "PROMPT=x.py").stdout
+        named = make("--dry-run", target, "PROMPT=x.py", "CHECKPOINT=runs/mine/")
+        set_before = make("--dry-run", target, "PROMPT=x.py", CHECKPOINT="runs/mine/")
+        assert named.stdout == set_before.stdout
+        assert "--checkpoint runs/mine/ " in named.stdout
+    assert "runs/eval/mine" in named.stdout
+
+
+def test_a_file_to_complete_must_be_named() -> None:
+    done = make("generate")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: which file is to be completed? make generate PROMPT=")
+
+
 @pytest.mark.parametrize(
     "name",
     ["RUN", "CORPUS", "LIBRARY", "CHECKPOINT", "SAMPLES", "DRAFTS", "BENCH_CHECKPOINT", "BENCH_OUT",
-     "SWEEP", "SWEEP_OUT", "PRESET", "RECIPE", "SUITE"],
+     "SWEEP", "SWEEP_OUT", "PRESET", "RECIPE", "SUITE", "PROMPT"],
 )  # fmt: skip
 @pytest.mark.parametrize("value", ["runs/my run", "runs/my\trun", "run "])
 def test_a_path_with_white_space_is_refused(name: str, value: str) -> None:

@@ -42,8 +42,8 @@ class Generate:
 
     on_ranks: ClassVar[bool] = True
 
-    checkpoint: Path
-    """A run folder, or one of its checkpoints."""
+    checkpoint: Path | None = None
+    """A run folder, or one of its checkpoints. Default: weights/small, which a clone has."""
     prompt_file: Path | None = None
     """A file whose bytes are the prompt; - is standard input."""
     suffix_file: Path | None = None

@@ -120,8 +120,8 @@ class Bits:
 
     on_ranks: ClassVar[bool] = True
 
-    checkpoint: Path
-    """A run folder, or one of its checkpoints."""
+    checkpoint: Path | None = None
+    """A run folder, or one of its checkpoints. Default: weights/small, which a clone has."""
     paths: Annotated[tuple[Path, ...], tyro.conf.Positional] = ()
     """Files, folders (every file below them), or shard folders (their held-out documents)."""
     suite: str | None = None

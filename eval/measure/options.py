@@ -26,8 +26,11 @@ class DecoderOptions:
     device: Device = "cpu"
     """Where the model runs: cpu or cuda."""
 
-    def load(self, checkpoint: Path) -> Checkpoint:
-        """The checkpoint, or the newest one of a run folder. Raises InputError if there is none."""
+    def load(self, checkpoint: Path | None) -> Checkpoint:
+        """The checkpoint, or the newest one of a run folder; None: the one that a clone has.
+
+        Raises InputError if there is none.
+        """
         return load_checkpoint(checkpoint, self.device, DTYPES[self.dtype])
 
 

@@ -189,8 +189,8 @@ class Speed:
     alternate over k. `identical` says whether every byte is that of k = 1 at the first batch size.
     """
 
-    checkpoint: Path
-    """A run folder, or one of its checkpoints."""
+    checkpoint: Path | None = None
+    """A run folder, or one of its checkpoints. Default: weights/small, which a clone has."""
     data: Path | None = None
     """Shard folder. Prompts are cut from its held-out documents. Give this or --text."""
     text: Path | None = None

@@ -305,10 +305,10 @@ class Complete:
 
     on_ranks: ClassVar[bool] = True
 
-    checkpoint: Path
-    """A run folder, or one of its checkpoints."""
     out: Annotated[Path, Out()]
     """The file of samples to write (.jsonl). Figures go beside it, to NAME.complete.json."""
+    checkpoint: Path | None = None
+    """A run folder, or one of its checkpoints. Default: weights/small, which a clone has."""
     suite: str | None = None
     """The suite to complete, e.g. humaneval or mbpp. Give this or --problems."""
     problems: Path | None = None
