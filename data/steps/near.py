@@ -45,7 +45,7 @@ def _rensa() -> Any:
     except ImportError as error:
         raise InputError(
             "near duplicates are found with the package rensa, which is not installed: "
-            "install it with pip install 'bytelm[corpus]', or give --near-duplicates keep"
+            "install it with pip install '.[corpus]', or give --near-duplicates keep"
         ) from error
     return rensa
 
