@@ -51,6 +51,22 @@ class Continuation:
         return Continuation(self.prompt[max(0, len(self.prompt) - room) :], self.text)
 
 
+def gaps_in(texts: Sequence[bytes], size: int) -> list[Continuation]:
+    """A gap in the first `size` bytes of each text, the same at every call with these texts.
+
+    Both cuts are drawn evenly, as in training. A gap that would hold nothing is left out.
+    """
+    generator = np.random.Generator(np.random.PCG64(0))
+    found = []
+    for text in texts:
+        piece = text[:size]
+        first, second = sorted(generator.integers(0, len(piece) + 1, size=2).tolist())
+        if first < second:
+            gap = Gap(piece[:first], piece[second:])
+            found.append(Continuation(gap, piece[first:second]))
+    return found
+
+
 @torch.no_grad()
 def score_continuations(
     model: Model, continuations: Sequence[Continuation], batch: int = 8, progress: bool = False

@@ -205,6 +205,7 @@ class SummaryFile(Record):
     peak_bytes: Number | None = None
     skipped: Count | None = None
     held_out_bpb: Annotated[list[Number], Field(min_length=1)] | None = None
+    infilling_bpb: Annotated[list[Number], Field(min_length=1)] | None = None
     forecast: dict[str, Number] | None = None
     checkpoint: str | None = None
     checkpoint_sha256: Sha256 | None = None

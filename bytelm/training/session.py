@@ -28,7 +28,7 @@ from bytelm.training.device.compile_cache import (
 from bytelm.training.device.speedups import begin_compiling, pick_dtype
 from bytelm.training.learner import Execution, Learner
 from bytelm.training.loop.budget import Budget, Cadence
-from bytelm.training.loop.trainer import Trainer, score_figures
+from bytelm.training.loop.trainer import Trainer
 from bytelm.training.loop.watching import (
     Bar,
     Callback,
@@ -251,7 +251,7 @@ class _Session:
 
     def _summarize(self, trainer: Trainer, ended: str, rate: float) -> TrainingSummary:
         # After a signal the process should end soon, so held-out text is not scored.
-        scored = score_figures(trainer.evaluate()) if ended == "budget" else {}
+        scored = trainer.evaluate() if ended == "budget" else {}
         newest = list_checkpoints(trainer.checkpoints)[0]
         learner = trainer.learner
         summary = TrainingSummary(
@@ -270,6 +270,7 @@ class _Session:
             peak_bytes=peak_bytes(learner.execution.device),
             skipped=learner.guard.skipped,
             held_out_bpb=scored.get("held_out_bpb"),
+            infilling_bpb=scored.get("infilling_bpb"),
             forecast=scored.get("forecast"),
             checkpoint=str(newest.relative_to(self.run)),
             checkpoint_sha256=weights_sha256(read_about(newest)),

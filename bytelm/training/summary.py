@@ -42,6 +42,8 @@ class TrainingSummary:
     held_out_bpb: list[float] | None
     """Bits per byte of each head on a sample of the held-out text. None if a signal ended the run,
     or if a value is not finite."""
+    infilling_bpb: list[float] | None
+    """The same of what belongs into gaps of this text. None without infilling."""
     forecast: dict[str, float] | None
     """By number of heads k: bytes per forward that decoding would accept on the held-out text."""
     checkpoint: str
@@ -64,6 +66,8 @@ class TrainingSummary:
         """The main figures in one line of text."""
         skipped = f", {self.skipped} steps skipped" if self.skipped else ""
         held_out = f", {self.held_out_bpb[0]:.3f} bpb held out" if self.held_out_bpb else ""
+        if self.infilling_bpb:
+            held_out += f" and {self.infilling_bpb[0]:.3f} in gaps"
         used, rate = "", self.matmul_flops_per_s / 1e9
         if self.mfu is not None:
             used = f"{100 * self.mfu:.0f}% MFU (of {rate:.0f} GFLOP/s, a matrix product's), "

@@ -5,10 +5,13 @@ import math
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from support import random_model, small_config
 
 from bytelm.continuations import (
     Continuation,
+    gaps_in,
     score_continuations,
     score_continuations_on_ranks,
 )
@@ -103,3 +106,15 @@ def test_ranks_score_what_one_process_scores(monkeypatch: pytest.MonkeyPatch) ->
     alone = score_continuations(MODEL, PAIRS)
     np.testing.assert_allclose(score.bits_DN, alone.bits_DN, rtol=1e-5)
     assert score.symbols_DN.tolist() == alone.symbols_DN.tolist()
+
+
+@given(st.lists(st.binary(max_size=40), max_size=8), st.integers(1, 50))
+def test_gaps_are_cut_out_of_the_beginnings_of_texts(texts: list[bytes], size: int) -> None:
+    found = gaps_in(texts, size)
+    assert found == gaps_in(texts, size)
+    whole = iter(text[:size] for text in texts)
+    for one in found:
+        assert isinstance(one.prompt, Gap)
+        assert one.text
+        # In the order of the texts: those before it that are passed over have an empty gap.
+        assert one.prompt.prefix + one.text + one.prompt.suffix in whole

@@ -20,8 +20,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from bytelm.base.ranks import barrier, gather_objects, is_first, launched, rank, world_size
 from bytelm.checkpoint import (
     DamagedError,
@@ -36,15 +34,14 @@ from bytelm.checkpoint import (
 )
 from bytelm.forms import TrainingProgress
 from bytelm.records import fitted
-from bytelm.scoring import Score, score_documents
 from bytelm.shards import Split
 from bytelm.training.batches.held_out import held_out_sample
 from bytelm.training.batches.loading import Loader
 from bytelm.training.batches.packing import Packing
-from bytelm.training.device.fsdp import release_gathered
 from bytelm.training.device.speedups import abandon_compiling
 from bytelm.training.learner import Learner
 from bytelm.training.loop.budget import Budget, Cadence
+from bytelm.training.loop.evaluation import Evaluation
 from bytelm.training.loop.metrics import Metrics
 from bytelm.training.loop.stopping import Stopping, StopRequested
 from bytelm.training.loop.watching import Callback
@@ -76,7 +73,8 @@ class Trainer:
         )
         execution = learner.execution
         self.loader = Loader(packing, execution.device, rank(), world_size(), execution.micro)
-        self.sample = held_out_sample(held_out, cadence.eval_bytes)
+        sample = held_out_sample(held_out, cadence.eval_bytes)
+        self._evaluation = Evaluation(learner.model, sample, learner.infilling > 0)
         self.step, self.elapsed_before, self.started = 0, 0.0, time.monotonic()
         self.stopping = Stopping(deferred=launched())
         self.pending: dict[str, Any] | None = None
@@ -256,22 +254,15 @@ class Trainer:
         row = self.pending
         assert row is not None
         if self._evaluation_due():
-            row |= score_figures(self.evaluate())
+            row |= self.evaluate()
         with self.stopping.protected():
             if self.metrics is not None:
                 self.metrics.append(row)
             self._last, self.pending = row, None
 
-    def evaluate(self) -> Score:
-        """Score the held-out sample with the current weights. All ranks must call this together."""
-        dtype = self.learner.execution.dtype
-        if not launched():
-            return score_documents(self.model, self.sample, dtype=dtype)
-        # Else torch would recompile the sharded layers for every document length.
-        with torch.compiler.set_stance("force_eager"):
-            score = score_documents(self.model, self.sample, dtype=dtype)
-        release_gathered(self.model)
-        return score
+    def evaluate(self) -> dict[str, Any]:
+        """The figures of the held-out sample; see Evaluation. All ranks must call this together."""
+        return self._evaluation.figures(self.learner.execution.dtype)
 
     def _evaluation_due(self) -> bool:
         return self.step % self.cadence.eval_steps == 0
@@ -307,15 +298,6 @@ class Trainer:
             self._saved_step = self.step
             if is_first():
                 prune_checkpoints(self.checkpoints, self.cadence.keep)
-
-
-def score_figures(score: Score) -> dict[str, Any]:
-    """The figures of an evaluation on held-out text that metrics and summary store."""
-    bpb = score.heads_bpb()
-    return {
-        "held_out_bpb": bpb if all(map(math.isfinite, bpb)) else None,
-        "forecast": {str(k): value for k, value in score.forecast.items()},
-    }
 
 
 def _or_none(value: float | None) -> float | None:

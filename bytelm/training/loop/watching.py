@@ -93,7 +93,7 @@ class TensorBoard:
         for name in ("bpb", "grad_norm", "lr_scale", "bytes_per_s", "skipped"):
             if row[name] is not None:
                 self._writer.add_scalar(f"train/{name}", row[name], row["step"])
-        for name in ("heads_bpb", "held_out_bpb"):
+        for name in ("heads_bpb", "held_out_bpb", "infilling_bpb"):
             for head, bits in enumerate(row.get(name) or [], start=1):
                 if bits is not None:
                     self._writer.add_scalar(f"{name}/head_{head}", bits, row["step"])
