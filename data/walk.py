@@ -86,7 +86,8 @@ class Walk:
         """Whether a folder is `skip`, or one that is written in its place (see `new_folder`)."""
         if self.skip is None:
             return False
-        aside = re.fullmatch(rf"\.{re.escape(self.skip.name)}\.(old\.)?[a-z0-9_]{{8}}", folder.name)
+        name = rf"\.{re.escape(self.skip.name)}\.[a-z0-9_]{{8}}(\.unfinished)?"
+        aside = re.fullmatch(name, folder.name)
         return folder == self.skip or (bool(aside) and folder.parent == self.skip.parent)
 
     def _file(self, entry: "os.DirEntry[bytes]") -> Iterator[Found]:

@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 import re
-import secrets
 import shutil
 import stat
 from collections.abc import Collection, Iterator
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from bytelm.base.errors import InputError, some
+from bytelm.files.unfinished import beside, remove_abandoned, unfinished
 
 
 def sync(path: Path) -> None:
@@ -111,7 +111,7 @@ def new_file(path: Path) -> Iterator[Path]:
     """
     target = Path(os.path.realpath(path))
     target.parent.mkdir(parents=True, exist_ok=True)
-    aside = _beside(target)
+    aside = beside(target)
     try:
         with _saying_where(path):
             os.close(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
@@ -125,12 +125,6 @@ def new_file(path: Path) -> Iterator[Path]:
         aside.unlink(missing_ok=True)
         raise
     sync(target.parent)
-
-
-def _beside(target: Path) -> Path:
-    """A new name in the folder of `target`, of a length that every file system takes."""
-    name = os.fsdecode(os.fsencode(target.name)[:200])
-    return target.with_name(f".{name}.{secrets.token_hex(4)}")
 
 
 def write_text(path: Path, text: str) -> None:
@@ -193,22 +187,23 @@ def new_folder(path: Path, may_hold: Collection[str] = ()) -> Iterator[Path]:
     Only a folder with no other entries than `may_hold` is replaced (see `check_replaceable`, which
     raises InputError before the block and after it). If the block raises, the temporary folder is
     removed and `path` is unchanged. If the check after the block fails, the temporary folder stays.
+    That of a process that was killed is removed by the next one.
     """
     target = Path(os.path.realpath(path))
     check_replaceable(target, may_hold)
     target.parent.mkdir(parents=True, exist_ok=True)
-    aside = _beside(target)
+    remove_abandoned(target)
+    aside = beside(target)
     # A signal may raise at any line: whatever exists must be inside the block that removes it.
     try:
-        with _saying_where(path):
-            aside.mkdir()
-            yield aside
-            for file in aside.iterdir():
+        with _saying_where(path), unfinished(aside) as open_folder:
+            yield open_folder
+            for file in open_folder.iterdir():
                 sync(file)
         sync(aside)
         _check_again(target, may_hold, aside)
         if target.exists():
-            old = _beside(target)
+            old = beside(target)
             target.replace(old)
             aside.replace(target)
             shutil.rmtree(old)

@@ -16,6 +16,7 @@ from training import Running, assert_same, newest, rows_of, start, train
 from bytelm.checkpoint import check_checkpoint, list_checkpoints
 from bytelm.files.claims import claimed
 from bytelm.scoring import Score, score_documents
+from bytelm.training.loop import evaluation
 from bytelm.training.loop import trainer as trainer_module
 from bytelm.training.run_options import RunOptions
 
@@ -131,7 +132,7 @@ def test_while_held_out_text_is_scored(
         os.kill(os.getpid(), signal.SIGTERM)
         return score_documents(*arguments, **named)
 
-    monkeypatch.setattr(trainer_module, "score_documents", interrupted)
+    monkeypatch.setattr(evaluation, "score_documents", interrupted)
     run = tmp_path / "run"
     for _ in range(2):
         # The second time as it resumes: still before anything else is done.
@@ -139,7 +140,7 @@ def test_while_held_out_text_is_scored(
         assert "stopped by SIGTERM and saved" in capsys.readouterr().err
         assert [row["step"] for row in rows_of(run)] == [1, 2, 3, 4]
         assert check_checkpoint(newest(run))["progress"]["pending"]["step"] == 5
-    monkeypatch.setattr(trainer_module, "score_documents", score_documents)
+    monkeypatch.setattr(evaluation, "score_documents", score_documents)
     assert bytelm_command(*train(few_shards, run, "--resume", *options)) == 0
     assert_same(run, tmp_path / "whole")
 
@@ -155,9 +156,9 @@ def test_at_the_last_look(
     def interrupted(*_: object, **__: object) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
-    monkeypatch.setattr(trainer_module, "score_documents", interrupted)
+    monkeypatch.setattr(evaluation, "score_documents", interrupted)
     assert bytelm_command(*train(few_shards, run, *options)) == 143
-    monkeypatch.setattr(trainer_module, "score_documents", score_documents)
+    monkeypatch.setattr(evaluation, "score_documents", score_documents)
     for _ in range(2):
         assert bytelm_command(*train(few_shards, run, "--resume", *options)) == 0
         assert [row["step"] for row in rows_of(run)] == [1, 2, 3, 4, 5]

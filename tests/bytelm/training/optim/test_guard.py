@@ -198,7 +198,7 @@ def test_what_json_cannot_say_is_not_in_the_metrics(
         score.bits_DN[:] = float("inf")
         return score
 
-    monkeypatch.setattr("bytelm.training.loop.trainer.score_documents", overflow)
+    monkeypatch.setattr("bytelm.training.loop.evaluation.score_documents", overflow)
     run = tmp_path / "run"
     assert begin(few_shards, run, "--bytes", str(512 * 4), "--eval-steps", "1") == 0
     # rows_of refuses what JSON does not know.
