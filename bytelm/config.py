@@ -44,6 +44,8 @@ class ModelConfig:
     """Most positions of a text: begin of document, prompt and completion together."""
     window: Annotated[int, Range(0, most=2**30)] = 0
     """Each position attends to the last `window` positions, itself included; 0: to all."""
+    short_window: Annotated[int, Range(0, most=2**30)] = 0
+    """The window of all layers of the trunk but the last; 0: that of the others, `window`."""
     prediction_heads: HeadCount = 8
     """n: head i predicts the byte i positions ahead."""
     head_kind: HeadKind = "unembed"
@@ -61,16 +63,19 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         check_options(self, "model.")
-        width, heads, kv_heads, layers, orders, rows = (
+        width, heads, kv_heads, layers, window, short_window, orders, rows = (
             option(f"model.{name}")
             for name in (
-                "width", "attention_heads", "kv_heads", "layers", "ngram_orders", "ngram_rows"
+                "width", "attention_heads", "kv_heads", "layers", "window", "short_window",
+                "ngram_orders", "ngram_rows",
             )
         )  # fmt: skip
         _check(self.width % self.attention_heads == 0, f"{heads} must divide {width}")
         _check(self.attention_heads % self.kv_heads == 0, f"{kv_heads} must divide {heads}")
         _check(self.head_size % 2 == 0, f"{width} / {heads} must be even")
         _check(self.trunk_layers >= 1, f"{layers} must exceed the layers that the heads take")
+        fits = not self.window or self.short_window <= self.window
+        _check(fits, f"{short_window} must not exceed {window}")
         _check(bool(self.ngram_orders) == bool(self.ngram_rows), f"{orders} and {rows} go together")
 
     @property
@@ -87,6 +92,11 @@ class ModelConfig:
     def trunk_layers(self) -> int:
         """Transformer layers of the trunk."""
         return self.layers - self.head_layers
+
+    def window_of(self, layer: int) -> int:
+        """The window of layer number `layer`, counted over the trunk's layers and the heads'."""
+        short = self.short_window and layer < self.trunk_layers - 1
+        return self.short_window if short else self.window
 
     @property
     def least_parameters(self) -> int:

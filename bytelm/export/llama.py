@@ -69,6 +69,11 @@ def check_is_llama(config: ModelConfig, where: str) -> None:
             f"each position attends to the last {config.window} only (window), while a Llama "
             "attends to all"
         )
+    if config.short_window:
+        reasons.append(
+            f"all layers but the last attend to the last {config.short_window} positions only "
+            "(short_window)"
+        )
     if reasons:
         raise InputError(
             f"{where} cannot be exported: {'; '.join(reasons)}. Try one like preset plain-5m"

@@ -31,6 +31,7 @@ class Place:
     length, so the block's mask is repeated R times. None: causal attention within the block.
     `attend`: computes the attention of a block without a cache; `first_BT` then takes the place of
     the mask. `compute`: replaces Layer.compute in every layer, for example by compiled code.
+    `near`: the place of the same block in the layers with a short window.
     """
 
     cos_BT1C: Tensor
@@ -41,6 +42,7 @@ class Place:
     attend: Attend | None = None
     first_BT: Tensor | None = None
     compute: Compute | None = None
+    near: "Place | None" = None
 
 
 class RMSNorm(nn.Module):
@@ -143,6 +145,7 @@ class Layer(nn.Module):
     def __init__(self, config: ModelConfig, layer: int) -> None:
         super().__init__()
         self.layer = layer
+        self.near = config.window_of(layer) != config.window
         self.attention_norm = RMSNorm(config.width, config.norm_eps)
         self.attention = Attention(config)
         self.feed_forward_norm = RMSNorm(config.width, config.norm_eps)
@@ -157,10 +160,11 @@ class Layer(nn.Module):
 
     def forward(self, x_BTD: Tensor, place: Place) -> Tensor:
         """Run the layer on a block, (B, T, D) -> (B, T, D), with the cache of `place` if any."""
+        seen = place if place.near is None or not self.near else place.near
         if place.cache is None:
-            return (place.compute or Layer.compute)(self, x_BTD, place, None)
+            return (place.compute or Layer.compute)(self, x_BTD, seen, None)
         compute = place.cache.compute or Layer.compute
-        return compute(self, x_BTD, place, place.cache.of_layer(self.layer))
+        return compute(self, x_BTD, seen, place.cache.of_layer(self.layer))
 
     def compute(self, x_BTD: Tensor, place: Place, held: Held | None) -> Tensor:
         """The arithmetic of the layer, (B, T, D) -> (B, T, D).

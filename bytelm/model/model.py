@@ -6,6 +6,8 @@ differ only in T.
 Shapes: B batch row, T position in block, S cache slot, D width, V id, R query heads of a KV head.
 """
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -168,32 +170,48 @@ class Model(nn.Module):
         `starts_BT`: for each position, the index in the block where its document begins; it attends
         to no position before that. `attend`: see Place.
         """
-        T, window = ids_BT.shape[1], self.config.window
+        T = ids_BT.shape[1]
         assert len(self.cos_SC) >= T, f"a block of {T} exceeds the context"
-        place = Place(self.cos_SC[None, :T, None], self.sin_SC[None, :T, None], attend=attend)
-        if 0 < window < T or starts_BT is not None:
-            at = torch.arange(T, device=ids_BT.device)
-            first_BT = (at - (window or T) + 1).clamp(min=0)[None]
-            if starts_BT is not None:
-                first_BT = torch.maximum(first_BT, starts_BT)
-            if attend is not None:
-                place.first_BT = first_BT
-            else:
-                seen_BTS = (at <= at[:, None]) & (at >= first_BT[..., None])
-                place.mask = self._additive(seen_BTS)[:, None]
-        return place
+
+        def within(window: int) -> Place:
+            place = Place(self.cos_SC[None, :T, None], self.sin_SC[None, :T, None], attend=attend)
+            if 0 < window < T or starts_BT is not None:
+                at = torch.arange(T, device=ids_BT.device)
+                first_BT = (at - (window or T) + 1).clamp(min=0)[None]
+                if starts_BT is not None:
+                    first_BT = torch.maximum(first_BT, starts_BT)
+                if attend is not None:
+                    place.first_BT = first_BT
+                else:
+                    seen_BTS = (at <= at[:, None]) & (at >= first_BT[..., None])
+                    place.mask = self._additive(seen_BTS)[:, None]
+            return place
+
+        return self._with_near(within)
 
     def _place_in(self, cache: Cache, positions_B: Tensor, T: int) -> Place:
         positions_BT = positions_B[:, None] + torch.arange(T, device=positions_B.device)
         held_B1S = cache.held(positions_BT[:, -1:]).unsqueeze(1)
-        seen_BTS = (held_B1S >= 0) & (held_B1S <= positions_BT[..., None])
-        if self.config.window:
-            seen_BTS &= held_B1S > positions_BT[..., None] - self.config.window
+        before_BTS = (held_B1S >= 0) & (held_B1S <= positions_BT[..., None])
         copies = self.config.attention_heads // self.config.kv_heads
-        mask = self._additive(seen_BTS).repeat(1, copies, 1)[:, None]
         cos, sin = F.embedding(positions_BT, self.cos_SC), F.embedding(positions_BT, self.sin_SC)
         flat_slots = cache.flat_slots(positions_BT)
-        return Place(cos.unsqueeze(2), sin.unsqueeze(2), mask, cache, flat_slots)
+
+        def within(window: int) -> Place:
+            seen_BTS = before_BTS
+            if window:
+                seen_BTS = before_BTS & (held_B1S > positions_BT[..., None] - window)
+            mask = self._additive(seen_BTS).repeat(1, copies, 1)[:, None]
+            return Place(cos.unsqueeze(2), sin.unsqueeze(2), mask, cache, flat_slots)
+
+        return self._with_near(within)
+
+    def _with_near(self, within: Callable[[int], Place]) -> Place:
+        """The place with the model's window, and beside it that with the short one, if any."""
+        place = within(self.config.window)
+        if self.config.short_window:
+            place.near = within(self.config.short_window)
+        return place
 
     def _additive(self, seen: Tensor) -> Tensor:
         zero = torch.zeros((), dtype=self.embedding.weight.dtype, device=seen.device)

@@ -6,7 +6,7 @@ Lookups, softmax and activations are not counted. A shared unembedding counts on
 
 All positions in view of a query count as attended, even if a kernel skips some. On average a
 position of a causal block of T attends to T / 2 positions. With a window, a position attends to at
-most `window` positions.
+most `window` positions, and in the layers that have one to the last `short_window`.
 """
 
 from collections.abc import Iterable
@@ -38,14 +38,15 @@ def kv_bytes(config: ModelConfig, layers: int, value_bytes: int) -> int:
     return 2 * layers * config.kv_heads * config.head_size * value_bytes
 
 
-def attended(config: ModelConfig, positions: int) -> int:
-    """How many of the last `positions` positions a query attends to."""
-    return min(positions, config.window) if config.window else positions
+def attended(config: ModelConfig, layers: Iterable[Layer], positions: int) -> int:
+    """How many of the last `positions` positions a query attends to, over all `layers` together."""
+    windows = [config.window_of(layer.layer) for layer in layers]
+    return sum(min(positions, window) if window else positions for window in windows)
 
 
-def attention_flops(config: ModelConfig, layers: int, seen: int) -> int:
-    """Operations of one query in `layers` layers: products with keys and with values."""
-    return 4 * layers * config.width * seen
+def attention_flops(config: ModelConfig, seen: int) -> int:
+    """Operations of one query that sees `seen` keys: products with keys and with values."""
+    return 4 * config.width * seen
 
 
 def training_flops(config: ModelConfig, trunk: list[Layer], heads: Heads, seen: int, k: int) -> int:
@@ -53,8 +54,8 @@ def training_flops(config: ModelConfig, trunk: list[Layer], heads: Heads, seen: 
     running = heads.running(k)
     own = [module for head in running for module in heads.own_modules(head)]
     weights = values([*trunk, *own, heads.norm]) + len(running) * VOCAB * config.width
-    layers = config.trunk_layers + sum(len(heads.layers_of(head)) for head in running)
-    return 2 * weights + attention_flops(config, layers, attended(config, seen))
+    layers = [*trunk, *(layer for head in running for layer in heads.layers_of(head))]
+    return 2 * weights + attention_flops(config, attended(config, layers, seen))
 
 
 def decoding_work(
@@ -83,11 +84,11 @@ def decoding_work(
     unembedding = VOCAB * config.width
     full = values([*trunk, *everywhere])
     normed = spoken if heads.norms_outputs else block
-    layers = len(trunk) + sum(isinstance(module, Layer) for module in everywhere)
-    seen = attended(config, position)
+    layers = [*trunk, *(module for module in everywhere if isinstance(module, Layer))]
+    seen = attended(config, layers, position)
     flops = 2 * (block * full + rows * values(once) + spoken * unembedding)
-    flops += 2 * normed * config.width + block * attention_flops(config, layers, seen)
+    flops += 2 * normed * config.width + block * attention_flops(config, seen)
     matrices = {id(heads.unembedding(head)) for head in range(width)}
     read = full + values([*once, heads.norm]) + len(matrices) * unembedding
-    held = rows * seen * kv_bytes(config, layers, value_bytes)
+    held = rows * seen * kv_bytes(config, 1, value_bytes)
     return Work(flops, read * value_bytes + held)

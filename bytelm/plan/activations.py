@@ -74,10 +74,10 @@ def trunk_bytes(config: ModelConfig, micro: MicroBatch, precision: Precision) ->
 
     A window adds a T x T mask. With autocast, each layer keeps its own cast of the mask.
     """
-    masks = 0
-    if 0 < config.window < micro.block:
-        copies = 1 if precision.matrix == precision.residual else config.trunk_layers
-        masks = copies * precision.matrix * micro.block**2
+    windows = [config.window_of(layer) for layer in range(config.trunk_layers)]
+    masked = [window for window in windows if 0 < window < micro.block]
+    copies = len(set(masked) if precision.matrix == precision.residual else masked)
+    masks = copies * precision.matrix * micro.block**2
     layers = config.trunk_layers * layer_bytes(config, micro, precision)
     return layers + masks + micro.positions * (precision.norm(config.width) + 8)
 

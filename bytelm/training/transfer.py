@@ -18,8 +18,8 @@ from bytelm.model.model import Model
 
 # Options that both models must share. The others set the number of layers and the heads.
 SHAPE = (
-    "width", "attention_heads", "kv_heads", "hidden", "window", "ngram_orders", "ngram_rows",
-    "rope_base", "norm_eps",
+    "width", "attention_heads", "kv_heads", "hidden", "window", "short_window",
+    "ngram_orders", "ngram_rows", "rope_base", "norm_eps",
 )  # fmt: skip
 
 

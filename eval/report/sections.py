@@ -25,7 +25,11 @@ def trained_facts(report: Report) -> list[tuple[str, str]]:
     training, data, machine = report.training, report.data, report.machine or {}
     parts, model = training.parameters or {}, training.model or {}
     split = ", ".join(f"{name} {count_of(n)}" for name, n in parts.items() if name != "total")
-    shape = [f"{k} {model[k]}" for k in ("width", "layers", "context", "window") if model.get(k)]
+    shape = [
+        f"{k} {model[k]}"
+        for k in ("width", "layers", "context", "window", "short_window")
+        if model.get(k)
+    ]
     device = machine.get("gpu") or machine.get("processor") or machine.get("cpu")
     units = machine.get("vector_units")
     if isinstance(units, list) and units and not machine.get("gpu"):

@@ -51,7 +51,13 @@ Content = bytes
 
 # No n-gram tables, which could hold the answers, and no attention window. Every head's loss has the
 # weight of head 1's, as in the paper.
-MODEL_RECIPE = {"window": 0, "ngram_orders": [], "ngram_rows": 0, "context": 1024}
+MODEL_RECIPE = {
+    "window": 0,
+    "short_window": 0,
+    "ngram_orders": [],
+    "ngram_rows": 0,
+    "context": 1024,
+}
 TRAIN_RECIPE = {
     "head_weight": 1.0, "matrix_lr": 0.01, "embedding_lr": 0.005, "weight_decay": 0.0,
     "warmup": 0.02, "decay": 0.4,

@@ -69,6 +69,7 @@ def test_every_preset_trains(name: str) -> None:
         ({"ngram_orders": [1]}, {}, "model.ngram_orders must be 2 to 16, not 1"),
         ({"ngram_rows": 0}, {}, "model.ngram_orders and model.ngram_rows go together"),
         ({"attention_heads": 3}, {}, "model.attention_heads must divide model.width"),
+        ({"short_window": 600}, {}, "model.short_window must not exceed model.window"),
         ({"prediction_heads": 33}, {}, "model.prediction_heads must be 1 to 32, not 33"),
     ],
 )

@@ -293,6 +293,14 @@ static inline void attend_chunk(int count, const typename P::Operand* q, i64 uni
   const i64 first = chunk * CHUNK_SLOTS;
   const i64 last = std::min(view.stop(), first + CHUNK_SLOTS);
   const i64 stop = first + (last - first + 2 * LANES - 1) / (2 * LANES) * (2 * LANES);
+  const auto [lowest, highest] = std::minmax_element(positions, positions + count);
+  if (view.none_visible(first, stop, *lowest, *highest)) {  // it adds nothing: read no values
+    for (int n = 0; n < count; ++n) {
+      std::memset(to[n], 0, partial_size(channels) * sizeof *to[n]);
+      to[n][channels] = -INFINITY;
+    }
+    return;
+  }
   const int group = amx_fits<P>(channels) ? (int)TILE : QUERIES;
   for (int n = 0; n < count; n += group)
     softmax_weights<P>(std::min(group, count - n), q + n * units * P::OPERANDS, units, keys, view, first, stop,

@@ -42,7 +42,7 @@ class BatchAttention {
         for (i64 block = 0; block < blocks; ++block) {
           const i64 first = all * block / blocks, count = all * (block + 1) / blocks - first;
           const i64 last = list.position[t + (first + count - 1) / copies];
-          tasks_.push_back({t, g, first, count, 0, view(list.row[t], last).chunks(), -1});
+          tasks_.push_back({t, g, first, count, 0, view(list.row[t], last, 0).chunks(), -1});
         }
       t = end;
     }
@@ -92,8 +92,8 @@ class BatchAttention {
   }
 
   // A ring that has turned is read whole; before that, nothing past the last query is.
-  CacheView view(i64 row, i64 last) const {
-    return {s_.slots, s_.window, newest[row] < s_.slots ? last : newest[row]};
+  CacheView view(i64 row, i64 last, i64 window) const {
+    return {s_.slots, window, newest[row] < s_.slots ? last : newest[row]};
   }
   i64 query_token(const Task& task, i64 n) const {
     return task.token + (task.first + n) / (s_.heads / s_.kv_heads);
@@ -122,7 +122,7 @@ class BatchAttention {
       P::widen_units((const u32*)query, head_units_, q.data() + n * head_units_ * P::OPERANDS);
     }
     const i64 row = list.row[task.token];
-    const CacheView seen = view(row, positions[task.count - 1]);
+    const CacheView seen = view(row, positions[task.count - 1], layer.window);
     const i64 plane = (row * s_.kv_heads + task.group) * s_.padded_slots * head_units_;
     for (i64 chunk = task.chunk; chunk < task.last_chunk; ++chunk) {
       for (i64 n = 0; n < task.count; ++n)

@@ -41,7 +41,7 @@ class Sizes(ctypes.Structure):
 
     _fields_: ClassVar = [
         *_counts("width padded_width head_size padded_head_size heads kv_heads hidden_panels"),
-        *_counts("trunk_layers head_layers head_chain window"),
+        *_counts("trunk_layers head_layers head_chain"),
         *_counts("ngram_orders ngram_rows ngram_history"),
         *_counts("batch slots padded_slots k capacity prefill_chunk threads"),
         ("norm_eps", ctypes.c_float),
@@ -54,6 +54,7 @@ class LayerTensors(ctypes.Structure):
     _fields_: ClassVar = [
         *_addresses("attention_norm q kv out feed_forward_norm up down"),
         *_addresses("keys values"),
+        *_counts("window"),
     ]
 
 
@@ -90,11 +91,13 @@ class Sampling(ctypes.Structure):
 STRUCTS = (Sizes, LayerTensors, ModelTensors, Sampling)
 
 
-def layer_array(layers: Sequence[dict[str, Tensor]]) -> "ctypes.Array[LayerTensors]":
+def layer_array(
+    layers: Sequence[dict[str, Tensor]], windows: Sequence[int]
+) -> "ctypes.Array[LayerTensors]":
     """Make an array of LayerTensors. `layers`: tensors by the names of its fields."""
     structs = [
-        LayerTensors(**{name: address(tensor) for name, tensor in layer.items()})
-        for layer in layers
+        LayerTensors(**{name: address(tensor) for name, tensor in layer.items()}, window=window)
+        for layer, window in zip(layers, windows, strict=True)
     ]
     return (LayerTensors * len(structs))(*structs)
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from bytelm.alphabet import VOCAB
 from bytelm.decode.native.library import (
     HEAD_CHAINS,
+    LayerTensors,
     ModelTensors,
     NativeDecoder,
     Sampling,
@@ -56,7 +57,9 @@ class NativeStepper:
         self._sizes = _sizes(model, batch, reach, self.k)
         self._layers = _layers(self._sizes, self._packed, model)
         _, drafting = self._packed.drafting(model, self.k)
-        self._decoder = _decoder(self._kind, self._sizes, self._packed, self._layers, drafting)
+        windows = [model.config.window_of(layer) for layer in range(len(self._layers))]
+        array = layer_array(self._layers, windows)
+        self._decoder = _decoder(self._kind, self._sizes, self._packed, array, drafting)
         # With several samples a prompt: the last prompt, and what the cache holds of it.
         self._shares = options.samples > 1
         self._kept: tuple[list[int], list[Tensor]] = ([], [])
@@ -168,7 +171,6 @@ def _sizes(model: Model, batch: int, reach: int, k: int) -> Sizes:
         hidden_panels=up_to(config.hidden, PANEL // 2) // (PANEL // 2),
         trunk_layers=config.trunk_layers,
         head_chain=HEAD_CHAINS.get(config.head_kind, 0),
-        window=config.window,
         ngram_orders=len(orders),
         ngram_rows=config.ngram_rows,
         ngram_history=max(orders, default=1) - 1,
@@ -198,13 +200,12 @@ def _decoder(
     kind: str,
     sizes: Sizes,
     weights: PackedModel,
-    layers: list[dict[str, Tensor]],
+    layers: "ctypes.Array[LayerTensors]",
     draft_unembeddings: Tensor,
 ) -> NativeDecoder:
-    """Make a decoder of `layers`."""
-    array = layer_array(layers)
+    """Make a decoder of `layers`. The tensors that they point to must outlive it."""
     shared = {**weights.shared, "draft_unembeddings": draft_unembeddings}
     tensors = ModelTensors(
-        **{name: address(tensor) for name, tensor in shared.items()}, layers=array
+        **{name: address(tensor) for name, tensor in shared.items()}, layers=layers
     )
-    return NativeDecoder(kind, sizes, tensors, held=(layers, shared, array))
+    return NativeDecoder(kind, sizes, tensors, held=(shared, layers))

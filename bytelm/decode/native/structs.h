@@ -11,7 +11,6 @@ struct Sizes {
   i64 width, padded_width, head_size, padded_head_size, heads, kv_heads;
   i64 hidden_panels;  // of HIDDEN_PANEL channels each
   i64 trunk_layers, head_layers, head_chain;
-  i64 window;  // positions that a query sees; 0: all before it
   i64 ngram_orders, ngram_rows, ngram_history;
   // The batch. Slots are positions that a row's cache holds.
   i64 batch, slots, padded_slots;
@@ -33,6 +32,7 @@ struct LayerTensors {
   const u32* down;                 // width outputs
   u32* keys;                       // [batch][kv_heads][padded_slots / 16][units][16]
   u32* values;                     // [batch][kv_heads][padded_slots / PAIR][channels]
+  i64 window;                      // positions that a query sees; 0: all before it
 };
 
 struct ModelTensors {

@@ -178,6 +178,7 @@ def test_bfloat16_in_the_folder(model: tuple[Path, Model], tmp_path: Path) -> No
     [
         ({"ngram_orders": (2, 3), "ngram_rows": 97}, "n-grams .ngram_orders 2, 3."),
         ({"window": 48}, "the last 48 only"),
+        ({"short_window": 9}, "all layers but the last attend to the last 9 positions only"),
     ],
 )
 @FORMATS

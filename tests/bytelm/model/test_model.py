@@ -20,6 +20,8 @@ CONFIGS = [
     small_config(layers=10, head_kind="block"),
     small_config(layers=6, head_kind="causal", prediction_heads=4),
     small_config(layers=6, head_kind="anticausal", prediction_heads=4),
+    small_config(layers=3, short_window=10),
+    small_config(layers=10, short_window=10, window=0, head_kind="block"),
     small_config(attention_heads=2, kv_heads=1, prediction_heads=2),
 ]
 MODELS = [random_model(config) for config in CONFIGS]
@@ -127,6 +129,19 @@ def test_no_position_sees_a_later_one_or_one_beyond_its_window() -> None:
     changed[0, 10] = (changed[0, 10] + 1) % 256
     differs = (model(changed).z_BTD - base).abs().amax(-1)[0] > 0
     assert differs.nonzero().flatten().tolist() == list(range(10, 18))
+
+
+@pytest.mark.parametrize("window", [0, 12])
+def test_only_the_last_layer_of_the_trunk_sees_beyond_the_short_window(window: int) -> None:
+    plain = {"ngram_orders": (), "ngram_rows": 0, "window": window}
+    model = random_model(small_config(layers=3, short_window=4, **plain))
+    ids = random_ids(1, 60)
+    changed = ids.clone()
+    changed[0, 10] = (changed[0, 10] + 1) % 256
+    differs = (model(changed).z_BTD - model(ids).z_BTD).abs().amax(-1)[0] > 0
+    # Each layer with a short window carries what it sees 3 positions on, and the last one 11.
+    reached = range(10, 11 + 3 + 3 + 11 if window else 60)
+    assert differs.nonzero().flatten().tolist() == list(reached)
 
 
 def test_reading_only_the_slots_that_are_filled_changes_nothing() -> None:

@@ -9,7 +9,7 @@ from support import random_model, small_config
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from bytelm.alphabet import VOCAB
-from bytelm.config import HEAD_KINDS
+from bytelm.config import HEAD_KINDS, ModelConfig
 from bytelm.decode.step import HeadDrafter, State, sayable, step
 from bytelm.model.model import Model
 from bytelm.training.batches.packing import Batch
@@ -41,7 +41,17 @@ def counted(counter: FlopCounterMode) -> tuple[int, int]:
     return counter.get_total_flops() - attention, attention
 
 
-VARIANTS: list[dict[str, object]] = [{}, PLAIN, {**PLAIN, "kv_heads": 1}, {"window": 12}]
+VARIANTS: list[dict[str, object]] = [
+    {}, PLAIN, {**PLAIN, "kv_heads": 1}, {"window": 12}, {"short_window": 6},
+    {"short_window": 6, "window": 0},
+]  # fmt: skip
+
+
+def seen_by(config: ModelConfig, layers: int, positions: int) -> int:
+    """The positions that a query attends to, over the first `layers` layers together."""
+    short = min(layers, config.trunk_layers - 1) if config.short_window else 0
+    near, far = config.short_window or positions, config.window or positions
+    return short * min(positions, near) + (layers - short) * min(positions, far)
 
 
 @pytest.mark.medium
@@ -63,9 +73,8 @@ def test_a_training_byte_is_what_torch_counts(
     norms = 2 * config.layers * config.width + config.width
     assert products == (model.flops_per_byte(0, training=True) - 3 * 2 * norms) * 2 * BLOCK
     # Of attention, for each position in view: a product with its key, and one with its value.
-    seen = min(10, config.window or 10)
     attention = model.flops_per_byte(10) - model.flops_per_byte(0)
-    assert attention == 2 * 2 * config.layers * config.width * seen
+    assert attention == 2 * 2 * config.width * seen_by(config, config.layers, 10)
 
 
 @pytest.mark.medium
@@ -92,9 +101,9 @@ def test_a_decoding_step_is_what_torch_counts(
         # Layers that run, by what torch counts of attention: over the cache's 64 slots.
         layers = attention // (4 * ROWS * width * config.width * 64)
         assert attention == 4 * ROWS * width * config.width * 64 * layers
-        seen = min(POSITION, config.window or POSITION)
-        assert work.flops - bare.flops == 4 * ROWS * width * config.width * layers * seen
-        kv = 2 * layers * config.kv_heads * config.head_size * 4
+        seen = seen_by(config, layers, POSITION)
+        assert work.flops - bare.flops == 4 * ROWS * width * config.width * seen
+        kv = 2 * config.kv_heads * config.head_size * 4
         assert work.bytes - bare.bytes == ROWS * seen * kv
         spoken = ROWS * (2 * width - 1)
         normed = spoken if config.head_layers else ROWS * width

@@ -30,6 +30,8 @@ CONFIGS = {
     "plain": ModelConfig(64, 3, 4, 4, 176, 128),
     "shared keys": ModelConfig(64, 3, 4, 1, 176, 128),
     "window": ModelConfig(64, 3, 4, 4, 176, 128, window=32),
+    "short windows": ModelConfig(64, 3, 4, 4, 176, 128, window=32, short_window=8),
+    "some short windows": ModelConfig(64, 3, 4, 4, 176, 128, short_window=8),
     "wide": ModelConfig(128, 2, 2, 2, 96, 128),
 }
 # The CPU's norm keeps more than the GPU's.

@@ -28,6 +28,8 @@ from bytelm.native.sanitize import VARIABLE
 CONFIGS: dict[str, dict[str, object]] = {
     "small": {},
     "full attention": {"window": 0},
+    "short windows": {"layers": 3, "short_window": 10},
+    "some short windows": {"layers": 11, "short_window": 20, "window": 0, "head_kind": "causal"},
     "odd sizes": {"width": 36, "attention_heads": 6, "kv_heads": 3, "hidden": 50},
     "linear": {"head_kind": "linear"},
     "block": {"layers": 10, "head_kind": "block"},

@@ -192,7 +192,9 @@ def test_the_operators_keep_torchs_contract() -> None:
     torch.library.opcheck(module._attend_backward, (dy, *tensors, None, y, log_sums))
 
 
-@pytest.mark.parametrize("changes", [{}, {"window": 0}, {"head_kind": "block", "layers": 10}])
+@pytest.mark.parametrize(
+    "changes", [{}, {"window": 0}, {"short_window": 9}, {"head_kind": "block", "layers": 10}]
+)
 def test_a_model_learns_the_same_with_it(
     changes: dict[str, object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
