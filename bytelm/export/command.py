@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from bytelm.base.errors import InputError, some
+from bytelm.base.options import Range
 from bytelm.files.places import check_place
 
 
@@ -26,6 +27,11 @@ class Export:
     """The file or folder to write. An earlier export (hf, gguf) is replaced, nothing else is."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """The type of the matrices. With hf and gguf the norms' weights stay float32."""
+    mean_with: tuple[Path, ...] = ()
+    """With bytelm: checkpoints of the same sizes. What is written is the mean of all weights."""
+    shares: tuple[Annotated[float, Range(0, 1)], ...] = ()
+    """With --mean-with: the share of each checkpoint in the mean, that of --checkpoint first; 1
+    together. Default: equal shares."""
 
     def run(self) -> dict[str, Any]:
         """Write the export; returns its figures."""
@@ -36,6 +42,10 @@ class Export:
 
         # Check the options first, since loading the model is slow.
         check_out(self.out, self.format)
+        if self.mean_with and self.format != "bytelm":
+            raise InputError("--mean-with goes with --format bytelm; export its result again")
+        if self.shares and not self.mean_with:
+            raise InputError("--shares goes with --mean-with")
         if self.format == "bytelm":
             return self._weights()
         if self.format == "gguf":
@@ -58,9 +68,13 @@ class Export:
     def _weights(self) -> dict[str, Any]:
         import torch
 
-        from bytelm.checkpoint import load_checkpoint, save_weights
+        from bytelm.checkpoint import save_weights
+        from bytelm.export.mean import check_shares, mean_of
 
-        checkpoint = load_checkpoint(self.checkpoint, dtype=getattr(torch, self.dtype))
+        folders = [self.checkpoint, *self.mean_with]
+        shares = check_shares(self.shares, len(folders))
+        checkpoint = mean_of(folders, shares)
+        checkpoint.model.to(getattr(torch, self.dtype))
         save_weights(self.out, checkpoint)
         return {
             "out": str(self.out),
@@ -70,6 +84,8 @@ class Export:
             "files": {file.name: file.stat().st_size for file in sorted(self.out.iterdir())},
             "checkpoint": str(checkpoint.folder),
             "checkpoint_sha256": checkpoint.sha256,
+            "mean_with": list(map(str, self.mean_with)),
+            "shares": shares,
         }
 
 
