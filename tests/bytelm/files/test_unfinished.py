@@ -24,9 +24,9 @@ with new_folder(Path(sys.argv[1])) as aside:
 
 def begun(target: Path) -> "subprocess.Popen[bytes]":
     """A process that writes `target` and never ends."""
-    before = set(target.parent.glob(".*/part"))
+    before = set(target.parent.glob(".*.unfinished/part"))
     process = subprocess.Popen([sys.executable, "-c", WRITER, str(target)])
-    wait_until(lambda: set(target.parent.glob(".*/part")) != before)
+    wait_until(lambda: set(target.parent.glob(".*.unfinished/part")) != before)
     return process
 
 

@@ -125,7 +125,7 @@ def test_workers_end_with_the_build(tmp_path: Path, number: signal.Signals) -> N
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        wait_until(lambda: any(tmp_path.glob(".out.*/*")), 60)
+        wait_until(lambda: any(tmp_path.glob(".out.*.unfinished/*")), 60)
         build.send_signal(number)
         build.wait(30)
         wait_until(lambda: not group_lives(build.pid), 30)

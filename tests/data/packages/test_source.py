@@ -197,7 +197,7 @@ def test_a_package_that_is_missing_says_how_to_go_on(
 ) -> None:
     monkeypatch.setitem(sys.modules, "rensa", None)
     wheels = many(tmp_path / "wheels", 2)
-    with pytest.raises(InputError, match=r"pip install 'bytelm\[corpus\]', or give --near-dup"):
+    with pytest.raises(InputError, match=r"pip install '.\[corpus\]', or give --near-dup"):
         built(wheels, tmp_path / "out")
     built(wheels, tmp_path / "out", near_duplicates="keep")
 
