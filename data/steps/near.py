@@ -6,8 +6,9 @@ compared that agree on all values of a band (LSH). StarCoder's threshold is 0.7.
 one line in ten was replaced by another has about 0.68, and some have less. So a pair counts from an
 estimate of 0.55 on: documents of one size then share 71 % of their runs.
 
-Words of comments do not count, since many files begin with the same licence. Documents of few words
-get no signature: they have few runs, and tiny files are alike by chance.
+Words of comments do not count, since many files begin with the same licence, nor do those of a
+first docstring that speaks of a copyright. Documents of few words get no signature: they have few
+runs, and tiny files are alike by chance.
 """
 
 from collections.abc import Iterator
@@ -55,9 +56,17 @@ def check_installed() -> None:
     _rensa()
 
 
+def _without_licence(content: bytes) -> bytes:
+    """The bytes without a first docstring that is a licence. `content` has no comments."""
+    code = content.lstrip().removeprefix(b"r")
+    quotes = code[:3]
+    end = code.find(quotes, 3) if quotes in (b'"""', b"'''") else -1
+    return code[end + 3 :] if end >= 0 and b"copyright" in code[:end].lower() else content
+
+
 def signature(content: bytes) -> npt.NDArray[np.uint16] | None:
     """The signature of a document; None if it has too few words."""
-    words = without_comments(content).translate(_SPACED).split()
+    words = _without_licence(without_comments(content)).translate(_SPACED).split()
     if len(words) < LEAST_WORDS:
         return None
     runs = zip(*(words[start:] for start in range(RUN_WORDS)), strict=False)

@@ -8,7 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data.steps.near import LEAST_WORDS, PERMUTATIONS, Signatures_ND, copies, signature
+from data.steps.near import (
+    LEAST_WORDS,
+    PERMUTATIONS,
+    Signatures_ND,
+    _without_licence,
+    copies,
+    signature,
+)
 
 
 def library() -> list[bytes]:
@@ -66,11 +73,14 @@ def test_the_first_stays_and_copies_of_copies_go() -> None:
 
 
 @pytest.mark.medium
-def test_a_thousand_distinct_small_files_all_stay() -> None:
-    """Of few words more than the least, under the same long licence in comments."""
+@pytest.mark.parametrize(("mark", "quotes"), [(b"# ", b""), (b"", b'"""'), (b"", b"'''")])
+def test_a_thousand_distinct_small_files_all_stay(mark: bytes, quotes: bytes) -> None:
+    """Of few words more than the least, under the same long licence."""
     licence = b"".join(
-        b"# words of a licence that all files share, line %d\n" % n for n in range(40)
+        b"%swords of a licence that all files share, line %d\n" % (mark, n) for n in range(40)
     )
+    if not mark:
+        licence = quotes + b"\nCopyright (c) 2024 A. Person\n\n" + licence + quotes + b"\n"
     tiny = [
         b"from .part_%d import Name%d\n\n__all__ = ['Name%d']\n" % (n, n, n) for n in range(1000)
     ]
@@ -107,3 +117,21 @@ def test_many_copies_of_one_file_are_one_file() -> None:
     assert kept < 5
     assert dict(copies(signed(contents[:1]))) == {}
     assert dict(copies(np.zeros((0, PERMUTATIONS), np.uint16))) == {}
+
+
+@pytest.mark.parametrize(
+    ("content", "kept"),
+    [
+        (b'"""Copyright A."""\nx = 1\n', b"\nx = 1\n"),
+        (b'\n\nr"""All of it. COPYRIGHT B."""x = 1', b"x = 1"),
+        (b"'''What it does.'''\nx = 1\n", None),
+        (b'"""What it does."""\nx = """Copyright A."""\n', None),
+        (b'"""Copyright, and no end', None),
+        (b'x = """Copyright A."""\n', None),
+        (b"", None),
+    ],
+)
+def test_only_a_first_docstring_with_a_licence_is_left_out(
+    content: bytes, kept: bytes | None
+) -> None:
+    assert _without_licence(content) == (content if kept is None else kept)
