@@ -81,7 +81,7 @@ def test_a_file_to_complete_must_be_named() -> None:
 @pytest.mark.parametrize(
     "name",
     ["RUN", "CORPUS", "LIBRARY", "CHECKPOINT", "SAMPLES", "DRAFTS", "BENCH_CHECKPOINT", "BENCH_OUT",
-     "SWEEP", "SWEEP_OUT", "PRESET", "RECIPE", "SUITE", "PROMPT"],
+     "SWEEP", "SWEEP_OUT", "PRESET", "RECIPE", "SUITE", "PROMPT", "EVAL"],
 )  # fmt: skip
 @pytest.mark.parametrize("value", ["runs/my run", "runs/my\trun", "run "])
 def test_a_path_with_white_space_is_refused(name: str, value: str) -> None:

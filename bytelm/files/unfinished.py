@@ -56,7 +56,11 @@ def unfinished(aside: Path) -> Iterator[Path]:
 def remove_abandoned(target: Path) -> None:
     """Remove unfinished folders of `target` whose processes are gone."""
     name = re.compile(rf"\.{re.escape(_short(target))}\.[0-9a-f]{{8}}{re.escape(ENDING)}")
-    for path in [path for path in target.parent.iterdir() if name.fullmatch(path.name)]:
+    found: list[Path] = []
+    # A folder may be written into and yet not be listed.
+    with contextlib.suppress(PermissionError):
+        found += [path for path in target.parent.iterdir() if name.fullmatch(path.name)]
+    for path in found:
         # An error: it is gone by now, no folder, or not ours.
         with contextlib.suppress(OSError):
             descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
